@@ -1,0 +1,223 @@
+"""The run: one output folder, its identity, its stages, its state.
+
+A run is begun by claiming the folder for one configuration and one set of inputs; the same run may come again and
+resumes, any other is refused with what differs. Stages run through an engine; tasks with a receipt are not done again.
+`status.json` always tells how things stand; `manifest.json` is written last, and without it there is no result.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from thresher.engines.options import EngineOptions
+from thresher.errors import ConfigError, InternalError, ThresherError
+from thresher.params import digest_of
+from thresher.stage import WORK, Engine, Receipt, Stage, load_receipt
+from thresher.store import Store
+
+logger = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+STATUS = "status.json"
+IDENTITY = f"{WORK}/run.json"
+OURS = (MANIFEST, STATUS, WORK, "data", "removed", "quarantine", "ledger")
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What one stage took; goes into the report, never into the manifest."""
+
+    name: str
+    kind: str
+    tasks: int
+    resumed: int
+    rows: int
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something to show: `kind` is 'start', 'progress' or 'end' of a stage."""
+
+    kind: str
+    stage: str
+    done: int
+    total: int
+    rows: int
+    bytes: int
+    seconds: float
+
+
+Listener = Callable[[Event], None]
+
+
+@dataclass
+class Run:
+    """One job over one output folder.
+
+    Args:
+        store: The output folder.
+        engine: Where stages run.
+        listener: Called as work goes on, from the driver's thread.
+    """
+
+    store: Store
+    engine: Engine
+    listener: Listener | None = None
+    records: list[StageRecord] = field(default_factory=list)
+
+    def claim(self, identity: Mapping[str, Any]) -> bool:
+        """Take the folder for this run; return True when the result is already complete.
+
+        Args:
+            identity: JSON values that say what the run is made of: job, version, parameters, inputs.
+
+        Raises:
+            ConfigError: The folder holds something else, or another run's work.
+        """
+        root = Path(self.store.root)
+        value = json.loads(json.dumps(identity, default=str))
+        if root.exists() and not root.is_dir():
+            raise ConfigError("the output is a file, not a folder", path=str(root))
+        if self.store.exists(IDENTITY):
+            other = self.store.get_json(IDENTITY)
+            if other != value:
+                raise ConfigError(
+                    f"the output folder belongs to another run: {_difference(other, value)}",
+                    path=str(root),
+                    remedy="choose another --out, or remove the folder",
+                )
+        else:
+            if root.is_dir() and any(root.iterdir()):
+                raise ConfigError(
+                    "the output folder is not empty and not one of ours",
+                    path=str(root),
+                    remedy="choose another --out",
+                )
+            self.store.put_json(IDENTITY, value)
+        return self.store.exists(MANIFEST)
+
+    def state(self, state: str, error: ThresherError | None = None, **facts: Any) -> None:
+        """Write `status.json`: running, done, failed or stopped, with the exit code."""
+        value: dict[str, Any] = {"state": state, "exit_code": None, "pid": os.getpid(), **facts}
+        if error is not None:
+            value["exit_code"] = error.exit_code
+            value["error"] = {"type": type(error).__name__, "message": str(error)}
+        elif state == "done":
+            value["exit_code"] = 0
+        value["stages"] = [vars(record) for record in self.records]
+        self.store.put_json(STATUS, value)
+
+    def execute(self, stage: Stage) -> list[Receipt]:
+        """Run a stage to its end and return all receipts in order of their number.
+
+        Raises:
+            InternalError: A receipt is missing at the end; absent never counts as empty.
+        """
+        start = time.monotonic()
+        numbers = _unit_numbers(stage)
+        receipts: dict[int, Receipt] = {}
+        for number in numbers:
+            receipt = load_receipt(self.store, stage.folder, number)
+            if receipt is not None:
+                receipts[number] = receipt
+        resumed = len(receipts)
+        rows = size = 0
+        self._tell("start", stage, resumed, 0, 0, start)
+
+        def done(receipt: Receipt) -> None:
+            nonlocal rows, size
+            receipts[receipt.task] = receipt
+            rows += receipt.rows_in
+            size += receipt.bytes_in
+            self._tell("progress", stage, len(receipts), rows, size, start)
+
+        missing = [number for number in numbers if number not in receipts]
+        if missing:
+            if stage.kind == "map":
+                by_index = {task.index: task for task in stage.tasks}
+                self.engine.run_map(self.store, stage, [by_index[n] for n in missing], done)  # type: ignore[arg-type]
+            else:
+                self.engine.run_exchange(self.store, stage, missing, done)  # type: ignore[arg-type]
+        absent = [n for n in numbers if n not in receipts]
+        if absent:
+            raise InternalError(f"stage {stage.name}: no receipt from {absent[:5]}")
+        seconds = time.monotonic() - start
+        ordered = [receipts[n] for n in numbers]
+        self.records.append(
+            StageRecord(
+                stage.name,
+                stage.kind,
+                len(numbers),
+                resumed,
+                sum(r.rows_in for r in ordered),
+                sum(r.bytes_in for r in ordered),
+                seconds,
+            )
+        )
+        self._tell("end", stage, len(numbers), rows, size, start)
+        logger.debug("stage %s: %d tasks, %d resumed, %.2f s", stage.name, len(numbers), resumed, seconds)
+        return ordered
+
+    def commit(self, manifest: Mapping[str, Any]) -> None:
+        """Write the manifest, which makes the result; then drop the stage files."""
+        self.store.put_json(MANIFEST, manifest)
+        self.state("done")
+        for name in self.store.names(WORK):
+            if name != IDENTITY:
+                self.store.remove(name)
+
+    def _tell(self, kind: str, stage: Stage, done: int, rows: int, size: int, start: float) -> None:
+        if self.listener is not None:
+            total = len(_unit_numbers(stage))
+            seconds = time.monotonic() - start
+            self.listener(Event(kind, stage.name, done, total, rows, size, seconds))
+
+
+def _unit_numbers(stage: Stage) -> list[int]:
+    if stage.kind == "map":
+        return [task.index for task in stage.tasks]
+    return list(range(stage.partitions))  # type: ignore[union-attr]
+
+
+def _difference(old: Any, new: Any) -> str:
+    """Say in a few words which values of two identities differ."""
+    differing = sorted(_paths(old, new))
+    shown = ", ".join(differing[:4])
+    return shown + (f" and {len(differing) - 4} more" if len(differing) > 4 else "")
+
+
+def _paths(old: Any, new: Any, at: str = "") -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        found = []
+        for key in {*old, *new}:
+            found += _paths(old.get(key), new.get(key), f"{at}.{key}" if at else str(key))
+        return found
+    if old == new:
+        return []
+    if isinstance(old, list) or isinstance(new, list) or len(str(old)) + len(str(new)) > 120:
+        return [f"{at} differs ({digest_of(old)[:8]} there, {digest_of(new)[:8]} now)"]
+    return [f"{at} was {old!r}, is now {new!r}"]
+
+
+def open_run(out: str, options: EngineOptions, listener: Listener | None = None) -> Run:
+    """Prepare a run over the folder `out`; nothing is written yet.
+
+    Raises:
+        ConfigError: `out` is not a local folder.
+    """
+    from thresher.engines import make_engine
+
+    if "://" in out:
+        raise ConfigError(
+            f"--out {out}: results are written to a local folder", remedy="copy them on from there"
+        )
+    return Run(Store(str(Path(out).absolute())), make_engine(options), listener)
