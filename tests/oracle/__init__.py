@@ -1,0 +1,1 @@
+"""The exact answer that fast paths are held against."""
