@@ -7,17 +7,21 @@ resumes, any other is refused with what differs. Stages run through an engine; t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from thresher.engines.options import EngineOptions
-from thresher.errors import ConfigError, InternalError, ThresherError
+from thresher.errors import ConfigError, InternalError, Stopped, ThresherError, from_os_error
 from thresher.params import digest_of
 from thresher.stage import WORK, Engine, Receipt, Stage, load_receipt
 from thresher.store import Store
@@ -27,7 +31,6 @@ logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 STATUS = "status.json"
 IDENTITY = f"{WORK}/run.json"
-OURS = (MANIFEST, STATUS, WORK, "data", "removed", "quarantine", "ledger")
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class Run:
     engine: Engine
     listener: Listener | None = None
     records: list[StageRecord] = field(default_factory=list)
+    _claimed: bool = False
 
     def claim(self, identity: Mapping[str, Any]) -> bool:
         """Take the folder for this run; return True when the result is already complete.
@@ -96,14 +100,60 @@ class Run:
                     remedy="choose another --out, or remove the folder",
                 )
         else:
-            if root.is_dir() and any(root.iterdir()):
+            if not self._free():
                 raise ConfigError(
                     "the output folder is not empty and not one of ours",
                     path=str(root),
                     remedy="choose another --out",
                 )
             self.store.put_json(IDENTITY, value)
+        self._claimed = True
         return self.store.exists(MANIFEST)
+
+    def _free(self) -> bool:
+        """Say whether the folder is absent, empty, or holds nothing but the status of a run that never began."""
+        root = Path(self.store.root)
+        return not root.exists() or all(entry.name == STATUS for entry in root.iterdir())
+
+    @contextlib.contextmanager
+    def guard(self) -> Iterator[None]:
+        """Turn what goes wrong inside into an error of ours, and let `status.json` tell it.
+
+        A folder that is neither free nor this run's is left untouched.
+        """
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            stopped = Stopped(signal.SIGINT)
+            self._record("stopped", stopped)
+            raise stopped from error
+        except Stopped as error:
+            self._record("stopped", error)
+            raise
+        except ThresherError as error:
+            self._record("failed", error)
+            raise
+        except (OSError, MemoryError, pa.ArrowMemoryError) as error:
+            ours = from_os_error(error)
+            self._record("failed", ours)
+            raise ours from error
+        except Exception as error:
+            ours = InternalError(f"{type(error).__name__}: {error}", remedy="please report this bug")
+            self._record("failed", ours)
+            raise ours from error
+
+    def _record(self, state: str, error: ThresherError) -> None:
+        """Write the status where we may; a full disk or a refused folder must not hide the first error."""
+        if not (self._claimed or self._free_quietly()):
+            return
+        try:
+            self.state(state, error)
+        except ThresherError as second:
+            logger.warning("status.json could not be written: %s", second)
+
+    def _free_quietly(self) -> bool:
+        root = Path(self.store.root)
+        return os.access(root.parent, os.W_OK) and (not root.exists() or (root.is_dir() and self._free()))
 
     def state(self, state: str, error: ThresherError | None = None, **facts: Any) -> None:
         """Write `status.json`: running, done, failed or stopped, with the exit code."""

@@ -8,7 +8,7 @@ Two filters come before a comparison and never change an answer: the sizes of th
 512-bit picture of each set bounds it from its missing bits (the bitmap filter of Sandes, Teodoro and Melo, "Bitmap filter:
 speeding up exact set similarity joins with bitwise operations", Information Systems 2020).
 
-Shapes: R rows, B bands, S shingles in all; row i owns values[offsets[i]:offsets[i + 1]], ascending and unique.
+Shapes: R rows, B bands, S shingles in all; row i owns values[begins[i]:ends[i]], ascending and unique.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Decision(NamedTuple):
     Args:
         partner: (R,) int64, the row that is kept instead, or -1 for a kept row.
         shared: (R,) int64, shingles in common with the partner.
-        compared: Pairs that met; how many of them needed a full comparison.
+        compared: Pairs that met in a bucket.
+        verified: Of those, pairs that no filter could decide.
     """
 
     partner: Column
@@ -74,12 +75,12 @@ def shared_at_least(
 
 
 @kernel
-def pictures(offsets: Column, values: Column) -> Column:
+def pictures(begins: Column, ends: Column, values: Column) -> Column:
     """Return (R, 8) uint64: one bit of 512 set for each shingle."""
-    num = offsets.shape[0] - 1
+    num = begins.shape[0]
     bits = np.zeros((num, WORDS), dtype=np.uint64)
     for i in range(num):
-        for s in range(offsets[i], offsets[i + 1]):
+        for s in range(begins[i], ends[i]):
             v = values[s]
             bits[i, np.int64(v & np.uint64(7))] |= np.uint64(1) << ((v >> np.uint64(3)) & np.uint64(63))
     return bits
@@ -96,27 +97,33 @@ def _missing_bits(bits: Column, a: int, b: int) -> int:
 
 @kernel
 def _overlap(
-    offsets: Column, values: Column, bits: Column, a: int, b: int, numerator: int, denominator: int
+    begins: Column,
+    ends: Column,
+    values: Column,
+    bits: Column,
+    a: int,
+    b: int,
+    numerator: int,
+    denominator: int,
 ) -> int:
     """Return the shared shingles of rows a and b if they are similar enough, -1 if not, -2 if a filter said so."""
-    size_a = offsets[a + 1] - offsets[a]
-    size_b = offsets[b + 1] - offsets[b]
+    size_a = ends[a] - begins[a]
+    size_b = ends[b] - begins[b]
     total = numerator * (size_a + size_b)
     needed = -(-total // (numerator + denominator))
     if needed > size_a or needed > size_b:
         return -2
     if size_a - _missing_bits(bits, a, b) < needed or size_b - _missing_bits(bits, b, a) < needed:
         return -2
-    return shared_at_least(
-        values, offsets[a], offsets[a + 1], offsets[b], offsets[b + 1], needed
-    )
+    return shared_at_least(values, begins[a], ends[a], begins[b], ends[b], needed)
 
 
 @kernel
 def _walk(
     buckets_RB: Column,
     starts: Column,
-    offsets: Column,
+    begins: Column,
+    ends: Column,
     values: Column,
     bits: Column,
     numerator: int,
@@ -147,7 +154,7 @@ def _walk(
                     continue
                 seen[other] = i
                 compared += 1
-                common = _overlap(offsets, values, bits, i, other, numerator, denominator)
+                common = _overlap(begins, ends, values, bits, i, other, numerator, denominator)
                 if common != -2:
                     verified += 1
                 if common >= 0:
@@ -169,7 +176,8 @@ def _walk(
 def _link(
     buckets_RB: Column,
     starts: Column,
-    offsets: Column,
+    begins: Column,
+    ends: Column,
     values: Column,
     bits: Column,
     numerator: int,
@@ -202,7 +210,7 @@ def _link(
                     continue
                 compared += 1
                 common = _overlap(
-                    offsets, values, bits, i, np.int64(members[m]), numerator, denominator
+                    begins, ends, values, bits, i, np.int64(members[m]), numerator, denominator
                 )
                 if common != -2:
                     verified += 1
@@ -217,13 +225,13 @@ def _link(
 
 
 @kernel
-def overlaps(offsets: Column, values: Column, left: Column, right: Column) -> Column:
+def overlaps(begins: Column, ends: Column, values: Column, left: Column, right: Column) -> Column:
     """Return the number of shared shingles of each pair of rows, exactly."""
     found = np.empty(left.shape[0], dtype=np.int64)
     for i in range(left.shape[0]):
         a = np.int64(left[i])
         b = np.int64(right[i])
-        found[i] = shared_at_least(values, offsets[a], offsets[a + 1], offsets[b], offsets[b + 1], 0)
+        found[i] = shared_at_least(values, begins[a], ends[a], begins[b], ends[b], 0)
     return found
 
 
@@ -253,12 +261,14 @@ def bucket_numbers(keys_RB: Column) -> tuple[Column, Column]:
     return buckets.reshape(keys_RB.shape), starts
 
 
-def walk(keys_RB: Column, offsets: Column, values: Column, threshold: Threshold) -> Decision:
+def walk(
+    keys_RB: Column, begins: Column, ends: Column, values: Column, threshold: Threshold
+) -> Decision:
     """Decide greedily: a row is kept unless an earlier kept row that it meets is similar enough.
 
     Args:
         keys_RB: Band keys of the rows, in order.
-        offsets: (R + 1,) int64 into values.
+        begins, ends: (R,) int64 into values.
         values: uint64 shingles, ascending and unique within a row.
         threshold: Compared exactly, as integers.
     """
@@ -267,12 +277,14 @@ def walk(keys_RB: Column, offsets: Column, values: Column, threshold: Threshold)
     partner = np.full(num, -1, dtype=np.int64)
     shared = np.zeros(num, dtype=np.int64)
     counts = np.zeros(2, dtype=np.int64)
-    bits = pictures(offsets, values)
-    _walk(buckets, starts, offsets, values, bits, *threshold, partner, shared, counts)
+    bits = pictures(begins, ends, values)
+    _walk(buckets, starts, begins, ends, values, bits, *threshold, partner, shared, counts)
     return Decision(partner, shared, int(counts[0]), int(counts[1]))
 
 
-def link(keys_RB: Column, offsets: Column, values: Column, threshold: Threshold) -> Decision:
+def link(
+    keys_RB: Column, begins: Column, ends: Column, values: Column, threshold: Threshold
+) -> Decision:
     """Decide transitively: rows joined by a chain of similar pairs keep only the first of them.
 
     Arguments as for `walk`. The shared shingles are those with the kept row, which may be below the threshold.
@@ -281,11 +293,11 @@ def link(keys_RB: Column, offsets: Column, values: Column, threshold: Threshold)
     buckets, starts = bucket_numbers(keys_RB)
     root = np.empty(num, dtype=np.int64)
     counts = np.zeros(2, dtype=np.int64)
-    bits = pictures(offsets, values)
-    _link(buckets, starts, offsets, values, bits, *threshold, root, counts)
+    bits = pictures(begins, ends, values)
+    _link(buckets, starts, begins, ends, values, bits, *threshold, root, counts)
     rows = np.flatnonzero(root != np.arange(num))
     partner = np.full(num, -1, dtype=np.int64)
     partner[rows] = root[rows]
     shared = np.zeros(num, dtype=np.int64)
-    shared[rows] = overlaps(offsets, values, rows, root[rows])
+    shared[rows] = overlaps(begins, ends, values, rows, root[rows])
     return Decision(partner, shared, int(counts[0]), int(counts[1]))

@@ -1,0 +1,311 @@
+"""The command line. Every job has one form: `thresher JOB INPUT... --out DIR`; exit codes say which kind of trouble."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+import thresher
+from thresher.engines.options import EngineOptions
+from thresher.errors import InternalError, Stopped, ThresherError, from_os_error
+from thresher.params import build, load_yaml, parse_settings
+
+app = typer.Typer(
+    name="thresher",
+    help="Separate the grain from the chaff in training data.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog=(
+        "Exit codes: 0 done, 2 wrong configuration, 3 bad or changed input, 4 a limit passed, 5 engine not available, "
+        "6 out of memory or disk, 7 storage or permission, 70 a bug of ours, 130/143 stopped."
+    ),
+)
+plan_app = typer.Typer(help="Show what a job would do, before anything runs.", no_args_is_help=True)
+app.add_typer(plan_app, name="plan")
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...",
+        help="Files, folders, globs or protocol:// addresses: Parquet, JSON lines, JSON arrays, CSV (plain, gzip, zstd), "
+        "folders saved by datasets. Earlier ones have priority.",
+    ),
+]
+Out = Annotated[str, typer.Option("--out", help="The one folder to write.", metavar="DIR")]
+TextColumn = Annotated[
+    str | None, typer.Option(help="Column that is compared. [default: text]", metavar="NAME")
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(help="Several columns, compared as one text joined by newlines.", metavar="A,B,C"),
+]
+IdColumn = Annotated[
+    str | None, typer.Option(help="Column with the rows' own ids.", metavar="NAME")
+]
+Method = Annotated[str | None, typer.Option(help="minhash, exact or bloom. [default: minhash]")]
+Threshold = Annotated[
+    float | None,
+    typer.Option(help="Jaccard similarity from which rows are near copies. [default: 0.7]"),
+]
+Clusters = Annotated[str | None, typer.Option(help="greedy or transitive. [default: greedy]")]
+Keep = Annotated[
+    str | None,
+    typer.Option(help="Who stays: first, longest, best:COLUMN, newest:COLUMN. [default: first]"),
+]
+Skip = Annotated[
+    bool, typer.Option("--skip-unreadable", help="Leave unreadable files out, named in the report.")
+]
+Union = Annotated[
+    bool, typer.Option("--union-columns", help="Let files lack columns that others have.")
+]
+Config = Annotated[
+    str | None, typer.Option(help="YAML file with parameters of the job.", metavar="FILE")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any parameter of the job; may be repeated.", metavar="KEY=VALUE"),
+]
+EngineName = Annotated[str | None, typer.Option("--engine", help="local. [default: local]")]
+Workers = Annotated[int | None, typer.Option(help="Tasks at once. [default: all cores]", min=0)]
+Cluster = Annotated[
+    str | None, typer.Option(help="Cluster profile: where to run.", metavar="FILE")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]
+JsonLogs = Annotated[bool, typer.Option("--json-logs", help="Progress as JSON lines.")]
+
+
+def _settings(
+    config: str | None, settings: list[str] | None, flags: dict[str, Any]
+) -> list[dict[str, Any]]:
+    from_file = load_yaml(config) if config else {}
+    columns = flags.pop("columns", None)
+    if columns is not None:
+        flags["columns"] = tuple(name.strip() for name in columns.split(","))
+    given = {key: value for key, value in flags.items() if value not in (None, False)}
+    typed = parse_settings(settings or [])
+    if isinstance(typed.get("columns"), str):
+        typed["columns"] = tuple(typed["columns"].split(","))
+    return [from_file, given, typed]
+
+
+def _engine(name: str | None, workers: int | None, cluster: str | None) -> EngineOptions:
+    profile = load_yaml(cluster) if cluster else {}
+    given = {k: v for k, v in {"engine": name, "workers": workers}.items() if v is not None}
+    return build(EngineOptions, profile, given)
+
+
+@app.command()
+def dedup(
+    inputs: Inputs,
+    out: Out,
+    text_column: TextColumn = None,
+    columns: Columns = None,
+    id_column: IdColumn = None,
+    method: Method = None,
+    threshold: Threshold = None,
+    clusters: Clusters = None,
+    keep: Keep = None,
+    skip_unreadable: Skip = False,
+    union_columns: Union = False,
+    config: Config = None,
+    settings: Set = None,
+    engine: EngineName = None,
+    workers: Workers = None,
+    cluster: Cluster = None,
+    quiet: Quiet = False,
+    json_logs: JsonLogs = False,
+) -> None:
+    """Remove copies and near copies.
+
+    A row goes only for a kept row whose similarity to it, computed exactly, is at least the threshold; both are named in
+    OUT/removed. OUT/report.html shows what went and why. The same command resumes a run that was stopped.
+    """
+    from thresher_jobs.dedup import dedup as run_dedup
+    from thresher_jobs.dedup_params import DedupParams
+    from thresher_jobs.progress import Show
+    from thresher_jobs.summary import print_summary
+
+    params = build(
+        DedupParams,
+        *_settings(
+            config,
+            settings,
+            {
+                "text_column": text_column,
+                "columns": columns,
+                "id_column": id_column,
+                "method": method,
+                "threshold": threshold,
+                "clusters": clusters,
+                "keep": keep,
+                "skip_unreadable": skip_unreadable,
+                "union_columns": union_columns,
+            },
+        ),
+    )
+    options = _engine(engine, workers, cluster)
+    with Show(quiet, json_logs) as show:
+        report = run_dedup(inputs, out, params, options, show)
+    if not quiet:
+        print_summary(report, out)
+
+
+@plan_app.command("dedup")
+def plan_dedup(
+    inputs: Inputs,
+    text_column: TextColumn = None,
+    columns: Columns = None,
+    id_column: IdColumn = None,
+    method: Method = None,
+    threshold: Threshold = None,
+    clusters: Clusters = None,
+    keep: Keep = None,
+    skip_unreadable: Skip = False,
+    union_columns: Union = False,
+    config: Config = None,
+    settings: Set = None,
+    engine: EngineName = None,
+    workers: Workers = None,
+    cluster: Cluster = None,
+) -> None:
+    """Show the bands, tasks, bytes and memory of `thresher dedup` with the same arguments."""
+    from thresher_jobs.dedup_params import DedupParams
+    from thresher_jobs.dedup_plan import describe
+
+    params = build(
+        DedupParams,
+        *_settings(
+            config,
+            settings,
+            {
+                "text_column": text_column,
+                "columns": columns,
+                "id_column": id_column,
+                "method": method,
+                "threshold": threshold,
+                "clusters": clusters,
+                "keep": keep,
+                "skip_unreadable": skip_unreadable,
+                "union_columns": union_columns,
+            },
+        ),
+    )
+    for line in describe(inputs, params, _engine(engine, workers, cluster)):
+        print(line)
+
+
+Result = Annotated[str, typer.Argument(metavar="OUT", help="A folder that a job has written.")]
+
+
+@app.command()
+def explain(
+    out: Result, row_id: Annotated[str, typer.Argument(help="A row id, as in _row_id.")]
+) -> None:
+    """Say why a row was kept or removed, with the pair side by side."""
+    from thresher_jobs.explain import explain as explain_row
+
+    for line in explain_row(out, row_id):
+        print(line)
+
+
+@app.command()
+def verify(out: Result) -> None:
+    """Recompute all hashes and re-check every removal's similarity."""
+    from thresher_jobs.verify import verify as verify_result
+
+    for line in verify_result(out):
+        print(line)
+
+
+@app.command()
+def report(out: Result) -> None:
+    """Build report.html again from report.json."""
+    from thresher.report import Report, render
+    from thresher.result import open_result
+
+    result = open_result(out)
+    page = render(Report.model_validate(result.report()))
+    result.store.put("report.html", page.encode())
+    print(result.store.path("report.html"))
+
+
+@app.command()
+def demo(
+    out: Annotated[str, typer.Option("--out", help="Folder to write.", metavar="DIR")] = "thresher-demo",
+    rows: Annotated[int, typer.Option(help="Rows of the made-up corpus.", min=500, max=1_000_000)] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed of the corpus.")] = 0,
+) -> None:
+    """Make a corpus with planted copies, clean it, and show what was found beside what was planted."""
+    from thresher_jobs.demo import run_demo
+
+    run_demo(out, rows, seed)
+
+
+@app.command()
+def doctor(
+    out: Annotated[str, typer.Option("--out", help="A folder that results go to.", metavar="DIR")] = ".",
+) -> None:
+    """Say what is installed, and whether a folder can hold results."""
+    from thresher_jobs.doctor import examine
+
+    for line in examine(out):
+        print(line)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"thresher {thresher.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of the command as a whole."""
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Stopped(number)
+
+
+def main() -> None:
+    """Run the command line; errors become one line and an exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        app()
+    except (KeyboardInterrupt, Stopped) as error:
+        stopped = error if isinstance(error, Stopped) else Stopped(signal.SIGINT)
+        _fail(stopped)
+    except ThresherError as error:
+        _fail(error)
+    except (OSError, MemoryError) as error:
+        _fail(from_os_error(error))
+    except Exception as error:
+        if os.environ.get("THRESHER_DEBUG"):
+            raise
+        _fail(InternalError(f"{type(error).__name__}: {error}", remedy="please report this bug"))
+
+
+def _fail(error: ThresherError) -> None:
+    """Print one line and end at once; threads that still work must not hold the exit up."""
+    if os.environ.get("THRESHER_DEBUG"):
+        logging.getLogger(__name__).error("traceback", exc_info=error)
+    print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

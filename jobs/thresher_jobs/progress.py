@@ -1,0 +1,95 @@
+"""What a running job shows: a live bar on a terminal, a line a stage otherwise, JSON lines on request."""
+
+from __future__ import annotations
+
+import json
+import sys
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from thresher.run import Event
+
+_MB = 1e6
+
+
+class Show:
+    """A listener for a run; use it as a context manager.
+
+    Args:
+        quiet: Show nothing.
+        json_logs: Write one JSON object a line to standard error.
+    """
+
+    def __init__(self, quiet: bool = False, json_logs: bool = False) -> None:
+        self._json = json_logs
+        self._quiet = quiet and not json_logs
+        self._console = Console(stderr=True, highlight=False)
+        self._live: Progress | None = None
+        self._bar: TaskID | None = None
+        if self._console.is_terminal and not self._quiet and not json_logs:
+            self._live = Progress(
+                TextColumn("{task.description:<11}"),
+                BarColumn(bar_width=30),
+                TextColumn("{task.completed}/{task.total}"),
+                TextColumn("{task.fields[rate]}"),
+                TimeRemainingColumn(),
+                console=self._console,
+                transient=True,
+            )
+
+    def __enter__(self) -> Show:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        if self._quiet:
+            return
+        if self._json:
+            print(json.dumps({"event": event.kind, **_fields(event)}), file=sys.stderr, flush=True)
+        elif event.kind == "end":
+            self._end(event)
+        elif self._live:
+            self._move(event)
+
+    def _end(self, event: Event) -> None:
+        if self._live and self._bar is not None:
+            self._live.remove_task(self._bar)
+            self._bar = None
+        line = f"{event.stage:<11} {event.done:>5} tasks  {_rate(event)}  {event.seconds:7.2f} s"
+        (self._live.console if self._live else self._console).print(line, soft_wrap=True)
+
+    def _move(self, event: Event) -> None:
+        assert self._live is not None
+        if event.kind == "start" or self._bar is None:
+            self._bar = self._live.add_task(event.stage, total=event.total, rate="")
+        self._live.update(self._bar, completed=event.done, total=event.total, rate=_rate(event))
+
+
+def _fields(event: Event) -> dict[str, Any]:
+    return {
+        "stage": event.stage,
+        "tasks_done": event.done,
+        "tasks": event.total,
+        "rows": event.rows,
+        "bytes": event.bytes,
+        "seconds": round(event.seconds, 3),
+    }
+
+
+def _rate(event: Event) -> str:
+    seconds = max(event.seconds, 1e-3)
+    return f"{event.rows:>12,} rows  {event.rows / seconds:>12,.0f} rows/s  {event.bytes / _MB / seconds:>8,.1f} MB/s"

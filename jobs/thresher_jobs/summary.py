@@ -1,0 +1,31 @@
+"""The few lines a finished job prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def print_summary(report: dict[str, Any], out: str) -> None:
+    """Print rows in, kept, removed and quarantined, the recall, and where to look."""
+    rows_in = max(1, report["rows_in"])
+
+    def share(key: str) -> str:
+        return f"{report[key]:>12,}  {100 * report[key] / rows_in:5.1f} %"
+
+    print(f"rows in      {report['rows_in']:>12,}")
+    print(f"kept         {share('rows_kept')}")
+    by = ", ".join(f"{n:,} {r.replace('_', ' ')}" for r, n in report["removed_by"].items())
+    print(f"removed      {share('rows_removed')}  ({by})")
+    print(f"quarantined  {share('rows_quarantined')}")
+    recall = report["recall"]
+    if recall:
+        line = f"recall       expected {recall['expected_at_threshold']:.4f} at {recall['threshold']}"
+        if recall["estimate"] is not None:
+            line += f", measured {recall['estimate']:.4f} ({recall['low']:.4f} to {recall['high']:.4f}) above it"
+        print(line)
+    for file in report["unreadable_files"]:
+        print(f"left out     {file['path']}: {file['reason']}")
+    if report["ignored_files"]:
+        print(f"ignored      {len(report['ignored_files'])} files, listed in report.json")
+    print(f"time         {report['wall_seconds']:.1f} s")
+    print(f"see          {out}/report.html, {out}/removed, thresher explain {out} ROW_ID")

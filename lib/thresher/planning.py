@@ -1,0 +1,154 @@
+"""The plan: which files, cut into which tasks, with which columns; made before anything is read in full.
+
+Tasks depend on the inputs and the configuration alone. A file that turns out to be unreadable later is left out by making
+the plan again without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from thresher.errors import InputError
+from thresher.inputs import Inputs, list_inputs
+from thresher.params import digest_of
+from thresher.schema import unify
+from thresher.splits import Split, Unreadable, cut, pack
+from thresher.stage import Task
+from thresher.steps.reading import ReadTask, require_column, require_strings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run reads.
+
+    Args:
+        inputs: The pinned files.
+        tasks: One `ReadTask` each.
+        schemas: Types by file number, for the formats that state them before they are read.
+        unreadable: Files left out on request, and why.
+        notes: What the user should know (files that cannot be cut, and the like).
+    """
+
+    inputs: Inputs
+    tasks: tuple[Task, ...]
+    schemas: dict[int, pa.Schema]
+    unreadable: tuple[Unreadable, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Uncompressed bytes to read, estimated."""
+        return sum(split.bytes for split in self.splits())
+
+    @property
+    def largest_task_bytes(self) -> int:
+        """Uncompressed bytes of the largest task, estimated."""
+        sizes = [sum(s.bytes for s in task.payload.splits) for task in self.tasks]
+        return max(sizes, default=0)
+
+    @property
+    def rows(self) -> int | None:
+        """Rows to read, where every file states them."""
+        counts = [split.rows for split in self.splits()]
+        return None if None in counts else sum(c for c in counts if c is not None)
+
+    def splits(self) -> list[Split]:
+        """Return all splits in task order."""
+        return [split for task in self.tasks for split in task.payload.splits]
+
+    def pins(self) -> list[list[Any]]:
+        """Return what identifies the inputs: name, size and pin of each file."""
+        return [[f.name, f.bytes, f.pin] for f in self.inputs.files]
+
+    def digest(self) -> str:
+        """Return 16 digits that change with any file or cut."""
+        tasks = [[list(split[:3]) for split in task.payload.splits] for task in self.tasks]
+        return digest_of([self.pins(), tasks, [list(u) for u in self.unreadable]])
+
+
+def make_plan(
+    addresses: Sequence[str],
+    *,
+    split_bytes: int,
+    skip_unreadable: bool,
+    without: Collection[Unreadable] = (),
+) -> Plan:
+    """Find, pin and cut the inputs.
+
+    Args:
+        addresses: Files, folders, globs, `protocol://` addresses.
+        split_bytes: Wanted uncompressed bytes a task.
+        skip_unreadable: Leave unreadable files out, named in the plan.
+        without: Files found unreadable by an earlier attempt.
+    """
+    inputs = list_inputs(addresses)
+    cuts = cut(inputs, split_bytes=split_bytes, skip_unreadable=skip_unreadable)
+    gone = {item.path for item in without}
+    splits = [s for s in cuts.splits if inputs.files[s.file].path not in gone]
+    if not splits:
+        bad = [*cuts.unreadable, *without]
+        raise InputError("no readable input: " + "; ".join(f"{p}: {e}" for p, e in bad[:3]))
+    tasks = tuple(
+        Task(
+            number,
+            ReadTask(
+                inputs.files[run[0].file].source,
+                tuple(inputs.files[s.file] for s in run),
+                tuple(run),
+            ),
+        )
+        for number, run in enumerate(pack(splits, inputs, split_bytes))
+    )
+    known = {f: schema for f, schema in cuts.schemas.items() if inputs.files[f].path not in gone}
+    return Plan(inputs, tasks, known, (*cuts.unreadable, *without), cuts.notes)
+
+
+def agree_on_schema(
+    inputs: Inputs,
+    schemas: dict[int, pa.Schema],
+    columns: Sequence[str],
+    named: Sequence[tuple[str, str]],
+    union_columns: bool,
+) -> pa.Schema:
+    """Find the one schema of the output, and check the columns that the job names.
+
+    Args:
+        inputs: For the names of the files.
+        schemas: Types by file number.
+        columns: The compared columns.
+        named: (column, flag) of other columns the job needs.
+        union_columns: Whether files may lack columns.
+
+    Raises:
+        InputError: A named column is missing or no string; files disagree.
+    """
+    ordered = [(inputs.files[f].path, schemas[f]) for f in sorted(schemas)]
+    flags = [*((name, "--text-column or --columns") for name in columns), *named]
+    for path, schema in ordered:
+        for name, flag in flags:
+            if not union_columns:
+                require_column(name, schema, path, flag)
+            if name in columns and name in schema.names:
+                require_strings(name, schema.field(name).type, path)
+    if union_columns:
+        everything = pa.schema(
+            list({name: field for _, s in ordered for name, field in zip(s.names, s, strict=True)}.values())
+        )
+        for name, flag in flags:
+            require_column(name, everything, "all inputs", flag)
+    schema = unify(ordered, union_columns=union_columns)
+    reserved = [n for n in schema.names if n in RESERVED]
+    if reserved:
+        raise InputError(
+            f"column '{reserved[0]}' has a name that Thresher's own outputs use",
+            path=ordered[0][0],
+            remedy="rename or drop it",
+        )
+    return schema
+
+
+RESERVED = ("_row_id", "_removed_by", "_reason", "_matched_id", "_score")

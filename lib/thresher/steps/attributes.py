@@ -1,0 +1,331 @@
+"""The pass over the text: every attribute a job needs, one file a task, one line an input row.
+
+Only the compared columns, the id column and the keep column are read (files without a footer are read whole once, since
+their types are known only then). Rows that cannot be judged get a status and no keys; `select` quarantines them.
+
+Shapes: D rows of a task, B bands.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from thresher.errors import ConfigError, InputError
+from thresher.params import Params
+from thresher.stage import Receipt, Task
+from thresher.steps.reading import ReadTask, TaskBlock, compared_text, read_task
+from thresher.store import Published, Store
+from thresher.text.hashing import FINGERPRINT_START
+from thresher.text.sketch import Sketch, fingerprint, sketch
+from thresher.transforms.bands import Banding, band_keys
+from thresher.transforms.minhash import Permutations, permutations
+from thresher.transforms.order import LAST, largest_first, longest_first
+
+Column = np.ndarray[Any, Any]
+
+
+class Status(IntEnum):
+    """Why a row can or cannot be judged."""
+
+    OK = 0
+    NULL = 1
+    ILL_FORMED = 2
+    UNREADABLE = 3
+
+
+class AttributeParams(Params):
+    """What to compute for each row."""
+
+    columns: tuple[str, ...]
+    id_column: str | None
+    keep: str
+    keep_column: str | None
+    ngram: int
+    bands: int
+    rows_per_band: int
+    seed: int
+    words: bool
+    skip_unreadable: bool
+    max_doc_bytes: int
+    keep_signatures: bool
+
+    @property
+    def banding(self) -> Banding | None:
+        """The banding, or None when no signatures are wanted."""
+        return Banding(self.bands, self.rows_per_band) if self.bands else None
+
+
+class TaskAttributes(NamedTuple):
+    """The attributes of all rows of a task, by row number.
+
+    Args:
+        status: (D,) uint8.
+        bytes_hash: (D, 2) uint64 of the compared bytes.
+        word_hash: (D, 2) uint64 of the word sequence, or of the bytes in an exact job.
+        keep: (D,) uint64 keep key, smaller is kept.
+        num_words: (D,) uint32.
+        bands: (D, B) uint64.
+        ids: The id column as strings, or None.
+    """
+
+    status: Column
+    bytes_hash: Column
+    word_hash: Column
+    keep: Column
+    num_words: Column
+    bands: Column
+    ids: pa.Array | None
+
+
+def attribute_name(folder: str, task: int) -> str:
+    """Return the name of a task's attribute file."""
+    return f"{folder}/part-{task:05d}.arrow"
+
+
+def compute(params: AttributeParams, store: Store, folder: str, task: Task) -> Receipt:
+    """Read one task's rows and write its attribute file.
+
+    The receipt's facts hold, by split: rows, unreadable rows, bytes of text, a fingerprint of the text and, where the file
+    has no footer, the types found. With `skip_unreadable` a file that fails is named in the facts and nothing is written:
+    the driver plans again without it.
+    """
+    try:
+        return _compute(params, store, folder, task)
+    except InputError as error:
+        if not params.skip_unreadable or error.path is None:
+            raise
+        return Receipt(task=task.index, facts={"unreadable": [error.path, error.message]})
+
+
+def _compute(params: AttributeParams, store: Store, folder: str, task: Task) -> Receipt:
+    read: ReadTask = task.payload
+    wanted = _wanted_columns(params, read)
+    family = permutations(params.bands * params.rows_per_band, params.seed) if params.bands else None
+    num = len(read.splits)
+    rows = [0] * num
+    bad = [0] * num
+    text_bytes = [0] * num
+    prints = [FINGERPRINT_START] * num
+    schemas: list[pa.Schema | None] = [None] * num
+    total = 0
+    statuses = np.zeros(len(Status), dtype=np.int64)
+    name = attribute_name(folder, task.index)
+    with store.writing(name) as path, pa.OSFile(str(path), "wb") as sink:
+        writer = pa.ipc.new_file(sink, attribute_schema(params))
+        for block in read_task(read, wanted, None, params.max_doc_bytes):
+            at = block.split
+            file = read.files[at]
+            text = compared_text(block.batch, params.columns, file.path)
+            count = len(block.rows) + len(block.bad)
+            rows[at] += count
+            bad[at] += len(block.bad)
+            text_bytes[at] += int(pc.sum(pc.binary_length(text)).as_py() or 0)
+            prints[at] = fingerprint(text, prints[at])
+            if file.format not in ("parquet", "arrow"):
+                schemas[at] = _merge(schemas[at], block.batch.schema, file.path)
+            batch = _attributes(params, block, text, count, total, family, file.path)
+            writer.write_batch(batch)
+            statuses += np.bincount(batch.column("status").to_numpy(), minlength=len(Status))
+            total += count
+        writer.close()
+    facts = {
+        "rows": rows,
+        "bad": bad,
+        "text_bytes": text_bytes,
+        "fingerprints": [f"{p:016x}" for p in prints],
+        "nulls": int(statuses[Status.NULL]),
+        "unjudged": int(statuses[Status.ILL_FORMED] + statuses[Status.UNREADABLE]),
+        "schemas": [encode_schema(s) if s is not None else None for s in schemas],
+    }
+    size = store.path(name).stat().st_size
+    return Receipt(
+        task=task.index,
+        rows_in=total,
+        rows_out=total,
+        bytes_in=sum(text_bytes),
+        files=(Published(name, size, ""),),
+        facts=facts,
+    )
+
+
+def _wanted_columns(params: AttributeParams, read: ReadTask) -> list[str] | None:
+    if any(file.format not in ("parquet", "arrow") for file in read.files):
+        return None
+    extra = [c for c in (params.id_column, params.keep_column) if c]
+    return list(dict.fromkeys([*params.columns, *extra]))
+
+
+def _merge(seen: pa.Schema | None, new: pa.Schema, file: str) -> pa.Schema:
+    from thresher.schema import unify
+
+    if seen is None or seen.equals(new):
+        return new
+    return unify([(file, seen), (file, new)], union_columns=True, text_columns=[])
+
+
+def encode_schema(schema: pa.Schema) -> str:
+    """Return a schema as ASCII."""
+    return base64.b64encode(schema.serialize().to_pybytes()).decode()
+
+
+def decode_schema(text: str) -> pa.Schema:
+    """Read what `encode_schema` wrote; only ever our own receipts."""
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))
+
+
+def attribute_schema(params: AttributeParams) -> pa.Schema:
+    """Return the columns of an attribute file."""
+    fields = [
+        pa.field("status", pa.uint8()),
+        pa.field("bytes_hash", pa.list_(pa.uint64(), 2)),
+        pa.field("word_hash", pa.list_(pa.uint64(), 2)),
+        pa.field("keep", pa.uint64()),
+        pa.field("num_words", pa.uint32()),
+    ]
+    if params.bands:
+        fields.append(pa.field("bands", pa.list_(pa.uint64(), params.bands)))
+    if params.id_column:
+        fields.append(pa.field("id", pa.string()))
+    if params.keep_signatures:
+        num = params.bands * params.rows_per_band
+        fields.append(pa.field("signature", pa.list_(pa.uint32(), num)))
+    return pa.schema(fields)
+
+
+def _attributes(
+    params: AttributeParams,
+    block: TaskBlock,
+    text: pa.Array,
+    count: int,
+    base: int,
+    family: Permutations | None,
+    file: str,
+) -> pa.RecordBatch:
+    """Return one line for each of the block's `count` rows, unreadable ones included."""
+    found: Sketch = sketch(
+        text, n=params.ngram, permutations=family, with_words=params.words or bool(params.bands)
+    )
+    status = np.where(found.ok, Status.OK, Status.ILL_FORMED).astype(np.uint8)
+    status[np.asarray(pc.is_null(text))] = Status.NULL
+    word_hash = found.sequence_hash if params.words or params.bands else found.bytes_hash
+    places = block.rows - base
+    whole = len(block.bad) == 0
+
+    def spread(values: Column, fill: int = 0) -> Column:
+        if whole:
+            return values
+        out = np.full((count, *values.shape[1:]), fill, dtype=values.dtype)
+        out[places] = values
+        return out
+
+    columns = [
+        pa.array(spread(status, Status.UNREADABLE)),
+        _fixed(spread(found.bytes_hash)),
+        _fixed(spread(word_hash)),
+        pa.array(spread(_keep_keys(params, block.batch, text, file))),
+        pa.array(spread(found.num_words)),
+    ]
+    banding = params.banding
+    if banding:
+        columns.append(_fixed(spread(band_keys(found.signatures, banding.bands, banding.rows))))
+    if params.id_column:
+        columns.append(_ids(params.id_column, block, count, base, file))
+    if params.keep_signatures:
+        columns.append(_fixed(spread(found.signatures, 0)))
+    return pa.record_batch(columns, schema=attribute_schema(params))
+
+
+def _fixed(matrix: Column) -> pa.Array:
+    flat = pa.array(np.ascontiguousarray(matrix).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, matrix.shape[1])
+
+
+def _keep_keys(params: AttributeParams, batch: pa.RecordBatch, text: pa.Array, file: str) -> Column:
+    if params.keep == "longest":
+        lengths = pc.fill_null(pc.binary_length(text), 0).to_numpy(zero_copy_only=False)
+        return longest_first(lengths)
+    if params.keep_column is None:
+        return np.zeros(len(batch), dtype=np.uint64)
+    index = batch.schema.get_field_index(params.keep_column)
+    if index < 0:
+        return np.full(len(batch), LAST)
+    column = batch.column(index)
+    is_string = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    try:
+        if is_string and params.keep == "best":
+            column = pc.cast(column, pa.float64())
+        return largest_first(column)
+    except (ValueError, pa.ArrowInvalid) as error:
+        raise InputError(
+            f"column '{params.keep_column}' cannot order rows: {error}",
+            path=file,
+            remedy="best:COLUMN takes numbers, newest:COLUMN takes times",
+        ) from error
+
+
+def _ids(column: str, block: TaskBlock, count: int, base: int, file: str) -> pa.Array:
+    index = block.batch.schema.get_field_index(column)
+    if index < 0:
+        raise InputError(f"no column '{column}'", path=file, remedy="choose with --id-column")
+    values = block.batch.column(index)
+    if pa.types.is_nested(values.type):
+        raise ConfigError(f"--id-column {column}: ids must be strings or numbers", path=file)
+    values = values.cast(pa.string())
+    nulls = np.flatnonzero(np.asarray(pc.is_null(values)))
+    if len(nulls):
+        row = int(block.rows[nulls[0]])
+        raise InputError(
+            f"id column '{column}' is null in {len(nulls)} rows, first in row {row} of its task",
+            path=file,
+            remedy="drop --id-column, or fill the ids",
+        )
+    if not block.bad:
+        return values
+    places = np.full(count, -1, dtype=np.int64)
+    places[block.rows - base] = np.arange(len(values))
+    return values.take(pa.array(places, mask=places < 0))
+
+
+def load(store: Store, folder: str, task: int, columns: Sequence[str] | None = None) -> TaskAttributes:
+    """Read a task's attribute file, mapped from disk where it is one batch."""
+    with pa.memory_map(str(store.path(attribute_name(folder, task)))) as source:
+        table = pa.ipc.open_file(source).read_all()
+    num = table.num_rows
+    return TaskAttributes(
+        _flat(table, "status"),
+        _matrix(table, "bytes_hash", 2),
+        _matrix(table, "word_hash", 2),
+        _flat(table, "keep"),
+        _flat(table, "num_words"),
+        _matrix(table, "bands", _width(table, "bands"))
+        if "bands" in table.column_names
+        else np.zeros((num, 0), np.uint64),
+        table.column("id").combine_chunks() if "id" in table.column_names else None,
+    )
+
+
+def _width(table: pa.Table, name: str) -> int:
+    return int(table.schema.field(name).type.list_size)
+
+
+def _flat(table: pa.Table, name: str) -> Column:
+    chunks = [c.to_numpy() for c in table.column(name).chunks]
+    if len(chunks) == 1:
+        return chunks[0]
+    kind = table.schema.field(name).type.to_pandas_dtype()
+    return np.concatenate(chunks) if chunks else np.zeros(0, kind)
+
+
+def _matrix(table: pa.Table, name: str, width: int) -> Column:
+    chunks = [c.flatten().to_numpy().reshape(-1, width) for c in table.column(name).chunks]
+    if len(chunks) == 1:
+        return chunks[0]
+    kind = table.schema.field(name).type.value_type.to_pandas_dtype()
+    return np.concatenate(chunks) if chunks else np.zeros((0, width), kind)

@@ -1,0 +1,160 @@
+"""The audit: sampled kept rows against other kept rows, compared exactly, to measure recall.
+
+Samples are the kept rows with the smallest content hash in a few tasks spread over the input. They are compared with
+every kept row of as many tasks as a stated number of bytes allows; where that is not all, the report says what share.
+A sample with an earlier kept row at or above the threshold is a miss.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from thresher import docid
+from thresher.stage import Receipt, Task
+from thresher.steps.attributes import TaskAttributes, load
+from thresher.steps.bucketing import compared_rows, own_slice
+from thresher.steps.collapsing import part_name
+from thresher.steps.deciding import DecideParams
+from thresher.steps.reading import ReadTask, compared_text, read_task
+from thresher.steps.spread import read_table, write_table
+from thresher.store import Store
+from thresher.text.sketch import shingles
+from thresher.transforms.spotcheck import Samples, invert, meet
+
+Column = np.ndarray[Any, Any]
+SAMPLE = pa.schema(
+    [
+        ("priority", pa.uint32()),
+        ("keep", pa.uint64()),
+        ("b0", pa.uint64()),
+        ("b1", pa.uint64()),
+        ("id", pa.uint64()),
+        ("shingles", pa.large_list(pa.uint64())),
+    ]
+)
+ORDER_COLUMNS = SAMPLE.names[:5]
+
+
+def kept_rows(
+    params: DecideParams, store: Store, found: TaskAttributes, copies: str, decided: str, task: int
+) -> Column:
+    """Return the row numbers of a task's kept rows that near-duplicate search looked at."""
+    rows = compared_rows(store, found, copies, params.ngram, task)
+    removed = read_table(store, decided).column("id").to_numpy()
+    gone = docid.row_of(removed[own_slice(removed, task)])
+    return np.setdiff1d(rows, gone, assume_unique=True)
+
+
+def draw(
+    params: DecideParams,
+    attributes: str,
+    copies: str,
+    decided: str,
+    size: int,
+    store: Store,
+    folder: str,
+    task: Task,
+) -> Receipt:
+    """Draw a task's samples and write their place in the order and their shingles."""
+    found = load(store, attributes, task.index)
+    rows = kept_rows(params, store, found, copies, decided, task.index)
+    chosen = np.sort(rows[np.argsort(found.bytes_hash[rows, 0], kind="stable")[:size]])
+    offsets, values = _shingles_of(params, task, chosen)
+    columns = _order(params, task, found, chosen)
+    table = pa.table(
+        [
+            *(pa.array(columns[name]) for name in ORDER_COLUMNS),
+            pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values)),
+        ],
+        schema=SAMPLE,
+    )
+    file = write_table(store, part_name(folder, task.index), table)
+    return Receipt(task=task.index, rows_in=len(rows), rows_out=len(chosen), files=(file,))
+
+
+def _order(params: DecideParams, task: Task, found: TaskAttributes, rows: Column) -> dict[str, Column]:
+    priority = task.payload.source if params.use_priority else 0
+    return {
+        "priority": np.full(len(rows), priority, dtype=np.uint32),
+        "keep": found.keep[rows],
+        "b0": found.bytes_hash[rows, 0],
+        "b1": found.bytes_hash[rows, 1],
+        "id": docid.pack(task.index, rows),
+    }
+
+
+def _shingles_of(params: DecideParams, task: Task, rows: Column) -> tuple[Column, Column]:
+    offsets = [np.zeros(1, np.int64)]
+    values = [np.zeros(0, np.uint64)]
+    total = 0
+    read: ReadTask = task.payload
+    for block in read_task(read, list(params.columns), None, params.max_doc_bytes):
+        places = np.flatnonzero(np.isin(block.rows, rows, assume_unique=True))
+        if not len(places):
+            continue
+        text = compared_text(block.batch, params.columns, read.files[block.split].path)
+        o, v = shingles(text, n=params.ngram, rows=places)
+        offsets.append(o[1:] + total)
+        values.append(v)
+        total += len(v)
+    return np.concatenate(offsets), np.concatenate(values)
+
+
+def compare(
+    params: DecideParams,
+    attributes: str,
+    copies: str,
+    decided: str,
+    samples: tuple[str, ...],
+    store: Store,
+    folder: str,
+    task: Task,
+) -> Receipt:
+    """Compare a task's kept rows with all samples; facts list misses as [sample id, shared, union]."""
+    found = load(store, attributes, task.index)
+    kept = kept_rows(params, store, found, copies, decided, task.index)
+    drawn = pa.concat_tables([read_table(store, name) for name in samples]).combine_chunks()
+    inverted = _invert(drawn)
+    order = {name: drawn.column(name).to_numpy() for name in ORDER_COLUMNS}
+    read: ReadTask = task.payload
+    misses: list[list[int]] = []
+    size = 0
+    for block in read_task(read, list(params.columns), None, params.max_doc_bytes):
+        places = np.flatnonzero(np.isin(block.rows, kept, assume_unique=True))
+        if not len(places):
+            continue
+        text = compared_text(block.batch, params.columns, read.files[block.split].path)
+        size += text.nbytes
+        offsets, values = shingles(text, n=params.ngram, rows=places)
+        own = _order(params, task, found, block.rows[places])
+        for row, sample, shared in meet(inverted, offsets, values, params.threshold).tolist():
+            if _place(own, row) < _place(order, sample):
+                union = int(offsets[row + 1] - offsets[row] + inverted.sizes[sample] - shared)
+                misses.append([int(order["id"][sample]), shared, union])
+    return Receipt(
+        task=task.index, rows_in=len(kept), bytes_in=size, facts={"misses": sorted(misses)}
+    )
+
+
+def _invert(drawn: pa.Table) -> Samples:
+    if not len(drawn):
+        return invert(np.zeros(1, np.int64), np.zeros(0, np.uint64))
+    column = drawn.column("shingles").combine_chunks()
+    offsets = column.offsets.to_numpy()
+    return invert(offsets - offsets[0], column.flatten().to_numpy())
+
+
+def _place(order: dict[str, Column], row: int) -> tuple[int, ...]:
+    return tuple(int(order[name][row]) for name in ORDER_COLUMNS)
+
+
+def spread_evenly(tasks: tuple[Task, ...], weights: list[int], budget: int) -> tuple[Task, ...]:
+    """Choose tasks spread over the input whose weights add up to about the budget; at least one."""
+    total = sum(weights)
+    if total <= budget or len(tasks) <= 1:
+        return tasks
+    num = max(1, len(tasks) * budget // total)
+    return tuple(tasks[(2 * i + 1) * len(tasks) // (2 * num)] for i in range(num))

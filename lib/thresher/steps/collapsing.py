@@ -1,0 +1,112 @@
+"""Exact collapse as an exchange: rows with equal keys meet, the earliest stays.
+
+The same reducer serves `collapse` (keys of the compared text) and `check-ids` (keys of the user's ids).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from thresher import docid
+from thresher.stage import Receipt, Task
+from thresher.steps.attributes import Status, TaskAttributes, load
+from thresher.steps.spread import concatenated, spread, write_table
+from thresher.store import Store
+from thresher.text.sketch import sketch
+from thresher.transforms.bloom import Filter
+from thresher.transforms.collapse import collapse
+
+Column = np.ndarray[Any, Any]
+
+COPIES = pa.schema([("id", pa.uint64()), ("kept", pa.uint64()), ("same_bytes", pa.bool_())])
+
+
+def part_name(folder: str, partition: int) -> str:
+    """Return the name of a partition's output."""
+    return f"{folder}/part-{partition:05d}.arrow"
+
+
+def emit_text_keys(
+    attributes: str,
+    partitions: int,
+    use_priority: bool,
+    marks: str | None,
+    store: Store,
+    folder: str,
+    task: Task,
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Emit one line a judged row: key, order and id.
+
+    Args:
+        attributes: Folder of the attribute files.
+        partitions: Partitions of the exchange.
+        use_priority: Whether the source's number comes first in the order.
+        marks: Name of a filter; rows whose key it has seen at most once are not emitted.
+    """
+    found = load(store, attributes, task.index)
+    rows = np.flatnonzero(found.status == Status.OK)
+    if marks is not None:
+        seen = Filter.load(store.path(marks))
+        rows = rows[seen.maybe_repeated(found.word_hash[rows])]
+    priority = task.payload.source if use_priority else 0
+    yield from spread(_lines(task.index, found, rows, priority), "k0", partitions)
+
+
+def _lines(task: int, found: TaskAttributes, rows: Column, priority: int) -> dict[str, Column]:
+    return {
+        "k0": found.word_hash[rows, 0],
+        "k1": found.word_hash[rows, 1],
+        "priority": np.full(len(rows), priority, dtype=np.uint32),
+        "keep": found.keep[rows],
+        "b0": found.bytes_hash[rows, 0],
+        "b1": found.bytes_hash[rows, 1],
+        "id": docid.pack(task, rows),
+    }
+
+
+def emit_row_ids(
+    attributes: str, partitions: int, store: Store, folder: str, task: Task
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Emit the user's id of each readable row, hashed."""
+    found = load(store, attributes, task.index)
+    rows = np.flatnonzero(found.status != Status.UNREADABLE)
+    assert found.ids is not None
+    keys = sketch(found.ids.take(pa.array(rows)), n=1, permutations=None, with_words=False).bytes_hash
+    nothing = np.zeros(len(rows), dtype=np.uint64)
+    lines = {
+        "k0": keys[:, 0],
+        "k1": keys[:, 1],
+        "priority": nothing.astype(np.uint32),
+        "keep": nothing,
+        "b0": keys[:, 0],
+        "b1": keys[:, 1],
+        "id": docid.pack(task.index, rows),
+    }
+    yield from spread(lines, "k0", partitions)
+
+
+def reduce_copies(
+    store: Store, folder: str, partition: int, batches: Iterable[pa.RecordBatch]
+) -> Receipt:
+    """Collapse one partition; write (id, kept id, same bytes), sorted by id."""
+    lines = concatenated(batches)
+    if not lines:
+        return Receipt(task=partition)
+    found = collapse(
+        (lines["k0"], lines["k1"]),
+        (lines["priority"], lines["keep"], lines["b0"], lines["b1"]),
+        lines["id"],
+    )
+    table = pa.table([pa.array(c) for c in found], schema=COPIES)
+    file = write_table(store, part_name(folder, partition), table)
+    return Receipt(
+        task=partition,
+        rows_in=len(lines["id"]),
+        rows_out=len(found.ids),
+        bytes_in=table.nbytes,
+        files=(file,),
+    )

@@ -1,0 +1,167 @@
+"""Pieces are decided: the exchange that brings each piece's rows together with their shingles and walks them in order.
+
+Only rows of a piece are read again and shingled. The answer of a piece depends on its rows alone, so pieces may be decided
+apart, in any grouping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from thresher.params import Params
+from thresher.stage import Receipt, Task
+from thresher.steps.attributes import TaskAttributes, load
+from thresher.steps.bucketing import own_slice
+from thresher.steps.collapsing import part_name
+from thresher.steps.reading import ReadTask, TaskBlock, compared_text, read_task
+from thresher.steps.spread import read_table, write_table
+from thresher.store import Store
+from thresher.text.sketch import shingles
+from thresher.transforms.clusters import Threshold, link, walk
+
+Column = np.ndarray[Any, Any]
+DECIDED = pa.schema(
+    [("id", pa.uint64()), ("kept", pa.uint64()), ("shared", pa.uint32()), ("union", pa.uint32())]
+)
+ORDER = ("id", "b1", "b0", "keep", "priority", "piece")  # least significant first
+
+
+class DecideParams(Params):
+    """How pieces are decided."""
+
+    columns: tuple[str, ...]
+    ngram: int
+    numerator: int
+    denominator: int
+    clusters: str
+    use_priority: bool
+    max_doc_bytes: int
+
+    @property
+    def threshold(self) -> Threshold:
+        """The similarity as a fraction."""
+        return Threshold(self.numerator, self.denominator)
+
+
+def emit_rows(
+    params: DecideParams, attributes: str, pieces: str, store: Store, folder: str, task: Task
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Emit a task's rows that lie in a piece: id, order, band keys and shingles."""
+    table = read_table(store, pieces)
+    own = own_slice(table.column("id").to_numpy(), task.index)
+    table = table.slice(own.start, own.stop - own.start)
+    if not len(table):
+        return
+    ids = table.column("id").to_numpy()
+    rows = (ids & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    found = load(store, attributes, task.index)
+    read: ReadTask = task.payload
+    wanted = list(params.columns)
+    for block in read_task(read, wanted, None, params.max_doc_bytes):
+        here = _rows_of_block(rows, block)
+        if here.stop == here.start:
+            continue
+        places = np.searchsorted(block.rows, rows[here])
+        text = compared_text(block.batch, params.columns, read.files[block.split].path)
+        offsets, values = shingles(text, n=params.ngram, rows=places)
+        batch = _batch(params, read, found, table, here, offsets, values)
+        yield from _by_partition(batch, table.column("partition").to_numpy()[here])
+
+
+def _rows_of_block(rows: Column, block: TaskBlock) -> slice:
+    if not len(block.rows):
+        return slice(0, 0)
+    low, high = np.searchsorted(rows, [block.rows[0], block.stop])
+    return slice(int(low), int(high))
+
+
+def _batch(
+    params: DecideParams,
+    read: ReadTask,
+    found: TaskAttributes,
+    table: pa.Table,
+    here: slice,
+    offsets: Column,
+    values: Column,
+) -> pa.RecordBatch:
+    ids = table.column("id").to_numpy()[here]
+    rows = (ids & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    bands = np.ascontiguousarray(found.bands[rows])
+    priority = read.source if params.use_priority else 0
+    return pa.record_batch(
+        {
+            "id": pa.array(ids),
+            "piece": pa.array(table.column("piece").to_numpy()[here]),
+            "priority": pa.array(np.full(len(ids), priority, dtype=np.uint32)),
+            "keep": pa.array(found.keep[rows]),
+            "b0": pa.array(found.bytes_hash[rows, 0]),
+            "b1": pa.array(found.bytes_hash[rows, 1]),
+            "bands": pa.FixedSizeListArray.from_arrays(pa.array(bands.reshape(-1)), bands.shape[1]),
+            "shingles": pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values)),
+        }
+    )
+
+
+def _by_partition(batch: pa.RecordBatch, target: Column) -> Iterator[tuple[int, pa.RecordBatch]]:
+    order = np.argsort(target, kind="stable")
+    ordered = target[order]
+    batch = batch.take(pa.array(order))
+    begins = np.concatenate(([0], np.flatnonzero(np.diff(ordered)) + 1))
+    ends = np.append(begins[1:], len(ordered))
+    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
+        yield int(ordered[begin]), batch.slice(begin, end - begin)
+
+
+def reduce_pieces(
+    params: DecideParams,
+    store: Store,
+    folder: str,
+    partition: int,
+    batches: Iterable[pa.RecordBatch],
+) -> Receipt:
+    """Walk the rows of a partition's pieces in order; write (id, kept id, shared, union) of removed rows."""
+    parts = list(batches)
+    columns = {
+        name: np.concatenate([b.column(name).to_numpy() for b in parts])
+        for name in ("id", "piece", "priority", "keep", "b0", "b1")
+    }
+    values = np.concatenate([b.column("shingles").flatten().to_numpy() for b in parts])
+    sizes = np.concatenate([pc.list_value_length(b.column("shingles")).to_numpy() for b in parts])
+    bands = np.concatenate(
+        [b.column("bands").flatten().to_numpy().reshape(len(b), -1) for b in parts]
+    )
+    del parts
+    ends = np.cumsum(sizes).astype(np.int64)
+    order = np.lexsort([columns[name] for name in ORDER])
+    begins, ends, sizes = (ends - sizes)[order], ends[order], sizes[order]
+    decide = link if params.clusters == "transitive" else walk
+    decision = decide(bands[order], begins, ends, values, params.threshold)
+    removed = np.flatnonzero(decision.partner >= 0)
+    partner = decision.partner[removed]
+    ids = columns["id"][order]
+    shared = decision.shared[removed]
+    union = sizes[removed] + sizes[partner] - shared
+    by_id = np.argsort(ids[removed])
+    table = pa.table(
+        [
+            pa.array(ids[removed][by_id]),
+            pa.array(ids[partner][by_id]),
+            pa.array(shared[by_id].astype(np.uint32)),
+            pa.array(union[by_id].astype(np.uint32)),
+        ],
+        schema=DECIDED,
+    )
+    file = write_table(store, part_name(folder, partition), table)
+    return Receipt(
+        task=partition,
+        rows_in=len(ids),
+        rows_out=len(table),
+        bytes_in=values.nbytes,
+        files=(file,),
+        facts={"compared": decision.compared, "verified": decision.verified},
+    )

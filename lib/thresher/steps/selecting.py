@@ -1,0 +1,383 @@
+"""Select: the one stage that writes text. Rows are read once more and go to data, removed or quarantine.
+
+Part N of every output comes from task N, in input order, so the ledger's k-th kept line of part N is row k of data part N.
+The text is fingerprinted again and must be what the attributes were computed from.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from thresher import docid
+from thresher.errors import InputError, InternalError
+from thresher.params import Params
+from thresher.parquet import PartWriter
+from thresher.stage import Receipt, Task
+from thresher.steps.attributes import Status, decode_schema, load
+from thresher.steps.reading import ReadTask, TaskBlock, compared_text, read_task
+from thresher.steps.rows import RowMap
+from thresher.steps.spread import read_table
+from thresher.steps.verdicts import REASONS, Verdicts, read_verdicts
+from thresher.store import Published, Store, sync_file
+from thresher.text.hashing import FINGERPRINT_START
+from thresher.text.sketch import fingerprint
+
+Column = np.ndarray[Any, Any]
+FOLDERS = ("data", "removed", "quarantine", "ledger")
+PROOF = (
+    pa.field("_row_id", pa.string()),
+    pa.field("_removed_by", pa.string()),
+    pa.field("_reason", pa.string()),
+    pa.field("_matched_id", pa.string()),
+    pa.field("_score", pa.float64()),
+)
+QUARANTINE = pa.schema(
+    [
+        ("_row_id", pa.string()),
+        ("file", pa.string()),
+        ("row", pa.int64()),
+        ("error", pa.string()),
+        ("raw", pa.binary()),
+    ]
+)
+LEDGER = pa.schema(
+    [
+        ("_row_id", pa.string()),
+        ("file", pa.string()),
+        ("row", pa.int64()),
+        ("verdict", pa.string()),
+        ("reason", pa.string()),
+        ("matched_id", pa.string()),
+        ("score", pa.float64()),
+    ]
+)
+SHOWN_CHARACTERS = 6000
+KEPT, REMOVED, QUARANTINED = range(3)
+VERDICT_NAMES = pa.array(["kept", "removed", "quarantined"])
+ERRORS = {
+    Status.NULL: "the compared text is null",
+    Status.ILL_FORMED: "the compared text is not valid UTF-8",
+}
+
+
+class SelectParams(Params):
+    """How rows are written."""
+
+    job: str
+    columns: tuple[str, ...]
+    schema_text: str
+    null_text: str
+    max_doc_bytes: int
+    user_ids: bool
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the data, in order."""
+        return decode_schema(self.schema_text)
+
+
+def part(folder: str, task: int) -> str:
+    """Return the name of an output part."""
+    return f"{folder}/part-{task:05d}.parquet"
+
+
+class _Writers:
+    """The four outputs of a task, published together at the end."""
+
+    def __init__(self, store: Store, task: int, schema: pa.Schema, text: tuple[str, ...]) -> None:
+        self._stack = contextlib.ExitStack()
+        self._open: dict[str, tuple[str, Any, PartWriter]] = {}
+        removed = pa.schema([*schema, *PROOF])
+        for folder, columns in zip(
+            FOLDERS, (schema, removed, QUARANTINE, LEDGER), strict=True
+        ):
+            name = part(folder, task)
+            path = self._stack.enter_context(store.writing(name))
+            writer = self._stack.enter_context(PartWriter(str(path), columns, text))
+            self._open[folder] = (name, path, writer)
+
+    def __enter__(self) -> _Writers:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+    def write(self, folder: str, batch: pa.RecordBatch) -> None:
+        """Append rows to one output."""
+        if len(batch):
+            self._open[folder][2].write(batch)
+
+    def finish(self) -> tuple[Published, ...]:
+        """Close all outputs, sync them and say what they are."""
+        files = []
+        for name, path, writer in self._open.values():
+            written = writer.close()
+            sync_file(path)
+            files.append(Published(name, written.bytes, written.sha256))
+        return tuple(files)
+
+
+class _Judged(NamedTuple):
+    """One block's rows with what becomes of them."""
+
+    ids: Column
+    state: Column
+    text: pa.Array
+
+
+def select(
+    params: SelectParams,
+    attributes: str,
+    verdicts: str,
+    wanted: str,
+    rows: RowMap,
+    expected: tuple[tuple[str, ...], ...],
+    store: Store,
+    folder: str,
+    task: Task,
+) -> Receipt:
+    """Write one task's rows.
+
+    Args:
+        attributes: Folder of the attribute files.
+        verdicts: Name of the verdicts table.
+        wanted: Name of a table of ids whose text the report shows.
+        rows: From ids to row ids.
+        expected: Fingerprints of the text, by task and split.
+
+    Raises:
+        InputError: The text is no longer what was judged.
+    """
+    read: ReadTask = task.payload
+    found = load(store, attributes, task.index)
+    removal, matched = read_verdicts(store, verdicts, task.index)
+    state = np.where(found.status == Status.OK, KEPT, QUARANTINED)
+    if params.null_text == "keep":
+        state[found.status == Status.NULL] = KEPT
+    state[docid.row_of(removal.ids)] = REMOVED
+    shown = _Shown(store, wanted, task.index)
+    counts = _Counts(len(read.splits))
+    prints = [FINGERPRINT_START] * len(read.splits)
+    schema = params.schema
+    with _Writers(store, task.index, schema, params.columns) as writers:
+        for block in read_task(read, None, schema, params.max_doc_bytes):
+            path = read.files[block.split].path
+            text = compared_text(block.batch, params.columns, path)
+            prints[block.split] = fingerprint(text, prints[block.split])
+            _check_readable(block, found.status, path)
+            here = _Judged(docid.pack(task.index, block.rows), state[block.rows], text)
+            counts.add(block, here)
+            shown.take(here)
+            own = np.searchsorted(removal.ids, here.ids[here.state == REMOVED])
+            own_matched = _matched_ids(rows, removal, matched, own)
+            writers.write("data", _filter(block.batch, here.state == KEPT))
+            writers.write(
+                "removed",
+                _removed(params, rows, found.ids, block, here, removal, own, own_matched),
+            )
+            writers.write("quarantine", _quarantined(rows, found, task.index, block, here))
+            writers.write(
+                "ledger", _ledger(rows, found.ids, task.index, block, here, removal, own, own_matched)
+            )
+        for split, (now, before) in enumerate(zip(prints, expected[task.index], strict=True)):
+            if f"{now:016x}" != before:
+                raise InputError(
+                    "the text changed during the run",
+                    path=read.files[split].path,
+                    remedy="remove the output folder and run again",
+                )
+        files = writers.finish()
+    if counts.rows() != len(found.status):
+        raise InternalError(f"task {task.index}: {counts.rows()} rows, {len(found.status)} judged")
+    return Receipt(
+        task=task.index,
+        rows_in=counts.rows(),
+        rows_out=counts.rows(),
+        bytes_in=counts.bytes(),
+        files=files,
+        facts={"splits": counts.facts(), "texts": shown.texts},
+    )
+
+
+def _check_readable(block: TaskBlock, status: Column, path: str) -> None:
+    for bad in block.bad:
+        if status[bad.row] != Status.UNREADABLE:
+            raise InputError(
+                f"row {bad.row} of its task can be judged but not copied: {bad.error}",
+                path=path,
+                remedy="raise max_doc_bytes, or drop the large column",
+            )
+
+
+def _filter(batch: pa.RecordBatch, mask: Column) -> pa.RecordBatch:
+    if mask.all():
+        return batch
+    return batch.filter(pa.array(mask))
+
+
+def _matched_ids(
+    rows: RowMap, removal: Verdicts, matched: pa.Array | None, own: Column
+) -> pa.Array:
+    if matched is not None:
+        return matched.take(pa.array(own))
+    return rows.row_ids(removal.kept[own])
+
+
+def _row_ids(rows: RowMap, ids: Column, user: pa.Array | None) -> pa.Array:
+    """Return the user's ids where there are any, else file and row number."""
+    if user is None:
+        return rows.row_ids(ids)
+    mine = user.take(pa.array(docid.row_of(ids)))
+    if mine.null_count:
+        mine = pc.coalesce(mine, rows.row_ids(ids))
+    return mine
+
+
+def _removed(
+    params: SelectParams,
+    rows: RowMap,
+    user: pa.Array | None,
+    block: TaskBlock,
+    here: _Judged,
+    removal: Verdicts,
+    own: Column,
+    matched: pa.Array,
+) -> pa.RecordBatch:
+    mask = here.state == REMOVED
+    batch = _filter(block.batch, mask)
+    reasons = pa.array(REASONS).take(pa.array(removal.reason[own]))
+    columns = [
+        *batch.columns,
+        _row_ids(rows, here.ids[mask], user),
+        pa.repeat(params.job, len(batch)),
+        reasons,
+        matched,
+        pa.array(removal.scores()[own]),
+    ]
+    return pa.record_batch(columns, schema=pa.schema([*batch.schema, *PROOF]))
+
+
+def _quarantined(
+    rows: RowMap, found: Any, task: int, block: TaskBlock, here: _Judged
+) -> pa.RecordBatch:
+    """Return the block's rows that cannot be judged, unreadable ones included, in input order."""
+    mask = here.state == QUARANTINED
+    numbers = np.concatenate((block.rows[mask], np.array([b.row for b in block.bad], np.int64)))
+    errors = [ERRORS[Status(s)] for s in found.status[block.rows[mask]].tolist()]
+    errors += [bad.error for bad in block.bad]
+    texts = here.text.filter(pa.array(mask)).cast(pa.large_binary()).cast(pa.binary())
+    raw = pa.concat_arrays([texts, pa.array([bad.raw for bad in block.bad], pa.binary())])
+    order = np.argsort(numbers, kind="stable")
+    ids = docid.pack(task, numbers[order])
+    _, places = rows.locate(ids)
+    columns = [
+        _row_ids(rows, ids, found.ids),
+        rows.file_names(ids),
+        pa.array(places),
+        pa.array(errors, pa.string()).take(pa.array(order)),
+        raw.take(pa.array(order)),
+    ]
+    return pa.record_batch(columns, schema=QUARANTINE)
+
+
+def _ledger(
+    rows: RowMap,
+    user: pa.Array | None,
+    task: int,
+    block: TaskBlock,
+    here: _Judged,
+    removal: Verdicts,
+    own: Column,
+    matched: pa.Array,
+) -> pa.RecordBatch:
+    bad = np.array([b.row for b in block.bad], dtype=np.int64)
+    numbers = np.concatenate((block.rows, bad))
+    state = np.concatenate((here.state, np.full(len(bad), QUARANTINED)))
+    order = np.argsort(numbers, kind="stable")
+    ids = docid.pack(task, numbers[order])
+    state = state[order]
+    line = np.full(len(ids), -1, dtype=np.int64)
+    line[state == REMOVED] = np.arange(len(own))
+    lines = pa.array(line, mask=line < 0)
+    _, places = rows.locate(ids)
+    columns = [
+        _row_ids(rows, ids, user),
+        rows.file_names(ids),
+        pa.array(places),
+        VERDICT_NAMES.take(pa.array(state)),
+        pa.array(REASONS).take(pa.array(removal.reason[own])).take(lines),
+        matched.take(lines),
+        pa.array(removal.scores()[own]).take(lines),
+    ]
+    return pa.record_batch(columns, schema=LEDGER)
+
+
+class _Shown:
+    """Collects the texts that the report shows, cut to a bearable length."""
+
+    def __init__(self, store: Store, wanted: str, task: int) -> None:
+        ids = read_table(store, wanted).column("id").to_numpy()
+        low, high = docid.task_range(task)
+        self._ids = set(ids[(ids >= low) & (ids < high)].tolist())
+        self.texts: dict[str, str] = {}
+
+    def take(self, here: _Judged) -> None:
+        """Keep the wanted texts of a block."""
+        if not self._ids:
+            return
+        for place in np.flatnonzero(np.isin(here.ids, np.array(list(self._ids), np.uint64))).tolist():
+            text = here.text[place].as_py() or ""
+            self.texts[str(int(here.ids[place]))] = text[:SHOWN_CHARACTERS]
+
+
+class _Counts:
+    """Rows and text bytes by split and verdict."""
+
+    def __init__(self, splits: int) -> None:
+        self._rows = np.zeros((splits, 3), dtype=np.int64)
+        self._bytes = np.zeros((splits, 3), dtype=np.int64)
+
+    def add(self, block: TaskBlock, here: _Judged) -> None:
+        """Count a block."""
+        lengths = pc.fill_null(pc.binary_length(here.text), 0).to_numpy(zero_copy_only=False)
+        self._rows[block.split] += np.bincount(here.state, minlength=3)
+        self._bytes[block.split] += np.bincount(here.state, lengths, minlength=3).astype(np.int64)
+        self._rows[block.split, QUARANTINED] += len(block.bad)
+        self._bytes[block.split, QUARANTINED] += sum(len(bad.raw) for bad in block.bad)
+
+    def rows(self) -> int:
+        """Return all rows counted."""
+        return int(self._rows.sum())
+
+    def bytes(self) -> int:
+        """Return all text bytes counted."""
+        return int(self._bytes.sum())
+
+    def facts(self) -> list[dict[str, list[int]]]:
+        """Return, by split, [kept, removed, quarantined] rows and bytes."""
+        return [
+            {"rows": r.tolist(), "bytes": b.tolist()}
+            for r, b in zip(self._rows, self._bytes, strict=True)
+        ]
+
+
+def select_texts(
+    params: SelectParams, ids: Column, tasks: tuple[Task, ...]
+) -> Iterator[tuple[int, str]]:
+    """Read the texts of a few rows straight from the inputs; for messages about rows not yet written."""
+    for number in np.unique(docid.task_of(ids)).tolist():
+        task = tasks[number]
+        read: ReadTask = task.payload
+        low, high = docid.task_range(number)
+        mine = ids[(ids >= low) & (ids < high)]
+        for block in read_task(read, list(params.columns), None, params.max_doc_bytes):
+            here = docid.pack(number, block.rows)
+            text = compared_text(block.batch, params.columns, read.files[block.split].path)
+            for place in np.flatnonzero(np.isin(here, mine)).tolist():
+                yield int(here[place]), (text[place].as_py() or "")[:SHOWN_CHARACTERS]

@@ -1,0 +1,65 @@
+"""Columns to partitions and back: what an exchange carries.
+
+Lines are plain numpy columns of equal length. A hash column decides the partition by its high bits, so that partitions
+are even and the choice depends on the line alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from thresher.store import Published, Store
+
+Column = np.ndarray[Any, Any]
+
+
+def partition_of(hashes: Column, partitions: int) -> Column:
+    """Return the partition of each uint64 hash: its high 32 bits, scaled."""
+    return ((hashes >> np.uint64(32)) * np.uint64(partitions) >> np.uint64(32)).astype(np.int64)
+
+
+def spread(
+    lines: dict[str, Column], by: str, partitions: int
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Cut lines into one batch a partition, by the hash column `by`; empty partitions are left out."""
+    yield from spread_to(lines, partition_of(lines[by], partitions))
+
+
+def spread_to(lines: dict[str, Column], target: Column) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Cut lines into one batch for each value of `target`."""
+    if not len(target):
+        return
+    order = np.argsort(target.astype(np.uint16) if target.max() < 65536 else target, kind="stable")
+    ordered = target[order]
+    cuts = np.flatnonzero(np.diff(ordered)) + 1
+    begins = np.concatenate(([0], cuts))
+    ends = np.concatenate((cuts, [len(ordered)]))
+    batch = pa.record_batch({name: pa.array(column[order]) for name, column in lines.items()})
+    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
+        yield int(ordered[begin]), batch.slice(begin, end - begin)
+
+
+def concatenated(batches: Iterable[pa.RecordBatch]) -> dict[str, Column]:
+    """Join batches into one set of columns; no batches give no columns."""
+    parts = [{n: b.column(n).to_numpy() for n in b.schema.names} for b in batches]
+    if not parts:
+        return {}
+    return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+
+
+def write_table(store: Store, name: str, table: pa.Table) -> Published:
+    """Write a small internal table as one Arrow file; believed only with a receipt."""
+    with store.writing(name) as path, pa.OSFile(str(path), "wb") as sink:
+        with pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table.combine_chunks(), max_chunksize=None)
+    return Published(name, store.path(name).stat().st_size, "")
+
+
+def read_table(store: Store, name: str) -> pa.Table:
+    """Map a table that `write_table` wrote."""
+    with pa.memory_map(str(store.path(name))) as source:
+        return pa.ipc.open_file(source).read_all()
