@@ -97,7 +97,9 @@ def build() -> dict[str, np.ndarray]:
             if unicodedata2.normalize("NFC", char) == char:
                 assert len(step) == 2
                 pairs[step] = c
-    seconds = {second for _, second in pairs} | set(range(0x1161, 0x1176)) | set(range(0x11A8, 0x11C3))
+    seconds = (
+        {second for _, second in pairs} | set(range(0x1161, 0x1176)) | set(range(0x11A8, 0x11C3))
+    )
     info[lower_from] |= HAS_LOWER
     info[0x130] |= HAS_LOWER
     for c in scalars:

@@ -12,10 +12,10 @@ import numpy as np
 
 from thresher.text import hashing as h
 from thresher.text.kernel import inlined
-from thresher.text.machine import load_u8, load_u32, load_u64, mul_wide
+from thresher.text.machine import fold, i32_at, mul_wide, rotl, u8_at, u64_at
 
 _U = np.uint64
-_ZERO = _U(0)
+_ZERO, _LOW_32 = _U(0), _U(0xFFFFFFFF)
 _WORD_LEFT, _WORD_RIGHT = _U(h.WORD_LEFT), _U(h.WORD_RIGHT)
 _KEY_A, _KEY_B = _U(h.WORD_KEY_A), _U(h.WORD_KEY_B)
 _FIRST_A, _FIRST_B = _U(h.WORD_FIRST_A), _U(h.WORD_FIRST_B)
@@ -33,19 +33,6 @@ _KEEP_HIGH = np.array([(1 << 8 * max(i - 8, 0)) - 1 for i in range(17)], np.uint
 
 
 @inlined
-def fold(a: Any, b: Any) -> Any:
-    """Multiply to 128 bits and xor the halves."""
-    low, high = mul_wide(a, b)
-    return low ^ high
-
-
-@inlined
-def rotl(value: Any, bits: int) -> Any:
-    """Rotate 64 bits to the left."""
-    return (value << _U(bits)) | (value >> _U(64 - bits))
-
-
-@inlined
 def fmix64(value: Any) -> Any:
     """Apply the 64-bit finaliser of MurmurHash3, a bijection."""
     value = (value ^ (value >> _U(33))) * _FMIX_A
@@ -57,14 +44,16 @@ def fmix64(value: Any) -> Any:
 def _load_part(address: Any, length: Any) -> Any:
     """Load `length` (0 to 8 or more) bytes as one chunk padded with zeros, reading no other byte."""
     if length >= 8:
-        return load_u64(address)
+        return u64_at(address, 0)
     if length >= 4:
-        return load_u32(address) | load_u32(address + length - 4) << _U(8 * (length - 4))
+        low = _U(i32_at(address, 0)) & _LOW_32
+        high = _U(i32_at(address + length - 4, 0)) & _LOW_32
+        return low | high << _U(8 * (length - 4))
     if length <= 0:
         return _ZERO
     half = length >> 1
-    first, middle = _U(load_u8(address)), _U(load_u8(address + half))
-    last = _U(load_u8(address + length - 1))
+    first, middle = _U(u8_at(address, 0)), _U(u8_at(address, half))
+    last = _U(u8_at(address, length - 1))
     return first | middle << _U(8 * half) | last << _U(8 * (length - 1))
 
 
@@ -74,8 +63,8 @@ def hash_bytes(address: Any, length: Any) -> Any:
     a0, b0, a1, b1 = _A0, _B0, _A1, _B1
     rest = length
     while rest >= 32:
-        w0, w1 = load_u64(address), load_u64(address + 8)
-        w2, w3 = load_u64(address + 16), load_u64(address + 24)
+        w0, w1 = u64_at(address, 0), u64_at(address, 1)
+        w2, w3 = u64_at(address, 2), u64_at(address, 3)
         a0, b0 = fold(w0 ^ _BYTES_LEFT, w1 ^ a0), fold(w0 ^ b0, w1 ^ _BYTES_RIGHT)
         a1, b1 = fold(w2 ^ _BYTES_LEFT, w3 ^ a1), fold(w2 ^ b1, w3 ^ _BYTES_RIGHT)
         address += 32
@@ -96,12 +85,12 @@ def hash_word(address: Any, length: Any) -> Any:
     a, b = _WORD_LEFT, _WORD_RIGHT
     rest = length
     while rest > 16:
-        w0, w1 = load_u64(address), load_u64(address + 8)
+        w0, w1 = u64_at(address, 0), u64_at(address, 1)
         a, b = fold(w0 ^ a, w1 ^ _KEY_A), fold(w0 ^ _KEY_B, w1 ^ b)
         address += 16
         rest -= 16
-    w0 = load_u64(address) & _KEEP_LOW[rest]
-    w1 = load_u64(address + 8) & _KEEP_HIGH[rest]
+    w0 = u64_at(address, 0) & _KEEP_LOW[rest]
+    w1 = u64_at(address, 1) & _KEEP_HIGH[rest]
     low, high = mul_wide(w0 ^ a, w1 ^ b)
     size = _U(length)
     first = fold(low ^ _FIRST_A ^ size, high ^ _FIRST_B)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import numba
-import numpy as np
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -26,12 +25,6 @@ def inlined(function: Function) -> Function:
     """Compile a small function that only kernels call; it ends up inside them."""
     compiled = numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)
     return cast("Function", compiled)
-
-
-@inlined
-def address_of(array: Any) -> Any:
-    """Return the address of an array's first element as int64; numba's own is unsigned and does not mix."""
-    return np.int64(array.ctypes.data)
 
 
 def require_little_endian() -> None:

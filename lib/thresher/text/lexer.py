@@ -12,14 +12,26 @@ import numpy as np
 
 from thresher.text import tables as t
 from thresher.text.composition import stays_composed
-from thresher.text.kernel import address_of, inlined
-from thresher.text.machine import load_u8, lower_ascii_block, store_u32, trailing_zeros
+from thresher.text.kernel import inlined
+from thresher.text.machine import (
+    i32_at,
+    i64_at,
+    lower_ascii_block,
+    set_i64,
+    set_u8,
+    set_u32,
+    trailing_zeros,
+    u8_at,
+)
 from thresher.text.utf8 import decode, encode
 
 MORE, DONE, ILL_FORMED, NOT_COMPOSED = 0, 1, 2, 3
 # Fields of the state array.
 POSITION, WRITTEN, KIND, NUM_EDGES, STARTER, LAST_CLASS, NUM_WORDS, STATUS, STATE_SIZE = range(9)
-EDGES_A_STEP = 66  # one ASCII step finds at most 64 edges and closes one word
+FULL = (
+    1024  # edges; a step that begins below may add 64, close one word and leave one slot of slack
+)
+EDGES_ROOM = FULL + 72
 BLOCK = 64
 PADDING = BLOCK + 16  # bytes after the lower-case copy that steps may write and hashes may read
 
@@ -27,102 +39,109 @@ _ONE = np.uint64(1)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _DOT_BYTES = 0x87CC
 # What each class does to a word of each kind (none, run, unspaced): 1 ends it, 2 starts one, new kind << 2.
-_ACTIONS = np.array(
-    [
-        [0, 2 | 1 << 2, 2 | 2 << 2, 2 | 1 << 2],
-        [1, 1 << 2, 3 | 2 << 2, 1 << 2],
-        [1, 3 | 1 << 2, 3 | 2 << 2, 2 << 2],
-    ],
-    np.int64,
-).reshape(-1)
+# Four bits each, four classes a kind.
+_ENDS, _STARTS, _RUN, _LONE = 1, 2, 1 << 2, 2 << 2
+_ACTIONS = np.int64(
+    sum(
+        action << 4 * index
+        for index, action in enumerate(
+            [0, _STARTS | _RUN, _STARTS | _LONE, _STARTS | _RUN]
+            + [_ENDS, _RUN, _ENDS | _STARTS | _LONE, _RUN]
+            + [_ENDS, _ENDS | _STARTS | _RUN, _ENDS | _STARTS | _LONE, _LONE]
+        )
+    )
+)
 
 
 @inlined
 def lex(
     tables: Any, source: Any, length: Any, readable: Any, lowered: Any, work: Any, check: Any
 ) -> Any:
-    """Advance through a text until it ends or the edges fill `work.edges`.
+    """Advance through a text until it ends or FULL edges are found.
 
     Args:
-        tables: `thresher.text.tables.Tables`.
+        tables: Addresses of the Unicode tables.
         source: Address of the text.
         length: Its bytes.
         readable: Bytes that may be read from `source`, at least `length`.
         lowered: Address of room for 1.5 * `length` + PADDING bytes.
-        work: `Work`: `state` as left by the call before, zeroed (STARTER -1) at first.
+        work: Addresses of scratch; its state as the call before left it, zeroed (STARTER -1) at first.
         check: Whether to stop with NOT_COMPOSED at a character that may not be in NFC.
     """
     state, edges = work.state, work.edges
-    position, written, kind = state[POSITION], state[WRITTEN], state[KIND]
-    count, starter, last_class = state[NUM_EDGES], state[STARTER], state[LAST_CLASS]
+    position, written = i64_at(state, POSITION), i64_at(state, WRITTEN)
+    kind, count = i64_at(state, KIND), i64_at(state, NUM_EDGES)
+    starter, last_class = i64_at(state, STARTER), i64_at(state, LAST_CLASS)
+    status = np.int64(MORE)
     end = source + length
-    limit = edges.size - EDGES_A_STEP
-    while position < length and count < limit:
+    while position < length and count < FULL and status == MORE:
         block = source + position
         if readable - position < BLOCK:
-            block = address_of(work.tail)
+            block = work.tail
             for index in range(min(length - position, BLOCK)):
-                work.tail[index] = load_u8(source + position + index)
+                set_u8(block, index, u8_at(source, position + index))
         not_ascii, word = lower_ascii_block(block, lowered + written)
         taken = min(trailing_zeros(not_ascii), length - position)
         if taken > 0:
             valid = _ALL >> np.uint64(64 - taken)
             word &= valid
             if kind == 2:
-                edges[count] = written
+                set_i64(edges, count, written)
                 count += 1
-                kind = 0
+                kind = np.int64(0)
             found = (word ^ (word << _ONE | np.uint64(kind))) & valid
             while found:
-                edges[count] = written + trailing_zeros(found)
+                set_i64(edges, count, written + trailing_zeros(found))
                 count += 1
                 found &= found - _ONE
             kind = np.int64(word >> np.uint64(taken - 1))
             position += taken
             written += taken
-            starter = load_u8(source + position - 1)
+            starter = u8_at(source, position - 1)
             last_class = np.int64(0)
             if taken == BLOCK:
                 continue
-        while position < length and count < limit:
+        while position < length and count < FULL:
             address = source + position
             code_point, width, raw = decode(address, end)
-            if width == 1 and (position + 1 == length or load_u8(address + 1) < 0x80):
+            if width == 1 and (position + 1 == length or u8_at(address, 1) < 0x80):
                 break
             if width == 0:
-                state[STATUS] = ILL_FORMED
-                return
-            info = np.int64(tables.info[code_point])
+                status = np.int64(ILL_FORMED)
+                break
+            info = u8_at(tables.info, code_point)
             if info & t.NFC_MASK:
                 if check and not stays_composed(tables, code_point, info, starter, last_class):
-                    state[STATUS] = NOT_COMPOSED
-                    return
-                last_class = np.int64(tables.combining[code_point])
+                    status = np.int64(NOT_COMPOSED)
+                    break
+                last_class = u8_at(tables.combining, code_point)
                 if last_class == 0:
                     starter = code_point
             else:
                 starter = code_point
                 last_class = np.int64(0)
-            action = _ACTIONS[kind * 4 + (info & t.CLASS_MASK)]
-            edges[count] = written
+            action = _ACTIONS >> (kind << 4 | (info & t.CLASS_MASK) << 2)
+            set_i64(edges, count, written)
             count += action & 1
-            edges[count] = written
+            set_i64(edges, count, written)
             count += action >> 1 & 1
-            kind = action >> 2
+            kind = action >> 2 & 3
             position += width
             if info & t.HAS_LOWER:
-                raw, width = encode(np.int64(tables.lower[code_point]))
+                raw, width = encode(i32_at(tables.lower, code_point))
                 if code_point == t.DOTTED_CAPITAL_I:
                     raw |= _DOT_BYTES << 8
-                    width = 3
-            store_u32(lowered + written, raw)
+                    width = np.int64(3)
+            set_u32(lowered + written, 0, raw)
             written += width
-    state[STATUS] = MORE
-    if position == length:
-        state[STATUS] = DONE
-        if kind:
-            edges[count] = written
-            count += 1
-            kind = 0
-    state[POSITION], state[WRITTEN], state[KIND] = position, written, kind
-    state[NUM_EDGES], state[STARTER], state[LAST_CLASS] = count, starter, last_class
+    if position == length and status == MORE:
+        status = np.int64(DONE)
+        set_i64(edges, count, written)
+        count += kind != 0
+    set_i64(state, POSITION, position)
+    set_i64(state, WRITTEN, written)
+    set_i64(state, KIND, kind)
+    set_i64(state, NUM_EDGES, count)
+    set_i64(state, STARTER, starter)
+    set_i64(state, LAST_CLASS, last_class)
+    set_i64(state, STATUS, status)

@@ -1,11 +1,14 @@
-"""Machine instructions that numba does not offer, as intrinsics: loads, wide multiplies, bit scans, vector steps.
+"""Machine instructions that numba does not offer, as intrinsics: memory by address, wide multiplies, vector steps.
 
-Loads and stores take plain addresses and are unaligned; whoever calls them answers for the bounds. Vectors are written
-as LLVM types of 64 bytes, which LLVM maps to whatever registers the machine has.
+Kernels address memory directly: `u64_at(address, index)` is element `index` of an array of uint64. That compiles several times
+faster than numba's arrays, costs no reference counting, and is not checked: whoever calls answers for the bounds. Loads
+and stores are unaligned. Small integers widen to int64; uint64 stays unsigned. Vectors are LLVM types of 64 bytes, which
+LLVM maps to whatever registers the machine has.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -13,7 +16,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-_I8, _I32, _I64, _I128 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.IntType(128)
+_BIT, _I8, _I16, _I32, _I64, _I128 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64, 128))
 _BYTES = ir.VectorType(_I8, 64)
 _LANES = 16
 _WORDS = ir.VectorType(_I32, _LANES)
@@ -24,54 +27,73 @@ def _pointer(builder: Any, address: Any, element: Any) -> Any:
     return builder.inttoptr(address, element.as_pointer())
 
 
-def _load_u64(typing_context: Any, address: Any) -> Any:
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load(_pointer(builder, args[0], _I64), align=1)
+def _loader(element: Any, result: Any, widen: str | None) -> Any:
+    def load(typing_context: Any, address: Any, index: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            place = builder.gep(_pointer(builder, args[0], element), [args[1]])
+            value = builder.load(place, align=1)
+            return value if widen is None else getattr(builder, widen)(value, _I64)
 
-    return types.uint64(types.int64), build
+        return result(types.int64, types.int64), build
 
-
-def _load_u8(typing_context: Any, address: Any) -> Any:
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.zext(builder.load(_pointer(builder, args[0], _I8)), _I64)
-
-    return types.int64(types.int64), build
+    return intrinsic(load)
 
 
-def _load_u32(typing_context: Any, address: Any) -> Any:
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.zext(builder.load(_pointer(builder, args[0], _I32), align=1), _I64)
+def _storer(element: Any, argument: Any) -> Any:
+    def store(typing_context: Any, address: Any, index: Any, value: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            place = builder.gep(_pointer(builder, args[0], element), [args[1]])
+            value = args[2] if element is _I64 else builder.trunc(args[2], element)
+            builder.store(value, place, align=1)
+            return context.get_dummy_value()
 
-    return types.uint64(types.int64), build
+        return types.void(types.int64, types.int64, argument), build
+
+    return intrinsic(store)
 
 
-def _store_u32(typing_context: Any, address: Any, value: Any) -> Any:
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        builder.store(builder.trunc(args[1], _I32), _pointer(builder, args[0], _I32), align=1)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), build
+def _product(builder: Any, args: Any) -> tuple[Any, Any]:
+    product = builder.mul(builder.zext(args[0], _I128), builder.zext(args[1], _I128))
+    high = builder.lshr(product, ir.Constant(_I128, 64))
+    return builder.trunc(product, _I64), builder.trunc(high, _I64)
 
 
 def _mul_wide(typing_context: Any, left: Any, right: Any) -> Any:
+    """Return (low, high) of the 128-bit product of two uint64."""
+
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        product = builder.mul(builder.zext(args[0], _I128), builder.zext(args[1], _I128))
-        low = builder.trunc(product, _I64)
-        high = builder.trunc(builder.lshr(product, ir.Constant(_I128, 64)), _I64)
-        return context.make_tuple(builder, signature.return_type, (low, high))
+        return context.make_tuple(builder, signature.return_type, _product(builder, args))
 
     return _PAIR(types.uint64, types.uint64), build
 
 
-def _trailing_zeros(typing_context: Any, value: Any) -> Any:
+def _fold(typing_context: Any, left: Any, right: Any) -> Any:
+    """Return the low half xor the high half of the 128-bit product of two uint64."""
+
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+        return builder.xor(*_product(builder, args))
+
+    return types.uint64(types.uint64, types.uint64), build
+
+
+def _rotl(typing_context: Any, value: Any, bits: Any) -> Any:
+    """Rotate a uint64 to the left by 1 to 63 bits."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        value, bits = args
+        rest = builder.sub(ir.Constant(_I64, 64), bits)
+        return builder.or_(builder.shl(value, bits), builder.lshr(value, rest))
+
+    return types.uint64(types.uint64, types.int64), build
+
+
+def _trailing_zeros(typing_context: Any, value: Any) -> Any:
+    """Count the zero bits below the lowest one of a uint64; 64 for zero."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(_BIT, 0))
 
     return types.int64(types.uint64), build
-
-
-def _splat(builder: Any, vector: Any, value: int) -> Any:
-    return ir.Constant(vector, [value] * vector.count)
 
 
 def _lower_ascii_block(typing_context: Any, source: Any, target: Any) -> Any:
@@ -80,20 +102,21 @@ def _lower_ascii_block(typing_context: Any, source: Any, target: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         block = builder.load(_pointer(builder, args[0], _BYTES), align=1)
 
-        def between(vector: Any, first: str, count: int) -> Any:
-            offset = builder.sub(vector, _splat(builder, _BYTES, ord(first)))
-            return builder.icmp_unsigned("<", offset, _splat(builder, _BYTES, count))
+        def splat(value: int) -> Any:
+            return ir.Constant(_BYTES, [value] * _BYTES.count)
 
-        raised = builder.add(block, _splat(builder, _BYTES, 32))
+        def between(vector: Any, first: str, count: int) -> Any:
+            offset = builder.sub(vector, splat(ord(first)))
+            return builder.icmp_unsigned("<", offset, splat(count))
+
+        raised = builder.add(block, splat(32))
         lowered = builder.select(between(block, "A", 26), raised, block)
         builder.store(lowered, _pointer(builder, args[1], _BYTES), align=1)
-        underscore = builder.icmp_unsigned("==", block, _splat(builder, _BYTES, ord("_")))
+        underscore = builder.icmp_unsigned("==", block, splat(ord("_")))
         letter_or_digit = builder.or_(between(lowered, "a", 26), between(block, "0", 10))
         word = builder.bitcast(builder.or_(letter_or_digit, underscore), _I64)
-        negative = builder.icmp_signed("<", block, _splat(builder, _BYTES, 0))
-        return context.make_tuple(
-            builder, signature.return_type, (builder.bitcast(negative, _I64), word)
-        )
+        not_ascii = builder.bitcast(builder.icmp_signed("<", block, splat(0)), _I64)
+        return context.make_tuple(builder, signature.return_type, (not_ascii, word))
 
     return _PAIR(types.int64, types.int64), build
 
@@ -111,11 +134,10 @@ def _minimum_16(
         smallest = cgutils.alloca_once_value(builder, builder.load(target, align=1))
         source = _pointer(builder, hashes, _I32)
         undefined = ir.Constant(_WORDS, ir.Undefined)
-        zeros = ir.Constant(ir.VectorType(_I32, _LANES), [0] * _LANES)
         with cgutils.for_range(builder, count) as loop:
             value = builder.load(builder.gep(source, [loop.index]))
             first = builder.insert_element(undefined, value, ir.Constant(_I32, 0))
-            spread = builder.shuffle_vector(first, undefined, zeros)
+            spread = builder.shuffle_vector(first, undefined, ir.Constant(_WORDS, [0] * _LANES))
             permuted = builder.add(builder.mul(spread, factor), term)
             current = builder.load(smallest)
             less = builder.icmp_unsigned("<", permuted, current)
@@ -123,14 +145,23 @@ def _minimum_16(
         builder.store(builder.load(smallest), target, align=1)
         return context.get_dummy_value()
 
-    return types.void(types.int64, types.int64, types.int64, types.int64, types.int64), build
+    return types.void(*[types.int64] * 5), build
 
 
-load_u64: Any = intrinsic(_load_u64)
-load_u32: Any = intrinsic(_load_u32)
-load_u8: Any = intrinsic(_load_u8)
-store_u32: Any = intrinsic(_store_u32)
-mul_wide: Any = intrinsic(_mul_wide)
-trailing_zeros: Any = intrinsic(_trailing_zeros)
-lower_ascii_block: Any = intrinsic(_lower_ascii_block)
-minimum_16: Any = intrinsic(_minimum_16)
+Intrinsic = Callable[..., Any]
+
+u64_at: Intrinsic = _loader(_I64, types.uint64, None)
+i64_at: Intrinsic = _loader(_I64, types.int64, None)
+i32_at: Intrinsic = _loader(_I32, types.int64, "sext")
+u16_at: Intrinsic = _loader(_I16, types.int64, "zext")
+u8_at: Intrinsic = _loader(_I8, types.int64, "zext")
+set_u64: Intrinsic = _storer(_I64, types.uint64)
+set_i64: Intrinsic = _storer(_I64, types.int64)
+set_u32: Intrinsic = _storer(_I32, types.int64)
+set_u8: Intrinsic = _storer(_I8, types.int64)
+mul_wide: Intrinsic = intrinsic(_mul_wide)
+fold: Intrinsic = intrinsic(_fold)
+rotl: Intrinsic = intrinsic(_rotl)
+trailing_zeros: Intrinsic = intrinsic(_trailing_zeros)
+lower_ascii_block: Intrinsic = intrinsic(_lower_ascii_block)
+minimum_16: Intrinsic = intrinsic(_minimum_16)

@@ -15,17 +15,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from thresher.text import hashing as h
-from thresher.text.kernel import require_little_endian
 from thresher.text.rows import (
     EMPTY_MINIMUM,
     LANES,
+    Batch,
+    Outputs,
+    Plan,
     fingerprint_rows,
-    last_power,
-    make_work,
-    shingle_rows,
-    sketch_rows,
+    process_rows,
 )
-from thresher.text.tables import load_tables
+from thresher.text.scratch import Held, address, make_work, table_addresses
 from thresher.transforms.minhash import Permutations
 
 _OFFSET_TYPES = {
@@ -34,6 +33,7 @@ _OFFSET_TYPES = {
     pa.large_string(): np.int64,
     pa.large_binary(): np.int64,
 }
+_NO_PERMUTATIONS = Permutations(np.zeros(0, np.uint32), np.zeros(0, np.uint32))
 
 
 class Sketch(NamedTuple):
@@ -54,22 +54,6 @@ class Sketch(NamedTuple):
     signatures: npt.NDArray[np.uint32]
 
 
-class _Rows(NamedTuple):
-    """Where the rows of an Arrow array lie; `owner` keeps the memory alive."""
-
-    owner: Any
-    data: int
-    size: int
-    starts: npt.NDArray[np.int64]
-    ends: npt.NDArray[np.int64]
-    nulls: npt.NDArray[np.bool_]
-
-    @property
-    def longest(self) -> int:
-        """Bytes of the longest row."""
-        return int((self.ends - self.starts).max(initial=0))
-
-
 def sketch(
     array: Any, *, n: int = 5, permutations: Permutations | None = None, with_words: bool = True
 ) -> Sketch:
@@ -84,34 +68,10 @@ def sketch(
     Raises:
         ValueError: For another type of array, or n < 1.
     """
-    rows = _rows(array)
-    _check_length(n)
-    num_rows = len(array)
-    factors, terms = _padded(permutations)
-    num_permutations = 0 if permutations is None else len(permutations.a)
-    result = Sketch(
-        ok=np.zeros(num_rows, np.uint8),
-        num_words=np.zeros(num_rows, np.uint32),
-        bytes_hash=np.zeros((num_rows, 2), np.uint64),
-        sequence_hash=np.zeros((num_rows, 2), np.uint64),
-        signatures=np.full((num_rows, num_permutations), EMPTY_MINIMUM, np.uint32),
-    )
-    work = make_work(n, rows.longest if with_words else 0)
-    sketch_rows(
-        rows.data,
-        rows.size,
-        rows.starts,
-        rows.ends,
-        with_words,
-        n,
-        last_power(n),
-        load_tables(),
-        work,
-        factors,
-        terms,
-        np.empty(factors.size, np.uint32),
-        *result,
-    )
+    starts, ends, nulls = _row_bounds(array)
+    drawn = _NO_PERMUTATIONS if permutations is None else permutations
+    result = _empty_sketch(len(array), len(drawn.a))
+    _process(array, (starts, ends, nulls), n, drawn, result, with_words=with_words)
     return result
 
 
@@ -121,35 +81,21 @@ def shingles(
     """Return the shingle sets of the requested rows: (offsets (K + 1,), values), sorted and unique a row.
 
     Args:
-        array: A `pyarrow.Array` of strings or binaries.
+        array: A `pyarrow.Array` of strings or binaries. Ill-formed rows have no shingles.
         n: Words a shingle.
         rows: Indices of the wanted rows, in the wanted order; all rows for None.
 
     Raises:
         ValueError: For another type of array, or n < 1.
     """
-    found = _rows(array)
-    _check_length(n)
-    starts, ends = found.starts, found.ends
+    starts, ends, nulls = _row_bounds(array)
     if rows is not None:
         starts, ends = starts[rows], ends[rows]
-    lengths = ends - starts
     # A word and what ends it take two bytes at least, in every script.
-    values = np.empty(int(((lengths + 1) // 2).sum()), np.uint64)
+    values = np.empty(int(((ends - starts + 1) // 2).sum()), np.uint64)
     offsets = np.zeros(len(starts) + 1, np.int64)
-    work = make_work(n, int(lengths.max(initial=0)))
-    shingle_rows(
-        found.data,
-        found.size,
-        starts,
-        ends,
-        n,
-        last_power(n),
-        load_tables(),
-        work,
-        offsets,
-        values,
-    )
+    result = _empty_sketch(len(starts), 0)
+    _process(array, (starts, ends, nulls), n, _NO_PERMUTATIONS, result, collected=(offsets, values))
     return offsets, values[: offsets[-1]].copy()
 
 
@@ -159,42 +105,101 @@ def fingerprint(array: Any, start: int = h.FINGERPRINT_START) -> int:
     It continues from `start`, so it depends on the rows and their order alone, not on how they were cut into arrays. Nulls and
     empty texts differ.
     """
-    rows = _rows(array)
-    return int(fingerprint_rows(rows.data, rows.starts, rows.ends, rows.nulls, np.uint64(start)))
+    bounds = _row_bounds(array)
+    return int(fingerprint_rows(_batch(array, bounds), np.uint64(start)))
 
 
-def _check_length(n: int) -> None:
+def _empty_sketch(num_rows: int, num_permutations: int) -> Sketch:
+    return Sketch(
+        ok=np.zeros(num_rows, np.uint8),
+        num_words=np.zeros(num_rows, np.uint32),
+        bytes_hash=np.zeros((num_rows, 2), np.uint64),
+        sequence_hash=np.zeros((num_rows, 2), np.uint64),
+        signatures=np.full((num_rows, num_permutations), EMPTY_MINIMUM, np.uint32),
+    )
+
+
+_Bounds = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]
+
+
+def _process(
+    array: Any,
+    bounds: _Bounds,
+    n: int,
+    permutations: Permutations,
+    result: Sketch,
+    *,
+    with_words: bool = True,
+    collected: tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]] | None = None,
+) -> None:
+    """Run the kernel over the rows, with room for composition once a row asks for it."""
+    plan = _plan(n, permutations, with_words)
+    batch = _batch(array, bounds)
+    outputs = Outputs(*map(address, result), *map(address, collected or (_NO_VALUES, _NO_VALUES)))
+    longest = int((bounds[1] - bounds[0]).max(initial=0)) if with_words else 0
+    tables = table_addresses().addresses
+    row, end, composing = 0, 0, False
+    while row < batch.num_rows:
+        work = make_work(
+            n,
+            longest,
+            plan.addresses.num_padded,
+            composing=composing,
+            sorting=collected is not None,
+        )
+        row, end = process_rows(batch, plan.addresses, tables, work.addresses, outputs, row, end)
+        composing = True
+
+
+_NO_VALUES = np.zeros(0, np.uint64)
+
+
+def _plan(n: int, permutations: Permutations, with_words: bool) -> Held[Plan]:
     if n < 1:
         raise ValueError(f"a shingle has at least one word, not {n}")
+    count = len(permutations.a)
+    padding = (0, -count % LANES)  # the added minima are thrown away
+    factors, terms = (np.pad(part, padding).astype(np.uint32) for part in permutations)
+    plan = Plan(
+        with_words=int(with_words),
+        n=n,
+        last_power=np.uint64(pow(h.SHINGLE_BASE, n, 1 << 64)),
+        num_permutations=count,
+        num_padded=len(factors),
+        factors=address(factors),
+        terms=address(terms),
+    )
+    return Held(plan, (factors, terms))
 
 
-def _padded(
-    permutations: Permutations | None,
-) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
-    """Pad the parameters to whole vector steps; the added minima are thrown away."""
-    if permutations is None:
-        return np.zeros(0, np.uint32), np.zeros(0, np.uint32)
-    padding = -len(permutations.a) % LANES
-    a, b = (np.pad(part, (0, padding)) for part in (permutations.a, permutations.b))
-    return np.ascontiguousarray(a, np.uint32), np.ascontiguousarray(b, np.uint32)
+def _batch(array: Any, bounds: _Bounds) -> Batch:
+    data = array.buffers()[2]
+    starts, ends, nulls = bounds
+    return Batch(
+        data=data.address if data is not None else 0,
+        size=data.size if data is not None else 0,
+        starts=address(starts),
+        ends=address(ends),
+        nulls=address(nulls),
+        num_rows=len(starts),
+    )
 
 
-def _rows(array: Any) -> _Rows:
-    require_little_endian()
+def _row_bounds(array: Any) -> _Bounds:
+    """Return where each row begins and ends in the data buffer, and which are null (empty for none)."""
     offset_type = _OFFSET_TYPES.get(array.type)
     if offset_type is None or not isinstance(array, pa.Array):
         raise ValueError(f"expected an array of strings or binaries, not {array.type}")
-    _, offset_buffer, data_buffer = array.buffers()
-    num_rows = len(array)
-    if num_rows == 0 or offset_buffer is None:
+    offset_buffer = array.buffers()[1]
+    if len(array) == 0 or offset_buffer is None:
         offsets = np.zeros(1, np.int64)
     else:
         first = array.offset * np.dtype(offset_type).itemsize
-        offsets = np.frombuffer(offset_buffer, offset_type, num_rows + 1, first).astype(np.int64)
+        stored = np.frombuffer(offset_buffer, offset_type, len(array) + 1, first)
+        offsets = stored.astype(np.int64)
     starts, ends = offsets[:-1].copy(), offsets[1:].copy()
-    nulls = np.zeros(0, np.bool_)
+    nulls = np.zeros(0, np.uint8)
     if array.null_count:
-        nulls = array.is_null().to_numpy(zero_copy_only=False)
-        ends[nulls] = starts[nulls]
-    data, size = (data_buffer.address, data_buffer.size) if data_buffer is not None else (0, 0)
-    return _Rows(array, data, size, starts, ends, nulls)
+        nulls = array.is_null().to_numpy(zero_copy_only=False).astype(np.uint8)
+        ends[nulls == 1] = starts[nulls == 1]
+    return starts, ends, nulls

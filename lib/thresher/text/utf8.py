@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from thresher.text.kernel import inlined
-from thresher.text.machine import load_u8, load_u64
+from thresher.text.machine import u8_at, u64_at
 
 _HIGH_BITS = np.uint64(0x8080808080808080)
 _NONE = np.uint64(0)
@@ -20,13 +20,13 @@ _NONE = np.uint64(0)
 @inlined
 def decode(address: Any, end: Any) -> Any:
     """Decode the character at `address`, of a text that ends before `end`."""
-    b0 = load_u8(address)
+    b0 = u8_at(address, 0)
     if b0 < 0x80:
         return b0, 1, b0
     if b0 >= 0xE0 and b0 < 0xF0:
         if address + 3 > end:
             return 0, 0, 0
-        b1, b2 = load_u8(address + 1), load_u8(address + 2)
+        b1, b2 = u8_at(address, 1), u8_at(address, 2)
         code_point = (b0 & 0x0F) << 12 | (b1 & 0x3F) << 6 | (b2 & 0x3F)
         continued = (b1 & 0xC0) == 0x80 and (b2 & 0xC0) == 0x80
         if not continued or code_point < 0x800 or (code_point & 0xF800) == 0xD800:
@@ -35,13 +35,13 @@ def decode(address: Any, end: Any) -> Any:
     if b0 < 0xE0:
         if b0 < 0xC2 or address + 2 > end:
             return 0, 0, 0
-        b1 = load_u8(address + 1)
+        b1 = u8_at(address, 1)
         if (b1 & 0xC0) != 0x80:
             return 0, 0, 0
         return (b0 & 0x1F) << 6 | (b1 & 0x3F), 2, b0 | b1 << 8
     if b0 >= 0xF5 or address + 4 > end:
         return 0, 0, 0
-    b1, b2, b3 = load_u8(address + 1), load_u8(address + 2), load_u8(address + 3)
+    b1, b2, b3 = u8_at(address, 1), u8_at(address, 2), u8_at(address, 3)
     code_point = (b0 & 0x07) << 18 | (b1 & 0x3F) << 12 | (b2 & 0x3F) << 6 | (b3 & 0x3F)
     continued = (b1 & 0xC0) == 0x80 and (b2 & 0xC0) == 0x80 and (b3 & 0xC0) == 0x80
     if not continued or code_point < 0x10000 or code_point > 0x10FFFF:
@@ -69,7 +69,7 @@ def well_formed(address: Any, length: Any) -> Any:
     """Tell whether a text is well-formed UTF-8."""
     end = address + length
     while address < end:
-        if address + 8 <= end and (load_u64(address) & _HIGH_BITS) == _NONE:
+        if address + 8 <= end and (u64_at(address, 0) & _HIGH_BITS) == _NONE:
             address += 8
             continue
         _, width, _ = decode(address, end)
