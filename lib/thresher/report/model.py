@@ -1,0 +1,193 @@
+"""What `report.json` holds, as types: unknown or missing keys are an error when it is loaded.
+
+The order of the fields is the order of the keys in the file; the first five are the balance every
+reader looks for: in + added = kept + removed + quarantined. `_bytes` means bytes of text as UTF-8.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Source(_Model):
+    """Rows and bytes of one input as the user named it."""
+
+    name: str
+    files: Count
+    rows_in: Count
+    rows_added: Count
+    rows_kept: Count
+    rows_removed: Count
+    removed_exact: Count
+    removed_same_words: Count
+    removed_near: Count
+    rows_quarantined: Count
+    text_bytes_in: Count
+    text_bytes_kept: Count
+    text_bytes_removed: Count
+    text_bytes_quarantined: Count
+
+
+class File(_Model):
+    """The balance of one input file."""
+
+    name: str
+    rows_in: Count
+    rows_kept: Count
+    rows_removed: Count
+    rows_quarantined: Count
+
+
+class SkippedFile(_Model):
+    """A file that was not read, and why."""
+
+    path: str
+    reason: str
+
+
+class Histogram(_Model):
+    """Removed rows by similarity to the row kept instead; `counts[i]` lies between two edges."""
+
+    edges: tuple[float, ...] = ()
+    counts: tuple[Count, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_more_edge_than_counts(self) -> Self:
+        if self.counts and len(self.edges) != len(self.counts) + 1:
+            raise ValueError(f"{len(self.counts)} counts need one edge more, not {len(self.edges)}")
+        if any(a >= b for a, b in zip(self.edges, self.edges[1:], strict=False)):
+            raise ValueError("edges must increase")
+        return self
+
+
+class ClusterSize(_Model):
+    """How many clusters have `size` rows, the kept one included."""
+
+    size: Annotated[int, Field(ge=1)]
+    clusters: Count
+
+
+class Member(_Model):
+    """A removed row of a cluster."""
+
+    id: str
+    reason: str
+    score: float | None
+    text: str
+
+
+class Cluster(_Model):
+    """A kept row and some of the rows removed for it; `size` counts all of them."""
+
+    kept_id: str
+    size: Count
+    text: str
+    members: tuple[Member, ...]
+
+
+class RemovedPair(_Model):
+    """A removed row beside the row kept instead; similarity = shared / union, in shingles."""
+
+    removed_id: str
+    matched_id: str
+    score: Share
+    shared: Count
+    union: Count
+    removed_text: str
+    matched_text: str
+
+
+class CurvePoint(_Model):
+    """The probability that a pair of this similarity is found."""
+
+    similarity: Share
+    probability: Share
+
+
+class Recall(_Model):
+    """How complete the removal is: by calculation, and by a sample of kept rows."""
+
+    threshold: Share
+    bands: Count
+    rows_per_band: Count
+    expected_at_threshold: Share
+    expected_curve: tuple[CurvePoint, ...]
+    sampled_rows: Count
+    compared_rows: Count
+    missed: Count
+    estimate: Share | None
+    low: Share | None
+    high: Share | None
+    near_threshold_estimate: Share | None
+    note: str
+
+
+class QuarantineExample(_Model):
+    """A row that could not be judged, and the error."""
+
+    id: str
+    detail: str
+
+
+class Quarantine(_Model):
+    """Rows that could not be judged for one reason."""
+
+    reason: str
+    rows: Count
+    examples: tuple[QuarantineExample, ...]
+
+
+class Stage(_Model):
+    """One stage of the job; `resumed` of its tasks were found finished."""
+
+    name: str
+    kind: str
+    tasks: Count
+    resumed: Count
+    rows: Count
+    bytes: Count
+    seconds: Seconds
+
+
+class Report(_Model):
+    """All that `report.json` says about one run."""
+
+    rows_in: Count
+    rows_added: Count
+    rows_kept: Count
+    rows_removed: Count
+    rows_quarantined: Count
+    job: str
+    thresher_version: str
+    status: Literal["done", "limit"]
+    limit_message: str | None
+    text_bytes_in: Count
+    text_bytes_kept: Count
+    text_bytes_removed: Count
+    text_bytes_quarantined: Count
+    sources: tuple[Source, ...]
+    files: tuple[File, ...]
+    ignored_files: tuple[SkippedFile, ...]
+    unreadable_files: tuple[SkippedFile, ...]
+    removed_by: dict[str, Count]
+    similarity_histogram: Histogram
+    cluster_sizes: tuple[ClusterSize, ...]
+    largest_clusters: tuple[Cluster, ...]
+    least_similar: tuple[RemovedPair, ...]
+    recall: Recall | None
+    quarantine: tuple[Quarantine, ...]
+    stages: tuple[Stage, ...]
+    wall_seconds: Seconds
+    plan: dict[str, Any]
+    config: dict[str, Any]
+    notes: tuple[str, ...]

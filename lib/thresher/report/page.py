@@ -1,0 +1,192 @@
+"""Renders a report as one HTML file that needs nothing else: no script, no network, no fonts.
+
+Texts from the data are hostile input. They reach the page through one environment that escapes
+everything and makes invisible characters visible; the content security policy allows the page's own
+style sheet, by its hash, and nothing else, so there are no style attributes either. What is shown
+is capped, so that the page stays well below 1.5 MB whatever the data holds.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shlex
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+
+from thresher.report import charts, figures
+from thresher.report.diff import Piece, cut_pieces, word_differences
+from thresher.report.model import Cluster, RemovedPair, Report
+
+_MAX_CLUSTERS, _MAX_MEMBERS, _MAX_PAIRS = 20, 8, 20
+_MAX_ROWS = 200  # of a table: sources, files, settings, reasons
+_MAX_EXAMPLES = 5
+_KEPT_CHARS, _MEMBER_CHARS, _PAIR_CHARS, _CELL_CHARS = 1500, 500, 2500, 300
+
+_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'"
+
+# reason -> what the page calls it, and its colour
+_REASONS = {
+    "exact_copy": ("Exact copies", "exact"),
+    "same_words": ("Same words", "same"),
+    "near_copy": ("Near copies", "near"),
+}
+
+
+def render(report: Report) -> str:
+    """Render the page: a complete HTML document that encodes as UTF-8."""
+    template, style = _template()
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return template.render(
+        style=Markup(style),
+        policy=f"{_POLICY}; style-src 'sha256-{digest}'",
+        r=report,
+        **_headline(report),
+        **_figures(report),
+        **_examples(report),
+        **_details(report),
+    )
+
+
+@lru_cache(maxsize=1)
+def _template() -> tuple[Template, str]:
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_visible,
+    )
+    environment.filters |= {
+        "count": figures.count,
+        "size": figures.size,
+        "duration": figures.duration,
+        "one_line": figures.one_line,
+        "cell": lambda text: figures.cut(text, _CELL_CHARS),
+    }
+    environment.globals |= {"share": figures.share, "rate": figures.rate, "max_rows": _MAX_ROWS}
+    folder = files("thresher.report")
+    source = (folder / "template.html.j2").read_text("utf-8")
+    style = "\n" + (folder / "style.css").read_text("utf-8")
+    return environment.from_string(source), style
+
+
+def _visible(value: Any) -> Any:
+    """Pass every printed expression; markup of our own goes as it is."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return figures.visible(value)
+    return value
+
+
+def _headline(report: Report) -> dict[str, Any]:
+    known = [
+        (*_REASONS[reason], report.removed_by[reason])
+        for reason in _REASONS
+        if reason in report.removed_by
+    ]
+    other = [
+        (reason.replace("_", " ").capitalize(), "other", rows)
+        for reason, rows in report.removed_by.items()
+        if reason not in _REASONS
+    ]
+    parts = [
+        ("Kept", "kept", report.rows_kept),
+        *known,
+        *other[:_MAX_ROWS],
+        ("Quarantined", "bad", report.rows_quarantined),
+    ]
+    return {
+        "total_rows": report.rows_in + report.rows_added,
+        "segments": charts.stacked(parts),
+        "parts": parts,
+    }
+
+
+def _figures(report: Report) -> dict[str, Any]:
+    recall = report.recall
+    points = recall.expected_curve if recall else ()
+    return {
+        "histogram": charts.histogram(report.similarity_histogram),
+        "near_rows": sum(report.similarity_histogram.counts),
+        "cluster_rows": charts.cluster_rows(report.cluster_sizes),
+        "num_clusters": sum(c.clusters for c in report.cluster_sizes if c.size > 1),
+        "curve": charts.curve(points, recall.threshold, recall.expected_at_threshold)
+        if recall
+        else None,
+        "source_bars": [
+            charts.stacked(
+                [
+                    ("Kept", "kept", s.rows_kept),
+                    ("Exact copies", "exact", s.removed_exact),
+                    ("Same words", "same", s.removed_same_words),
+                    ("Near copies", "near", s.removed_near),
+                    ("Quarantined", "bad", s.rows_quarantined),
+                ]
+            )
+            for s in report.sources[:_MAX_ROWS]
+        ],
+    }
+
+
+def _examples(report: Report) -> dict[str, Any]:
+    pairs = sorted(report.least_similar, key=lambda pair: pair.score)[:_MAX_PAIRS]
+    removed = next((p.removed_id for p in pairs), None) or next(
+        (m.id for c in report.largest_clusters for m in c.members), None
+    )
+    return {
+        "clusters": [_cluster(c) for c in report.largest_clusters[:_MAX_CLUSTERS]],
+        "pairs": [(pair, *_sides(pair)) for pair in pairs],
+        "explain_id": shlex.quote(figures.visible(removed[:_CELL_CHARS])) if removed else "ROW_ID",
+    }
+
+
+def _cluster(cluster: Cluster) -> dict[str, Any]:
+    return {
+        "kept_id": cluster.kept_id,
+        "size": cluster.size,
+        "text": figures.cut(cluster.text, _KEPT_CHARS),
+        "members": [
+            (m, m.reason.replace("_", " "), figures.cut(m.text, _MEMBER_CHARS))
+            for m in cluster.members[:_MAX_MEMBERS]
+        ],
+        "more": max(cluster.size - 1 - min(len(cluster.members), _MAX_MEMBERS), 0),
+    }
+
+
+def _sides(pair: RemovedPair) -> tuple[list[Piece], list[Piece]]:
+    left, right = word_differences(pair.removed_text, pair.matched_text)
+    return cut_pieces(left, _PAIR_CHARS), cut_pieces(right, _PAIR_CHARS)
+
+
+def _details(report: Report) -> dict[str, Any]:
+    return {
+        "quarantine": [(q, q.examples[:_MAX_EXAMPLES]) for q in report.quarantine[:_MAX_ROWS]],
+        "skipped": [
+            (title, intro, entries[:_MAX_ROWS], len(entries))
+            for title, intro, entries in (
+                ("Unreadable files", "Their rows are in no figure above.", report.unreadable_files),
+                ("Ignored files", "Not taken for data.", report.ignored_files),
+            )
+            if entries
+        ],
+        "config": _settings(report.config),
+        "plan": _settings(report.plan),
+        "stage_seconds": sum(stage.seconds for stage in report.stages),
+    }
+
+
+def _settings(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Flatten nested settings to dotted names; whatever is not text is shown as JSON."""
+    lines: list[tuple[str, str]] = []
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            lines += _settings(value, f"{prefix}{name}.")
+        else:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            lines.append((f"{prefix}{name}", figures.cut(text, _CELL_CHARS)))
+    return lines[:_MAX_ROWS]
