@@ -10,8 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from tests.oracle.exact_join import exact_join, greedy
 from thresher.testing.corpus import BATCH_ROWS, prose, templates
 from thresher.testing.planted import THRESHOLD, jaccard, planted
+from thresher.text import reference
 
 
 def texts(batches: Any) -> list[str]:
@@ -137,6 +139,14 @@ def test_all_that_must_be_kept_is_below_the_threshold_of_every_other_row() -> No
 
 def words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())
+
+
+def test_an_exact_greedy_walk_removes_what_the_planted_truth_says() -> None:
+    data = planted(500, 4)
+    ids = data.table.column("id").to_pylist()
+    sets = [reference.shingle_hashes(text) for text in data.table.column("text").to_pylist()]
+    removed = greedy(range(len(ids)), exact_join(sets, 7, 10))
+    assert {ids[row] for row in removed} == data.truth.removable
 
 
 def test_planted_is_the_same_for_a_seed_and_refuses_too_few_rows() -> None:
