@@ -1,11 +1,13 @@
 """Run datatrove's four MinHash stages on a folder of Parquet files, in its own environment.
 
-Called by `jobs.py` with the interpreter of an environment made from `datatrove.txt`; it imports nothing of Thresher. The
-settings are datatrove's own defaults (14 buckets of 8 hashes, spaCy words, 5-grams). Its unit of parallel work is a file,
-so the folder should hold at least as many files as there are workers.
+Called by `jobs.py` with the interpreter of an environment made from `datatrove.txt`; it imports
+nothing of Thresher. The settings are datatrove's own defaults (14 buckets of 8 hashes, spaCy words,
+5-grams). Its unit of parallel work is a file, so the folder should hold at least as many files as
+there are workers.
 
-Standard output ends with one JSON line: `tool, version, settings, rows_in, rows_kept, work_s, stages_s`. `work_s` starts
-after the imports. `kept_ids.json` in the output folder lists the `id` of every kept row.
+Standard output ends with one JSON line: `tool, version, settings, rows_in, rows_kept, work_s,
+stages_s`. `work_s` starts after the imports. `kept_ids.json` in the output folder lists the `id` of
+every kept row.
 """
 
 from __future__ import annotations

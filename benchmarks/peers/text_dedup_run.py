@@ -1,11 +1,13 @@
 """Run text-dedup's MinHash on a folder of Parquet files, in its own environment.
 
-Called by `jobs.py` with the interpreter of an environment made from `text_dedup.txt`; it imports nothing of Thresher.
-The settings are text-dedup's own defaults (250 permutations, word 5-grams, threshold 0.7). Version 0.4.1 needs
-Python 3.12 and took twice as long on the same 4,000 documents (12.9 s against 5.8 s), so 0.4.0 stands for the tool.
+Called by `jobs.py` with the interpreter of an environment made from `text_dedup.txt`; it imports
+nothing of Thresher. The settings are text-dedup's own defaults (250 permutations, word 5-grams,
+threshold 0.7). Version 0.4.1 needs Python 3.12 and took twice as long on the same 4,000 documents
+(12.9 s against 5.8 s), so 0.4.0 stands for the tool.
 
-Standard output ends with one JSON line: `tool, version, settings, rows_in, rows_kept, work_s`. `work_s` starts after the
-imports. `kept_ids.json` in the output folder lists the `id` of every kept row.
+Standard output ends with one JSON line: `tool, version, settings, rows_in, rows_kept, work_s`.
+`work_s` starts after the imports. `kept_ids.json` in the output folder lists the `id` of every kept
+row.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""The exact answer, found slowly: all similar pairs of shingle sets, and what a walk over them keeps.
+"""The exact answer, found slowly: all similar pairs of shingle sets, and what a walk keeps.
 
-Nothing here is shared with the library: plain Python sets, integers and dictionaries. Every pair whose Jaccard
-similarity reaches the threshold is found, and no other; a similarity is a fraction of two integers and is compared as
-one. The join prunes with two theorems only (below), each pair it returns is counted on the sets themselves.
+Nothing here is shared with the library: plain Python sets, integers and dictionaries. Every pair
+whose Jaccard similarity reaches the threshold is found, and no other; a similarity is a fraction of
+two integers and is compared as one. The join prunes with two theorems only (below), each pair it
+returns is counted on the sets themselves.
 
-Rows are the positions of their sets. An order is a sequence of rows, the earliest first. Sets without shingles are
-similar to nothing, not even to each other.
+Rows are the positions of their sets. An order is a sequence of rows, the earliest first. Sets
+without shingles are similar to nothing, not even to each other.
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ def jaccard(left: Collection[int], right: Collection[int]) -> Fraction:
 def exact_join(sets: Sequence[Collection[int]], num: int, den: int) -> list[Pair]:
     """Find all pairs with a Jaccard similarity of at least `num / den`, sorted by (left, right).
 
-    Two theorems prune. A pair at the threshold shares at least `num / den` of the larger set's shingles, so the sizes
-    of the two are close. And if both are sorted in one global order, their first shared shingle stands so early in
-    each that enough remain after it; so only these beginnings are indexed, rare shingles first.
+    Two theorems prune. A pair at the threshold shares at least `num / den` of the larger set's
+    shingles, so the sizes of the two are close. And if both are sorted in one global order, their
+    first shared shingle stands so early in each that enough remain after it; so only these
+    beginnings are indexed, rare shingles first.
 
     Args:
         sets: The shingle sets.
@@ -95,7 +97,8 @@ def greedy(order: Sequence[int], pairs: Iterable[Pair]) -> dict[int, Pair]:
     """Walk the rows in order and keep each unless an earlier kept row is similar to it.
 
     Returns:
-        Every removed row with the pair that removed it: its partner is the earliest kept row that is similar.
+        Every removed row with the pair that removed it: its partner is the earliest kept row that
+        is similar.
     """
     place = {row: i for i, row in enumerate(order)}
     similar: dict[int, dict[int, Pair]] = defaultdict(dict)

@@ -1,4 +1,4 @@
-"""The exact join and its walks, against brute force and by hand: the oracle must itself be beyond doubt."""
+"""The exact join and its walks, against brute force and by hand."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def brute_force(sets: list[set[int]], threshold: Fraction) -> list[Pair]:
 
 
 def random_sets(rng: random.Random) -> list[set[int]]:
-    """Up to 40 sets: fresh ones, edited copies of earlier ones, empty ones, with skewed shingles."""
+    """Up to 40 sets: fresh ones, edited copies, empty ones, with skewed shingles."""
     sets: list[set[int]] = []
     for _ in range(rng.randint(0, 40)):
         if sets and rng.random() < 0.6:
