@@ -108,7 +108,7 @@ def _dedup(
 ) -> dict[str, Any]:
     begin = time.monotonic()
     plan = make_plan(addresses, split_bytes=params.split_bytes, skip_unreadable=params.skip_unreadable)
-    _early_schema(plan, params)
+    check_columns(plan, params)
     if run.claim(identity(plan, params)):
         logger.info("%s is complete already; nothing to do", run.store.root)
         report: dict[str, Any] = run.store.get_json("report.json")
@@ -159,8 +159,12 @@ def _named_columns(params: DedupParams) -> list[tuple[str, str]]:
     return named
 
 
-def _early_schema(plan: Plan, params: DedupParams) -> None:
-    """Check what footers tell before anything is written."""
+def check_columns(plan: Plan, params: DedupParams) -> None:
+    """Check what footers tell, before anything is read or written.
+
+    Raises:
+        InputError: A column is missing or has the wrong type, or files disagree.
+    """
     if plan.schemas and len(plan.schemas) == len({s.file for s in plan.splits()}):
         agree_on_schema(
             plan.inputs, plan.schemas, params.compared, _named_columns(params), params.union_columns

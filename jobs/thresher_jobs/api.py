@@ -1,0 +1,132 @@
+"""The jobs from Python, for notebooks: data in, kept and removed rows out.
+
+    import thresher
+
+    result = thresher.dedup(table, text_column="text", threshold=0.8)
+    result.kept, result.removed, result.report["rows_removed"]
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from thresher.engines.options import EngineOptions
+from thresher.errors import ConfigError
+from thresher.params import build
+from thresher.parquet import write_part
+from thresher.result import open_result
+from thresher_jobs.dedup import dedup as run_dedup
+from thresher_jobs.dedup_params import DedupParams
+
+TABLE_FILE = "table.parquet"
+
+
+@dataclass(frozen=True)
+class DedupResult:
+    """What `dedup` returns.
+
+    Args:
+        kept: The kept rows, of the kind that was given; a `pyarrow.Table` for paths.
+        removed: The removed rows as a `pyarrow.Table`, with `_row_id`, `_removed_by`, `_reason`, `_matched_id`, `_score`.
+        quarantined: Rows that could not be judged, as a `pyarrow.Table`.
+        report: What report.json holds.
+        html: The report as a page.
+    """
+
+    kept: Any
+    removed: pa.Table
+    quarantined: pa.Table
+    report: dict[str, Any]
+    html: str
+
+    def _repr_html_(self) -> str:
+        lines = [
+            f"<tr><th>{key.removeprefix('rows_')}</th><td>{self.report[key]:,}</td></tr>"
+            for key in ("rows_in", "rows_kept", "rows_removed", "rows_quarantined")
+        ]
+        return f"<table>{''.join(lines)}</table>"
+
+
+def dedup(
+    data: Any,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    workers: int = 0,
+    **settings: Any,
+) -> DedupResult:
+    """Remove copies and near copies from a table, a `datasets.Dataset`, a path or a list of paths.
+
+    Args:
+        data: What to clean. Rows of a table are named `table.parquet:<row number>`.
+        out: Folder that keeps the full result (report, ledger, manifest); a temporary one if None.
+        workers: Tasks at once; 0 takes every core.
+        settings: Any field of `DedupParams`: text_column, columns, id_column, method, threshold, keep, ...
+
+    Returns:
+        Kept rows of the same kind (a Table for paths), removed rows with the reason and the row kept instead.
+
+    Raises:
+        ThresherError: One of its classes, as the command line reports them.
+    """
+    if isinstance(settings.get("columns"), (list, tuple)):
+        settings["columns"] = tuple(settings["columns"])
+    params = build(DedupParams, settings)
+    options = EngineOptions(workers=workers)
+    with tempfile.TemporaryDirectory(prefix="thresher-") as scratch:
+        folder = os.fspath(out) if out is not None else os.path.join(scratch, "out")
+        table, addresses = _inputs(data, scratch)
+        report = run_dedup(addresses, folder, params, options)
+        result = open_result(folder)
+        tables = {
+            name: pa.concat_tables([result.read(name, part) for part in range(result.num_parts)])
+            for name in ("data", "removed", "quarantine")
+        }
+        html = Path(folder, "report.html").read_text(encoding="utf-8")
+    kept = tables["data"] if table is None else _like(data, tables["data"], table.schema)
+    return DedupResult(kept, tables["removed"], tables["quarantine"], report, html)
+
+
+def _inputs(data: Any, scratch: str) -> tuple[pa.Table | None, list[str]]:
+    """Return the table behind the data, if there is one, and the addresses to read."""
+    if isinstance(data, (str, os.PathLike)):
+        return None, [os.fspath(data)]
+    if isinstance(data, pa.Table):
+        table = data
+    elif _is_dataset(data):
+        table = data.with_format("arrow")[:]
+    elif isinstance(data, Sequence) and data and all(isinstance(p, (str, os.PathLike)) for p in data):
+        return None, [os.fspath(path) for path in data]
+    else:
+        raise ConfigError(
+            f"cannot read data of type {type(data).__name__}",
+            remedy="give a pyarrow.Table, a datasets.Dataset, a path or a list of paths",
+        )
+    path = os.path.join(scratch, TABLE_FILE)
+    write_part(path, table.schema, [table])
+    return table, [path]
+
+
+def _is_dataset(data: Any) -> bool:
+    """Say whether the data is a `datasets.Dataset`, without importing that package."""
+    return any(
+        kind.__name__ == "Dataset" and kind.__module__.partition(".")[0] == "datasets"
+        for kind in type(data).__mro__
+    )
+
+
+def _like(data: Any, kept: pa.Table, schema: pa.Schema) -> Any:
+    """Give the kept rows the type and schema of what came in."""
+    table = kept.cast(schema)
+    if isinstance(data, pa.Table):
+        return table
+    return type(data)(table, info=data.info)
+
+
+__all__ = ["DedupResult", "dedup"]

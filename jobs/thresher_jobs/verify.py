@@ -1,0 +1,159 @@
+"""`thresher verify`: check a result against itself, from the files in it alone.
+
+Every file's hash is recomputed, every row is counted, and every removal is proven again: its partner was kept, and the two
+are equal, or have the same words, or are as similar as stated and at or above the threshold.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from thresher.errors import InputError
+from thresher.result import Line, Result, open_result
+from thresher.steps.reading import compared_text
+from thresher.store import hash_file
+from thresher.text.sketch import shingles, sketch
+from thresher.transforms.clusters import overlaps
+from thresher_jobs.dedup_params import DedupParams
+
+Column = np.ndarray[Any, Any]
+VERDICTS = {"data": "kept", "removed": "removed", "quarantine": "quarantined"}
+
+
+def verify(out: str) -> Iterator[str]:
+    """Yield a line for each check that passed.
+
+    Raises:
+        InputError: A file is damaged, or a statement in it does not hold.
+    """
+    result = open_result(out)
+    params = DedupParams.model_validate(result.manifest["params"])
+    yield _check_hashes(result)
+    yield _check_counts(result)
+    yield _check_removals(result, params)
+
+
+def _check_hashes(result: Result) -> str:
+    total = 0
+    for name, size, sha256 in result.manifest["files"]:
+        path = result.store.path(name)
+        if not path.exists():
+            raise InputError("missing", path=str(path), remedy="run the job again")
+        if hash_file(path) != (size, sha256):
+            raise InputError("size or hash differs from the manifest", path=str(path))
+        total += size
+    return f"files       {len(result.manifest['files'])} files, {total:,} bytes, hashes as in the manifest"
+
+
+def _check_counts(result: Result) -> str:
+    balance: Counter[str] = Counter()
+    rows_in: Counter[str] = Counter()
+    for part in range(result.num_parts):
+        ledger = result.read("ledger", part, ["file", "verdict"])
+        rows_in.update(ledger.column("file").to_pylist())
+        found = Counter(ledger.column("verdict").to_pylist())
+        for folder, verdict in VERDICTS.items():
+            rows = result.read(folder, part).num_rows
+            if rows != found[verdict]:
+                raise InputError(
+                    f"part {part}: {rows} rows in {folder}/, {found[verdict]} in the ledger"
+                )
+        balance.update(found)
+    for stated in result.manifest["inputs"]:
+        if rows_in[stated["name"]] != stated["rows_in"]:
+            raise InputError(
+                f"{stated['name']}: {rows_in[stated['name']]} rows in the ledger, "
+                f"{stated['rows_in']} in the manifest"
+            )
+    parts = ", ".join(f"{balance[v]:,} {v}" for v in VERDICTS.values())
+    return f"rows        {sum(balance.values()):,} in = {parts}"
+
+
+def _check_removals(result: Result, params: DedupParams) -> str:
+    wanted: set[str] = set()
+    for part in range(result.num_parts):
+        matched = result.read("removed", part, ["_matched_id"]).column("_matched_id")
+        wanted.update(pc.unique(matched).to_pylist())
+    kept = _Kept(result, list(result.find(wanted)), params)
+    lowest, checked = 1.0, 0
+    for part in range(result.num_parts):
+        table = result.read("removed", part)
+        if len(table):
+            lowest = min(lowest, _check_part(table.combine_chunks(), kept, params))
+            checked += len(table)
+    if not checked:
+        return "removals    none"
+    return f"removals    {checked:,} checked, each has a kept partner; lowest similarity {lowest:.6f}"
+
+
+class _Kept:
+    """The compared text of the partners, and which row of it a row id is."""
+
+    def __init__(self, result: Result, lines: list[Line], params: DedupParams) -> None:
+        texts: list[pa.Array] = []
+        self.place: dict[str, int] = {}
+        for part in sorted({line.part for line in lines}):
+            mine = [line for line in lines if line.part == part]
+            lost = next((line for line in mine if line.verdict != "kept"), None)
+            if lost is not None:
+                raise InputError(f"row {lost.row_id} has removed rows in its favour but was {lost.verdict}")
+            table = result.read("data", part).take(pa.array([line.place for line in mine]))
+            for line in mine:
+                self.place[line.row_id] = len(self.place)
+            batch = table.combine_chunks().to_batches()[0]
+            texts.append(compared_text(batch, params.compared, "data").cast(pa.large_string()))
+        self.text = pa.concat_arrays(texts) if texts else pa.array([], pa.large_string())
+
+
+def _check_part(table: pa.Table, kept: _Kept, params: DedupParams) -> float:
+    """Re-check the removals of one part; return the lowest similarity."""
+    ids = table.column("_row_id").to_pylist()
+    matched = table.column("_matched_id").to_pylist()
+    unknown = next((m for m in matched if m not in kept.place), None)
+    if unknown is not None:
+        raise InputError(f"partner {unknown!r} is not among the kept rows")
+    places = np.array([kept.place[m] for m in matched])
+    batch = table.to_batches()[0]
+    text = compared_text(batch, params.compared, "removed").cast(pa.large_string())
+    partner = kept.text.take(pa.array(places))
+    reasons = np.array(table.column("_reason").to_pylist())
+    scores = table.column("_score").to_numpy()
+    mine, theirs = sketch(text, n=params.ngram), sketch(partner, n=params.ngram)
+    _require(reasons != "exact_copy", mine.bytes_hash, theirs.bytes_hash, ids, "equal bytes")
+    _require(reasons != "same_words", mine.sequence_hash, theirs.sequence_hash, ids, "equal words")
+    near = np.flatnonzero(reasons == "near_copy")
+    if not len(near):
+        return 1.0
+    return _check_near(text, partner, near, scores, ids, params)
+
+
+def _require(excused: Column, left: Column, right: Column, ids: list[str], what: str) -> None:
+    wrong = np.flatnonzero(~excused & (left != right).any(axis=1))
+    if len(wrong):
+        raise InputError(f"row {ids[wrong[0]]} and its partner do not have {what}")
+
+
+def _check_near(
+    text: pa.Array, partner: pa.Array, near: Column, scores: Column, ids: list[str], params: DedupParams
+) -> float:
+    offsets, values = shingles(pa.concat_arrays([text.take(near), partner.take(near)]), n=params.ngram)
+    num = len(near)
+    rows = np.arange(num)
+    shared = overlaps(offsets[:-1], offsets[1:], values, rows, rows + num)
+    sizes = np.diff(offsets)
+    union = sizes[:num] + sizes[num:] - shared
+    wrong = np.flatnonzero(shared / np.maximum(union, 1) != scores[near])
+    if len(wrong):
+        row = near[wrong[0]]
+        raise InputError(f"row {ids[row]}: stated similarity {scores[row]} is not the real one")
+    numerator, denominator = params.fraction
+    below = np.flatnonzero(denominator * shared < numerator * union)
+    if len(below) and params.clusters == "greedy":
+        raise InputError(f"row {ids[near[below[0]]]} was removed below the threshold")
+    return float(scores[near].min())

@@ -1,0 +1,131 @@
+"""A finished result: opening it, and finding rows in it by their id.
+
+The ledger's k-th kept line of part N is row k of data part N, and likewise for removed rows, so a row id leads to its
+row without the inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from thresher.errors import ConfigError, InputError
+from thresher.parquet import read_table
+from thresher.run import MANIFEST
+from thresher.store import Store
+
+
+class Line(NamedTuple):
+    """One line of the ledger, with the part it stands in and its place among the rows of its verdict."""
+
+    part: int
+    place: int
+    row_id: str
+    file: str
+    row: int
+    verdict: str
+    reason: str | None
+    matched_id: str | None
+    score: float | None
+
+
+class Result:
+    """A folder with a manifest.
+
+    Args:
+        store: The folder.
+        manifest: What `manifest.json` says.
+    """
+
+    def __init__(self, store: Store, manifest: dict[str, Any]) -> None:
+        self.store = store
+        self.manifest = manifest
+
+    def report(self) -> dict[str, Any]:
+        """Return report.json."""
+        value: dict[str, Any] = self.store.get_json("report.json")
+        return value
+
+    @property
+    def num_parts(self) -> int:
+        """How many parts each output has."""
+        return sum(name.startswith("ledger/") for name, _, _ in self.manifest["files"])
+
+    def read(self, folder: str, part: int, columns: list[str] | None = None) -> pa.Table:
+        """Read one part of one output; checksums are verified.
+
+        Raises:
+            InputError: The part is damaged.
+        """
+        name = f"{folder}/part-{part:05d}.parquet"
+        try:
+            return read_table(str(self.store.path(name)), columns)
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(
+                f"unreadable ({error})", path=str(self.store.path(name)), remedy="run the job again"
+            ) from error
+
+    def find(self, row_ids: set[str]) -> Iterator[Line]:
+        """Yield the ledger lines of some row ids, reading the ledger once."""
+        wanted = pa.array(sorted(row_ids), pa.string())
+        for part in range(self.num_parts):
+            table = self.read("ledger", part)
+            hits = np.flatnonzero(np.asarray(pc.is_in(table.column("_row_id"), value_set=wanted)))
+            if not len(hits):
+                continue
+            places = _places(table.column("verdict"))
+            for hit, line in zip(hits.tolist(), table.take(pa.array(hits)).to_pylist(), strict=True):
+                yield Line(
+                    part,
+                    int(places[hit]),
+                    line["_row_id"],
+                    line["file"],
+                    line["row"],
+                    line["verdict"],
+                    line["reason"],
+                    line["matched_id"],
+                    line["score"],
+                )
+
+    def rows(self, lines: list[Line]) -> dict[str, dict[str, Any]]:
+        """Return the rows (all columns) of kept and removed lines, by row id."""
+        found: dict[str, dict[str, Any]] = {}
+        folders = {"kept": "data", "removed": "removed"}
+        for verdict, part in sorted({(x.verdict, x.part) for x in lines if x.verdict in folders}):
+            mine = [x for x in lines if (x.verdict, x.part) == (verdict, part)]
+            table = self.read(folders[verdict], part).take(pa.array([x.place for x in mine]))
+            found |= {x.row_id: row for x, row in zip(mine, table.to_pylist(), strict=True)}
+        return found
+
+
+def _places(verdicts: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+    """Number the lines of each verdict."""
+    codes = verdicts.combine_chunks().dictionary_encode().indices.to_numpy()
+    places = np.empty(len(codes), dtype=np.int64)
+    for code in np.unique(codes):
+        mine = codes == code
+        places[mine] = np.arange(int(mine.sum()))
+    return places
+
+
+def open_result(out: str) -> Result:
+    """Open a finished result.
+
+    Raises:
+        ConfigError: The folder holds none.
+    """
+    store = Store(str(Path(out).absolute()))
+    if not Path(out).is_dir():
+        raise ConfigError("no such folder", path=out)
+    if not store.exists(MANIFEST):
+        raise ConfigError(
+            "no result here: manifest.json is absent",
+            path=out,
+            remedy="give the --out folder of a finished run; status.json tells what became of it",
+        )
+    return Result(store, store.get_json(MANIFEST))
