@@ -1,18 +1,21 @@
 """Build the shipped Unicode tables from the Unicode Character Database.
 
-Run as `python -m thresher.text.build_tables` by a developer who moves Thresher to another Unicode version; it needs
-`unicodedata2` and `fonttools` of that version, which users never do. What it writes, `unicode18.npz`, is derived from
-the Unicode Character Database, (c) Unicode, Inc., under the Unicode License v3 (https://www.unicode.org/license.txt).
+Run as `python -m thresher.text.build_tables` by a developer who moves Thresher to another Unicode
+version; it needs `unicodedata2` and `fonttools` of that version, which users never do. What it
+writes, `unicode18.npz`, is derived from the Unicode Character Database, (c) Unicode, Inc., under
+the Unicode License v3 (https://www.unicode.org/license.txt).
 
-Lower case is not in `unicodedata2`. Characters known to this Python's own (older) `str.lower` take that mapping, which
-the Unicode stability policy fixes; for the 75 capitals added since, the mapping is the letter of the same name with
-SMALL for CAPITAL (checked against the case folding of the `regex` package, Unicode 18.0: all agree, 2026-11).
+Lower case is not in `unicodedata2`. Characters known to this Python's own (older) `str.lower` take
+that mapping, which the Unicode stability policy fixes; for the 75 capitals added since, the
+mapping is the letter of the same name with SMALL for CAPITAL (checked against the case folding of
+the `regex` package, Unicode 18.0: all agree, 2026-11).
 """
 
 from __future__ import annotations
 
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import unicodedata2
@@ -87,7 +90,7 @@ def build() -> dict[str, np.ndarray]:
         combining[c] = unicodedata2.combining(char)
         mapped = lower(char)
         if mapped != char and c != 0x130:
-            assert len(mapped) == 1 and word_class(ord(mapped)) == info[c], hex(c)
+            assert word_class(ord(mapped)) == info[c], hex(c)
             lower_from.append(c)
             lower_to.append(ord(mapped))
         step = canonical_pair(c)
@@ -141,7 +144,8 @@ def run_starts(values: np.ndarray) -> np.ndarray:
 def main() -> None:
     """Write the data file next to this module."""
     path = Path(__file__).with_name(DATA_FILE)
-    np.savez_compressed(path, **build())
+    tables: dict[str, Any] = build()
+    np.savez_compressed(path, **tables)
     print(f"{path.name}: {path.stat().st_size} bytes, Unicode {UNICODE_VERSION}")
 
 

@@ -1,8 +1,9 @@
-"""Unicode composition inside kernels: is a character in place for NFC, and the NFC of a text that is not.
+"""Unicode composition inside kernels: does a character stay in NFC, and the NFC of a whole text.
 
-`stays_composed` may say no to a text that is in NFC already (then composing it changes nothing), never yes to one that is not.
-`compose_text` works from one boundary to the next: a character that neither joins nor reorders with what is before it.
-`tables` holds addresses of the arrays of `thresher.text.tables.Tables`.
+`stays_composed` may say no to a text that is in NFC already (then composing it changes nothing),
+never yes to one that is not. `compose_text` works from one boundary to the next: a character that
+neither joins nor reorders with what is before it. `tables` holds addresses of the arrays of
+`thresher.text.tables.Tables`.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def _pair(tables: Any, first: Any, second: Any) -> Any:
 
 @inlined
 def stays_composed(tables: Any, code_point: Any, flags: Any, starter: Any, last_class: Any) -> Any:
-    """Tell whether a character with NFC flags surely stays as it is after `starter` (-1: none) and marks."""
+    """Tell whether a character with NFC flags surely stays as it is after `starter` (or -1)."""
     combining = u8_at(tables.combining, code_point)
     if flags & t.NOT_NFC or (combining and last_class > combining):
         return False
@@ -80,7 +81,7 @@ def _append_decomposed(tables: Any, code_point: Any, parts: Any, count: Any) -> 
 
 @kernel
 def _sort_marks(tables: Any, parts: Any, first: Any, end: Any, spare: Any) -> None:
-    """Sort parts first to end, all marks, by combining class, stably; `spare` is as much free room."""
+    """Sort parts first to end, all marks, by class, stably; `spare` is as much free room."""
     if end - first <= _MAX_INSERTION:
         for index in range(first + 1, end):
             mark = i32_at(parts, index)

@@ -1,7 +1,7 @@
 """Kernels of the byte and word hashes that `thresher.text.hashing` defines.
 
-Every function takes addresses. `hash_bytes` reads exactly `length` bytes; `hash_word` may read 15 bytes past the word, so
-words are hashed in a padded scratch buffer, never in the user's.
+Every function takes addresses. `hash_bytes` reads exactly `length` bytes; `hash_word` may read 15
+bytes past the word, so words are hashed in a padded scratch buffer, never in the user's.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def fmix64(value: Any) -> Any:
 
 @inlined
 def _load_part(address: Any, length: Any) -> Any:
-    """Load `length` (0 to 8 or more) bytes as one chunk padded with zeros, reading no other byte."""
+    """Load up to 8 of `length` bytes as one chunk padded with zeros, reading no other byte."""
     if length >= 8:
         return u64_at(address, 0)
     if length >= 4:

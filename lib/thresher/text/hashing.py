@@ -1,24 +1,30 @@
-"""The constants and formulas of every text hash: fixed, because outputs, ledgers and filters outlive a release.
+"""The constants and formulas of every text hash: fixed, because stored results outlive a release.
 
-All arithmetic is modulo 2^64 unless said otherwise; `fold(a, b)` is the 128-bit product's low half xor its high half;
-`fmix64` and `fmix32` are the MurmurHash3 finalisers. Bytes are read in blocks of 16, two little-endian 64-bit chunks
-(w0, w1), the last block padded with zeros. The plain form of everything here is `thresher.text.reference`.
+All arithmetic is modulo 2^64 unless said otherwise; `fold(a, b)` is the 128-bit product's low half
+xor its high half; `fmix64` and `fmix32` are the MurmurHash3 finalisers. Bytes are read in blocks
+of 16, two little-endian 64-bit chunks (w0, w1), the last block padded with zeros. The plain form
+of everything here is `thresher.text.reference`.
 
 * Word (normalised, lower-case UTF-8): (a, b) = (WORD_LEFT, WORD_RIGHT); for each block but the last
-  (a, b) = (fold(w0 ^ a, w1 ^ KEY_A), fold(w0 ^ KEY_B, w1 ^ b)); then (lo, hi) = (w0 ^ a) * (w1 ^ b) of the last block and
-  first = fold(lo ^ FIRST_A ^ length, hi ^ FIRST_B), second = fold(lo ^ SECOND_A, hi ^ SECOND_B ^ length).
-  `first` is the word hash; `second` exists so that sequence hashes do not inherit its collisions. WORD_LEFT and
-  WORD_RIGHT contain a byte that UTF-8 never does, so no word of 16 bytes can make a product vanish.
-* Shingle of m words: fmix64(sum of first_i * SHINGLE_BASE^(m-1-i) + m * SHINGLE_LENGTH). MinHash takes its high 32 bits.
-* Word sequence: A = (rotl(A, 27) ^ first) * SEQUENCE_BASE_A and B = (rotl(B, 31) + second) * SEQUENCE_BASE_B over all m
-  words, from 0; the hash is (fmix64(A ^ m * SEQUENCE_LENGTH), fmix64(B + m * SEQUENCE_LENGTH)). Rotation keeps A and B from
-  being polynomials modulo 2^64, which Thue-Morse sequences break. Without words: fmix64 of the bytes hash xor WORDLESS.
-* Bytes: two lanes take the blocks in turn; in each, A = fold(w0 ^ BYTES_LEFT, w1 ^ A) and B = fold(w0 ^ B, w1 ^ BYTES_RIGHT);
-  the hash is (fold(A0 ^ FINAL_A ^ length, A1 ^ FINAL_B), fold(B0 ^ FINAL_B ^ length, B1 ^ FINAL_C)).
-* Fingerprint of rows: f = (rotl(f, 29) ^ bytes_hash[0]) * FINGERPRINT_BASE + bytes_hash[1] from FINGERPRINT_START; a null
-  row counts as the pair (FINGERPRINT_NULL, 0).
+  (a, b) = (fold(w0 ^ a, w1 ^ KEY_A), fold(w0 ^ KEY_B, w1 ^ b)); then (lo, hi) = (w0 ^ a) * (w1 ^
+  b) of the last block and first = fold(lo ^ FIRST_A ^ length, hi ^ FIRST_B), second = fold(lo ^
+  SECOND_A, hi ^ SECOND_B ^ length). `first` is the word hash; `second` exists so that sequence
+  hashes do not inherit its collisions. WORD_LEFT and WORD_RIGHT contain a byte that UTF-8 never
+  does, so no word of 16 bytes can make a product vanish.
+* Shingle of m words: fmix64(sum of first_i * SHINGLE_BASE^(m-1-i) + m * SHINGLE_LENGTH). MinHash
+  takes its high 32 bits.
+* Word sequence: A = (rotl(A, 27) ^ first) * SEQUENCE_BASE_A and B = (rotl(B, 31) + second) *
+  SEQUENCE_BASE_B over all m words, from 0; the hash is (fmix64(A ^ m * SEQUENCE_LENGTH), fmix64(B
+  + m * SEQUENCE_LENGTH)). Rotation keeps A and B from being polynomials modulo 2^64, which
+  Thue-Morse sequences break. Without words: fmix64 of the bytes hash xor WORDLESS.
+* Bytes: two lanes take the blocks in turn; in each, A = fold(w0 ^ BYTES_LEFT, w1 ^ A) and B =
+  fold(w0 ^ B, w1 ^ BYTES_RIGHT); the hash is (fold(A0 ^ FINAL_A ^ length, A1 ^ FINAL_B), fold(B0 ^
+  FINAL_B ^ length, B1 ^ FINAL_C)).
+* Fingerprint of rows: f = (rotl(f, 29) ^ bytes_hash[0]) * FINGERPRINT_BASE + bytes_hash[1] from
+  FINGERPRINT_START; a null row counts as the pair (FINGERPRINT_NULL, 0).
 
-None of this resists someone who builds collisions on purpose; all of it is 64 or 128 well mixed bits on other text.
+None of this resists someone who builds collisions on purpose; all of it is 64 or 128 well mixed
+bits on other text.
 """
 
 from __future__ import annotations

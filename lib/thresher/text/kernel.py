@@ -1,7 +1,8 @@
 """How kernels are compiled: `nogil`, cached on disk, never parallel, no fastmath.
 
-Integers wrap around and nothing is reordered, so a kernel gives the same bits on every machine of one byte order
-(little-endian, which `require_little_endian` checks). Addresses and positions are int64; hashes and masks uint64.
+Integers wrap around and nothing is reordered, so a kernel gives the same bits on every machine of
+one byte order (little-endian, which `require_little_endian` checks). Addresses and positions are
+int64; hashes and masks uint64.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Find the words of a text and write them in lower case: the tokeniser's state machine over UTF-8.
 
-ASCII goes 64 bytes a step: lower case, a mask of word characters, and the mask's edges are the words. Other characters go one
-by one through the tables. Words come out as pairs of edges, positions in the lower-case copy.
+ASCII goes 64 bytes a step: lower case, a mask of word characters, and the mask's edges are the
+words. Other characters go one by one through the tables. Words come out as pairs of edges,
+positions in the lower-case copy.
 """
 
 from __future__ import annotations
@@ -38,16 +39,18 @@ PADDING = BLOCK + 16  # bytes after the lower-case copy that steps may write and
 _ONE = np.uint64(1)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _DOT_BYTES = 0x87CC
-# What each class does to a word of each kind (none, run, unspaced): 1 ends it, 2 starts one, new kind << 2.
-# Four bits each, four classes a kind.
+# What each class does to a word of each kind (none, run, unspaced): 1 ends it, 2 starts one, new
+# kind << 2. Four bits each, four classes a kind.
 _ENDS, _STARTS, _RUN, _LONE = 1, 2, 1 << 2, 2 << 2
 _ACTIONS = np.int64(
     sum(
         action << 4 * index
         for index, action in enumerate(
-            [0, _STARTS | _RUN, _STARTS | _LONE, _STARTS | _RUN]
-            + [_ENDS, _RUN, _ENDS | _STARTS | _LONE, _RUN]
-            + [_ENDS, _ENDS | _STARTS | _RUN, _ENDS | _STARTS | _LONE, _LONE]
+            (
+                *(0, _STARTS | _RUN, _STARTS | _LONE, _STARTS | _RUN),
+                *(_ENDS, _RUN, _ENDS | _STARTS | _LONE, _RUN),
+                *(_ENDS, _ENDS | _STARTS | _RUN, _ENDS | _STARTS | _LONE, _LONE),
+            )
         )
     )
 )
@@ -65,7 +68,8 @@ def lex(
         length: Its bytes.
         readable: Bytes that may be read from `source`, at least `length`.
         lowered: Address of room for 1.5 * `length` + PADDING bytes.
-        work: Addresses of scratch; its state as the call before left it, zeroed (STARTER -1) at first.
+        work: Addresses of scratch; its state as the call before left it, zeroed (STARTER -1) at
+            first.
         check: Whether to stop with NOT_COMPOSED at a character that may not be in NFC.
     """
     state, edges = work.state, work.edges

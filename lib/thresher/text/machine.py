@@ -1,9 +1,11 @@
-"""Machine instructions that numba does not offer, as intrinsics: memory by address, wide multiplies, vector steps.
+"""Machine instructions that numba does not offer, as intrinsics: memory by address, wide
+multiplies, vector steps.
 
-Kernels address memory directly: `u64_at(address, index)` is element `index` of an array of uint64. That compiles several times
-faster than numba's arrays, costs no reference counting, and is not checked: whoever calls answers for the bounds. Loads
-and stores are unaligned. Small integers widen to int64; uint64 stays unsigned. Vectors are LLVM types of 64 bytes, which
-LLVM maps to whatever registers the machine has.
+Kernels address memory directly: `u64_at(address, index)` is element `index` of an array of uint64.
+That compiles several times faster than numba's arrays, costs no reference counting, and is not
+checked: whoever calls answers for the bounds. Loads and stores are unaligned. Small integers widen
+to int64; uint64 stays unsigned. Vectors are LLVM types of 64 bytes, which LLVM maps to whatever
+registers the machine has.
 """
 
 from __future__ import annotations
@@ -12,9 +14,12 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
+from numba.core import cgutils as untyped_cgutils
+from numba.core import types as untyped_types
 from numba.extending import intrinsic
+
+types: Any = untyped_types
+cgutils: Any = untyped_cgutils
 
 _BIT, _I8, _I16, _I32, _I64, _I128 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64, 128))
 _BYTES = ir.VectorType(_I8, 64)
@@ -97,7 +102,7 @@ def _trailing_zeros(typing_context: Any, value: Any) -> Any:
 
 
 def _lower_ascii_block(typing_context: Any, source: Any, target: Any) -> Any:
-    """Lower-case 64 bytes from `source` to `target`; return masks (not ASCII, ASCII word character)."""
+    """Lower-case 64 bytes from `source` to `target`; return masks (not ASCII, word character)."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         block = builder.load(_pointer(builder, args[0], _BYTES), align=1)
@@ -124,7 +129,7 @@ def _lower_ascii_block(typing_context: Any, source: Any, target: Any) -> Any:
 def _minimum_16(
     typing_context: Any, hashes: Any, count: Any, factors: Any, terms: Any, minima: Any
 ) -> Any:
-    """Lower 16 minima by `factor * hash + term` over `count` hashes, all uint32 at the given addresses."""
+    """Lower 16 minima by `factor * hash + term` over `count` hashes, all of them uint32."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         hashes, count, factors, terms, minima = args

@@ -1,7 +1,8 @@
 """The reference for text in plain Python: what a word, a shingle and their hashes are.
 
-Nothing here is fast, and every kernel equals it on every input (`tests/text`). Normalisation is Unicode NFC, then lower
-case code point by code point, by the shipped tables alone. The word rules are those of `thresher.text.tables`.
+Nothing here is fast, and every kernel equals it on every input (`tests/text`). Normalisation is
+Unicode NFC, then lower case code point by code point, by the shipped tables alone. The word rules
+are those of `thresher.text.tables`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from functools import lru_cache
 
 from thresher.text import hashing as h
 from thresher.text import tables as t
@@ -29,6 +31,8 @@ def normalise(text: str) -> str:
 
 def nfc(text: str) -> str:
     """Return `text` in Unicode normalisation form C."""
+    if text.isascii():
+        return text
     composed: list[int] = []
     starter = -1  # position in `composed`
     last_class = 0  # class of the character after the starter that was kept last
@@ -107,6 +111,7 @@ def words(text: str) -> list[str]:
     return found
 
 
+@lru_cache(maxsize=1 << 16)
 def word_hashes(word: str) -> tuple[int, int]:
     """Return the two independent 64-bit hashes of a normalised word."""
     data = word.encode()
@@ -136,7 +141,7 @@ def shingle_hash(shingle: Iterable[str]) -> int:
 
 
 def shingle_hashes(text: str, n: int = 5) -> set[int]:
-    """Return the hashes of all runs of `n` words; of all words where there are fewer; none without words."""
+    """Return the hashes of all runs of `n` words; one of all words where there are fewer."""
     tokens = words(text)
     if not tokens:
         return set()
@@ -150,7 +155,7 @@ def shingle_hash32(shingle: int) -> int:
 
 
 def sequence_hash(text: str) -> tuple[int, int]:
-    """Return the 128-bit hash of the sequence of words; of the bytes, seeded, where there are none."""
+    """Return the 128-bit hash of the sequence of words; of the bytes where there are none."""
     tokens = words(text)
     if not tokens:
         return wordless_hash(bytes_hash(text.encode()))
@@ -164,7 +169,7 @@ def sequence_hash(text: str) -> tuple[int, int]:
 
 
 def wordless_hash(hashed_bytes: tuple[int, int]) -> tuple[int, int]:
-    """Return the sequence hash of a text without words (or that is not UTF-8), from its bytes hash."""
+    """Return the sequence hash of a text without words, or that is not UTF-8."""
     return _fmix64(hashed_bytes[0] ^ h.WORDLESS_A), _fmix64(hashed_bytes[1] ^ h.WORDLESS_B)
 
 
@@ -192,7 +197,7 @@ def fingerprint(rows: Iterable[bytes | None], start: int = h.FINGERPRINT_START) 
 
 
 def jaccard(left: set[int], right: set[int]) -> Fraction:
-    """Return the exact Jaccard similarity; 0 where both are empty, for texts without words match by bytes only."""
+    """Return the exact Jaccard similarity; 0 where both are empty: such texts match by bytes."""
     union = len(left | right)
     return Fraction(len(left & right), union) if union else Fraction(0)
 

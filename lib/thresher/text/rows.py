@@ -1,7 +1,7 @@
 """Kernels over rows of text: sketches, sorted shingle sets, fingerprints.
 
-A row is worked off in chunks of words, so that its scratch stays in the first-level cache however long it is: find words,
-hash them, roll the shingle hashes, then permute or collect.
+A row is worked off in chunks of words, so that its scratch stays in the first-level cache however
+long it is: find words, hash them, roll the shingle hashes, then permute or collect.
 """
 
 from __future__ import annotations
@@ -16,8 +16,18 @@ from thresher.text.composition import compose_text
 from thresher.text.digests import fmix64, fold_row, hash_bytes, hash_word, wordless
 from thresher.text.kernel import inlined, kernel
 from thresher.text.lexer import lex
-from thresher.text.machine import i64_at, minimum_16, rotl, set_i64, set_u8, set_u32, set_u64
-from thresher.text.machine import i32_at, u8_at, u64_at
+from thresher.text.machine import (
+    i32_at,
+    i64_at,
+    minimum_16,
+    rotl,
+    set_i64,
+    set_u8,
+    set_u32,
+    set_u64,
+    u8_at,
+    u64_at,
+)
 from thresher.text.utf8 import well_formed
 
 LANES = 16  # permutations a vector step; parameter arrays are padded to a multiple
@@ -81,7 +91,7 @@ def _begin(plan: Any, work: Any) -> None:
 
 @inlined
 def _hash_words(work: Any, lowered: Any, n: Any) -> Any:
-    """Hash the words whose edges are complete, after the last `n` of the chunk before; return their number."""
+    """Hash the words that have both edges, behind the last `n` hashes; return their number."""
     edges = work.edges
     num_edges = i64_at(work.state, x.NUM_EDGES)
     num_words = num_edges >> 1
@@ -151,7 +161,8 @@ def process_rows(
     """Fill the outputs from `row` on, `end` shingle values being collected already.
 
     Returns:
-        (row, end) reached: short of the last row where one needs NFC and `work` has no room for it; call again with room.
+        (row, end) reached: short of the last row where one needs NFC and `work` has no room for
+        it; call again with room.
     """
     while row < batch.num_rows:
         source = batch.data + i64_at(batch.starts, row)
@@ -226,13 +237,13 @@ def _insertion_sort(values: Any, begin: Any, end: Any) -> None:
 
 @kernel
 def _sort_unique(values: Any, begin: Any, end: Any, sorting: Any) -> Any:
-    """Sort values begin to end and drop repeats; return the new end. Linear, since the values are hashes."""
+    """Sort values begin to end, drop repeats, return the new end. Linear: the values are hashes."""
     count = end - begin
     if count > _SMALL:
-        bits = _I(1)
+        bits = 1
         while (1 << bits) < count:
             bits += 1
-        num_buckets = _I(1) << bits
+        num_buckets = 1 << bits
         shift = _U(64 - bits)
         places = sorting + 8 * count
         for bucket in range(num_buckets + 1):
@@ -240,16 +251,16 @@ def _sort_unique(values: Any, begin: Any, end: Any, sorting: Any) -> Any:
         for index in range(count):
             value = u64_at(values, begin + index)
             set_u64(sorting, index, value)
-            bucket = _I(value >> shift) + 1
-            set_i64(places, bucket, i64_at(places, bucket) + 1)
+            following = _I(value >> shift) + 1
+            set_i64(places, following, i64_at(places, following) + 1)
         for bucket in range(num_buckets):
             set_i64(places, bucket + 1, i64_at(places, bucket + 1) + i64_at(places, bucket))
         for index in range(count):
             value = u64_at(sorting, index)
-            bucket = _I(value >> shift)
-            place = i64_at(places, bucket)
+            home = _I(value >> shift)
+            place = i64_at(places, home)
             set_u64(values, begin + place, value)
-            set_i64(places, bucket, place + 1)
+            set_i64(places, home, place + 1)
     _insertion_sort(values, begin, end)
     kept = begin
     for index in range(begin, end):

@@ -61,8 +61,8 @@ class Held(NamedTuple, Generic[Addresses]):
 def table_addresses() -> Held[TableAddresses]:
     """Return the addresses of the Unicode tables."""
     tables = load_tables()
-    places = (address(array) for array in tables)
-    return Held(TableAddresses(*places, num_pairs=len(tables.pair_keys)), tuple(tables))
+    places = [*(address(array) for array in tables), len(tables.pair_keys)]
+    return Held(TableAddresses._make(places), tuple(tables))
 
 
 def make_work(
@@ -93,7 +93,7 @@ def make_work(
         np.empty(3 * longest + 8 if composing else 0, np.int32),
         np.empty(3 * (longest + 1) // 2 + 4 if sorting else 0, np.uint64),
     )
-    return Held(Work(*map(address, arrays)), arrays)
+    return Held(Work(*(address(array) for array in arrays)), arrays)
 
 
 def address(array: npt.NDArray[Any]) -> int:

@@ -1,7 +1,8 @@
 """Sketches of Arrow text: exact hashes, MinHash signatures and shingle sets, one call a batch.
 
-Every result equals `thresher.text.reference` on every input and does not depend on how rows are batched. Calls release the
-GIL, keep no state and allocate their own scratch: call them from as many threads as there are cores.
+Every result equals `thresher.text.reference` on every input and does not depend on how rows are
+batched. Calls release the GIL, keep no state and allocate their own scratch: call them from as
+many threads as there are cores.
 
 Shapes: N rows, P permutations, K requested rows.
 """
@@ -40,11 +41,14 @@ class Sketch(NamedTuple):
     """What one pass over the text computes for every row.
 
     Attributes:
-        ok: (N,) uint8: 1 where the row is well-formed UTF-8. A null row counts as an empty text here.
+        ok: (N,) uint8: 1 where the row is well-formed UTF-8. A null row counts as an empty text
+            here.
         num_words: (N,) uint32: words; 0 for ill-formed rows.
         bytes_hash: (N, 2) uint64: 128-bit hash of the raw bytes.
-        sequence_hash: (N, 2) uint64: 128-bit hash of the word sequence; of the bytes where there are no words.
-        signatures: (N, P) uint32: MinHash minima; all 0xFFFFFFFF without words, as datasketch has it.
+        sequence_hash: (N, 2) uint64: 128-bit hash of the word sequence; of the bytes where there
+            are no words.
+        signatures: (N, P) uint32: MinHash minima; all 0xFFFFFFFF without words, as datasketch has
+            it.
     """
 
     ok: npt.NDArray[np.uint8]
@@ -63,7 +67,8 @@ def sketch(
         array: A `pyarrow.Array`.
         n: Words a shingle.
         permutations: MinHash permutations; None computes no signatures (P = 0).
-        with_words: False computes `ok` and `bytes_hash` only, for byte-exact jobs; the rest is zero.
+        with_words: False computes `ok` and `bytes_hash` only, for byte-exact jobs; the rest is
+            zero.
 
     Raises:
         ValueError: For another type of array, or n < 1.
@@ -78,7 +83,8 @@ def sketch(
 def shingles(
     array: Any, *, n: int = 5, rows: npt.NDArray[Any] | None = None
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
-    """Return the shingle sets of the requested rows: (offsets (K + 1,), values), sorted and unique a row.
+    """Return the shingle sets of the requested rows: (offsets (K + 1,), values), sorted and unique
+    a row.
 
     Args:
         array: A `pyarrow.Array` of strings or binaries. Ill-formed rows have no shingles.
@@ -102,8 +108,8 @@ def shingles(
 def fingerprint(array: Any, start: int = h.FINGERPRINT_START) -> int:
     """Return the 64-bit fingerprint of rows, to notice that text changed between two reads.
 
-    It continues from `start`, so it depends on the rows and their order alone, not on how they were cut into arrays. Nulls and
-    empty texts differ.
+    It continues from `start`, so it depends on the rows and their order alone, not on how they
+    were cut into arrays. Nulls and empty texts differ.
     """
     bounds = _row_bounds(array)
     return int(fingerprint_rows(_batch(array, bounds), np.uint64(start)))
@@ -135,7 +141,8 @@ def _process(
     """Run the kernel over the rows, with room for composition once a row asks for it."""
     plan = _plan(n, permutations, with_words)
     batch = _batch(array, bounds)
-    outputs = Outputs(*map(address, result), *map(address, collected or (_NO_VALUES, _NO_VALUES)))
+    targets = (*result, *(collected or (_NO_VALUES, _NO_VALUES)))
+    outputs = Outputs(*(address(array) for array in targets))
     longest = int((bounds[1] - bounds[0]).max(initial=0)) if with_words else 0
     tables = table_addresses().addresses
     row, end, composing = 0, 0, False
@@ -186,7 +193,7 @@ def _batch(array: Any, bounds: _Bounds) -> Batch:
 
 
 def _row_bounds(array: Any) -> _Bounds:
-    """Return where each row begins and ends in the data buffer, and which are null (empty for none)."""
+    """Return where rows begin and end in the data buffer, and which are null (empty for none)."""
     offset_type = _OFFSET_TYPES.get(array.type)
     if offset_type is None or not isinstance(array, pa.Array):
         raise ValueError(f"expected an array of strings or binaries, not {array.type}")

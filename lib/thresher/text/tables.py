@@ -1,10 +1,13 @@
-"""The shipped Unicode tables: word classes, lower case and canonical composition of one Unicode version.
+"""The shipped Unicode tables: word classes, lower case and canonical composition of one Unicode
+version.
 
-Loaded once from a data file that `build_tables` wrote, so that no result depends on the Unicode version of the Python
-that happens to run. The kernels read the flat arrays; the plain reference reads the same ones.
+Loaded once from a data file that `build_tables` wrote, so that no result depends on the Unicode
+version of the Python that happens to run. The kernels read the flat arrays; the plain reference
+reads the same ones.
 
-Classes drive the tokeniser: SEP ends a word; RUN continues an ordinary word or starts one; UNSPACED (Lo in scripts
-written without spaces) always starts a new word; EXTEND (marks and modifier letters) continues a word of either kind.
+Classes drive the tokeniser: SEP ends a word; RUN continues an ordinary word or starts one;
+UNSPACED (Lo in scripts written without spaces) always starts a new word; EXTEND (marks and
+modifier letters) continues a word of either kind.
 """
 
 from __future__ import annotations
@@ -42,9 +45,12 @@ class Tables(NamedTuple):
     Attributes:
         info: (1114112,) uint8: class in the two low bits, then the flags above.
         combining: (1114112,) uint8: canonical combining class.
-        lower: (1114112,) int32: lower case; U+0130 maps to U+0069, its dot is the reader's business.
-        decomposition: (1114112,) uint16: index into `parts_start`, 0 for none (Hangul syllables are arithmetic).
-        parts_start: Where each full canonical decomposition begins in `parts`; one more entry than decompositions.
+        lower: (1114112,) int32: lower case; U+0130 maps to U+0069, its dot is the reader's
+            business.
+        decomposition: (1114112,) uint16: index into `parts_start`, 0 for none (Hangul syllables
+            are arithmetic).
+        parts_start: Where each full canonical decomposition begins in `parts`; one more entry than
+            decompositions.
         parts: Code points of the decompositions.
         pair_keys: Sorted `first << 21 | second` of the pairs that compose.
         pair_values: What they compose to.

@@ -1,7 +1,8 @@
 """UTF-8 inside kernels: decode one character with full checks, encode one, and check a whole text.
 
-A decoded character is (code point, bytes, raw bytes as a little-endian integer); zero bytes mean ill-formed: overlong forms,
-surrogates, stray or missing continuation bytes, and anything above U+10FFFF. Nothing beyond `end` is ever read.
+A decoded character is (code point, bytes, raw bytes as a little-endian integer); zero bytes mean
+ill-formed: overlong forms, surrogates, stray or missing continuation bytes, and anything above
+U+10FFFF. Nothing beyond `end` is ever read.
 """
 
 from __future__ import annotations
