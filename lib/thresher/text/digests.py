@@ -27,9 +27,8 @@ _FMIX_A, _FMIX_B = (_U(factor) for factor in h.FMIX64)
 _WORDLESS_A, _WORDLESS_B = _U(h.WORDLESS_A), _U(h.WORDLESS_B)
 _FINGERPRINT_BASE = _U(h.FINGERPRINT_BASE)
 
-# Masks that keep the first `length` of 16 bytes, as two chunks; the entry is clamped by the caller.
-_KEEP_LOW = np.array([(1 << 8 * min(i, 8)) - 1 for i in range(17)], np.uint64)
-_KEEP_HIGH = np.array([(1 << 8 * max(i - 8, 0)) - 1 for i in range(17)], np.uint64)
+# From byte 16 - k on, this keeps k bytes of 16. Kernels get its address: a constant is slower.
+KEEP = np.repeat(np.array([0xFF, 0], np.uint8), 16)
 
 
 @inlined
@@ -80,8 +79,8 @@ def hash_bytes(address: Any, length: Any) -> Any:
 
 
 @inlined
-def hash_word(address: Any, length: Any) -> Any:
-    """Return both hashes of the word of `length` >= 1 bytes in a buffer padded by 15 bytes."""
+def hash_word(address: Any, length: Any, keep: Any) -> Any:
+    """Return both hashes of the word of `length` >= 1 bytes; `keep` is the address of KEEP + 16."""
     a, b = _WORD_LEFT, _WORD_RIGHT
     rest = length
     while rest > 16:
@@ -89,8 +88,8 @@ def hash_word(address: Any, length: Any) -> Any:
         a, b = fold(w0 ^ a, w1 ^ _KEY_A), fold(w0 ^ _KEY_B, w1 ^ b)
         address += 16
         rest -= 16
-    w0 = u64_at(address, 0) & _KEEP_LOW[rest]
-    w1 = u64_at(address, 1) & _KEEP_HIGH[rest]
+    w0 = u64_at(address, 0) & u64_at(keep - rest, 0)
+    w1 = u64_at(address, 1) & u64_at(keep - rest, 1)
     low, high = mul_wide(w0 ^ a, w1 ^ b)
     size = _U(length)
     first = fold(low ^ _FIRST_A ^ size, high ^ _FIRST_B)

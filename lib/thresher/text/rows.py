@@ -20,6 +20,7 @@ from thresher.text.machine import (
     i32_at,
     i64_at,
     minimum_16,
+    minimum_64,
     rotl,
     set_i64,
     set_u8,
@@ -28,9 +29,11 @@ from thresher.text.machine import (
     u8_at,
     u64_at,
 )
+from thresher.text.scratch import MIXED_STEP
 from thresher.text.utf8 import well_formed
 
 LANES = 16  # permutations a vector step; parameter arrays are padded to a multiple
+WIDE_LANES = 64
 EMPTY_MINIMUM = 0xFFFFFFFF
 
 _U, _U32, _I = np.uint64, np.uint32, np.int64
@@ -92,14 +95,14 @@ def _begin(plan: Any, work: Any) -> None:
 @inlined
 def _hash_words(work: Any, lowered: Any, n: Any) -> Any:
     """Hash the words that have both edges, behind the last `n` hashes; return their number."""
-    edges = work.edges
+    edges, keep = work.edges, work.keep + 16
     num_edges = i64_at(work.state, x.NUM_EDGES)
     num_words = num_edges >> 1
     hashes = work.hashes + 8 * n
     a, b = u64_at(work.sums, _SEQUENCE_A), u64_at(work.sums, _SEQUENCE_B)
     for word in range(num_words):
         begin, end = i64_at(edges, 2 * word), i64_at(edges, 2 * word + 1)
-        first, second = hash_word(lowered + begin, end - begin)
+        first, second = hash_word(lowered + begin, end - begin, keep)
         set_u64(hashes, word, first)
         a = (rotl(a, 27) ^ first) * _SEQUENCE_BASE_A
         b = (rotl(b, 31) + second) * _SEQUENCE_BASE_B
@@ -143,15 +146,18 @@ def _roll(work: Any, num_words: Any, n: Any, last_power: Any) -> Any:
 @inlined
 def _permute(plan: Any, work: Any, count: Any) -> None:
     """Lower the row's minima by `count` shingle hashes, as datasketch's affine32 scheme does."""
-    for index in range(count):
+    for index in range((count + MIXED_STEP - 1) & -MIXED_STEP):
         # numba widens uint32 products to 64 bits: cut every step back
         value = _U32(u64_at(work.shingles, index) >> _U(32))
         value = _U32(_U32(value ^ (value >> _U32(16))) * _FMIX32_A)
         value = _U32(_U32(value ^ (value >> _U32(13))) * _FMIX32_B)
         set_u32(work.mixed, index, value ^ (value >> _U32(16)))
-    for lane in range(0, 4 * plan.num_padded, 4 * LANES):
-        factors, terms = plan.factors + lane, plan.terms + lane
-        minimum_16(work.mixed, count, factors, terms, work.minima + lane)
+    size = 4 * plan.num_padded
+    wide = size & -(4 * WIDE_LANES)
+    for at in range(0, wide, 4 * WIDE_LANES):
+        minimum_64(work.mixed, count, plan.factors + at, plan.terms + at, work.minima + at)
+    for at in range(wide, size, 4 * LANES):
+        minimum_16(work.mixed, count, plan.factors + at, plan.terms + at, work.minima + at)
 
 
 @kernel

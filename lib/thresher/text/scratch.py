@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from thresher.text import lexer as x
+from thresher.text.digests import KEEP
 from thresher.text.tables import load_tables
 
 Addresses = TypeVar("Addresses")
 NUM_SUMS = 3
-NO_ROWS = np.zeros(0, np.int64)
+MIXED_STEP = 32  # shingles are mixed in whole vector steps, the last with slack
 
 
 class TableAddresses(NamedTuple):
@@ -48,6 +49,7 @@ class Work(NamedTuple):
     composed: int  # uint8: the row in NFC, where it was not
     parts: int  # int32: a segment in decomposition
     sorting: int  # uint64: buckets and a copy of the row's shingles
+    keep: int  # (32,) uint8: `thresher.text.digests.KEEP`
 
 
 class Held(NamedTuple, Generic[Addresses]):
@@ -85,13 +87,14 @@ def make_work(
         np.zeros(x.BLOCK, np.uint8),
         np.zeros(x.EDGES_ROOM, np.int64),
         np.zeros(num_words + n, np.uint64),
-        np.zeros(num_words + 1, np.uint64),
-        np.zeros(num_words + 1, np.uint32),
+        np.zeros(num_words + MIXED_STEP, np.uint64),
+        np.zeros(num_words + MIXED_STEP, np.uint32),
         np.zeros(num_minima, np.uint32),
         np.empty(text + text // 2 + x.PADDING, np.uint8),
         np.empty(text + x.PADDING if composing else 0, np.uint8),
         np.empty(3 * longest + 8 if composing else 0, np.int32),
         np.empty(3 * (longest + 1) // 2 + 4 if sorting else 0, np.uint64),
+        KEEP.copy(),
     )
     return Held(Work(*(address(array) for array in arrays)), arrays)
 

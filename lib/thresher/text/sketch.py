@@ -17,7 +17,6 @@ import pyarrow as pa
 
 from thresher.text import hashing as h
 from thresher.text.rows import (
-    EMPTY_MINIMUM,
     LANES,
     Batch,
     Outputs,
@@ -121,7 +120,7 @@ def _empty_sketch(num_rows: int, num_permutations: int) -> Sketch:
         num_words=np.zeros(num_rows, np.uint32),
         bytes_hash=np.zeros((num_rows, 2), np.uint64),
         sequence_hash=np.zeros((num_rows, 2), np.uint64),
-        signatures=np.full((num_rows, num_permutations), EMPTY_MINIMUM, np.uint32),
+        signatures=np.zeros((num_rows, num_permutations), np.uint32),
     )
 
 

@@ -70,9 +70,11 @@ def well_formed(address: Any, length: Any) -> Any:
     """Tell whether a text is well-formed UTF-8."""
     end = address + length
     while address < end:
-        if address + 8 <= end and (u64_at(address, 0) & _HIGH_BITS) == _NONE:
-            address += 8
-            continue
+        if address + 32 <= end:
+            first, second = u64_at(address, 0) | u64_at(address, 1), u64_at(address, 2)
+            if ((first | second | u64_at(address, 3)) & _HIGH_BITS) == _NONE:
+                address += 32
+                continue
         _, width, _ = decode(address, end)
         if width == 0:
             return False
