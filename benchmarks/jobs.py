@@ -8,10 +8,10 @@
 
 * `copy`: the job on Parquet files against `pyarrow` copying the same files with the same cores,
   once with our writer's settings and once with pyarrow's own. Wall clock of whole processes, the
-  least of the repeats.
+  least of the repeats; the ratio of processor times says more on a machine that is not quiet.
 * `peers`: documents a second of the job and of other tools, each in an environment of its own that
   is made with pip (or found in --environments). Theirs is timed after its imports, ours with them.
-  Counts say what each keeps.
+  Counted exactly: rows removed without a similar kept row (`unfounded`), similar rows `left`.
 * `scale`: seconds a million rows and peak memory at each size; `flat` is the cost a row beside the
   smallest size.
 * `first`: 1,000 rows, with a kernel cache and on the very first run, when there is none.
@@ -39,6 +39,7 @@ from typing import Any, NamedTuple
 
 import machine
 from corpora import KINDS, Corpus, generate
+from removals import faults
 
 PEERS = Path(__file__).parent / "peers"
 TOOLS = ("text-dedup", "datatrove")
@@ -149,6 +150,7 @@ def copy_section(options: argparse.Namespace) -> dict[str, Any]:
         "pyarrow copy s": "pyarrow_copy_s",
         "x copy": "times_copy",
         "x pyarrow copy": "times_pyarrow_copy",
+        "x copy, CPU": "times_copy_cpu",
         "text MB/s/core": "text_mb_per_s_per_core",
         "peak GB": "peak_gb",
     }
@@ -160,13 +162,14 @@ def _beside_copy(options: argparse.Namespace, corpus: Corpus, cores: int) -> dic
     run = partial(ours, options, corpus, cores)
     run()  # compiles the kernels, brings the files into memory
     job = best(run, options.repeats)
-    copy_s = {w: best(partial(_copy, corpus, cores, w), options.repeats).wall_s for w in WRITERS}
+    copies = {w: best(partial(_copy, corpus, cores, w), options.repeats) for w in WRITERS}
     return {
         **figures(corpus, job, cores),
-        "copy_s": copy_s["ours"],
-        "pyarrow_copy_s": copy_s["pyarrow"],
-        "times_copy": job.wall_s / copy_s["ours"],
-        "times_pyarrow_copy": job.wall_s / copy_s["pyarrow"],
+        "copy_s": copies["ours"].wall_s,
+        "pyarrow_copy_s": copies["pyarrow"].wall_s,
+        "times_copy": job.wall_s / copies["ours"].wall_s,
+        "times_pyarrow_copy": job.wall_s / copies["pyarrow"].wall_s,
+        "times_copy_cpu": job.cpu_s / copies["ours"].cpu_s,
     }
 
 
@@ -192,8 +195,8 @@ def peers_section(options: argparse.Namespace) -> dict[str, Any]:
         "text MB/s/core": "text_mb_per_s_per_core",
         "thresher is x": "thresher_is_times",
         "kept": "rows_kept",
-        "only they keep": "only_theirs",
-        "only we keep": "only_ours",
+        "unfounded": "unfounded",
+        "left": "left",
         "peak GB": "peak_gb",
     }
     print(machine.table(columns, results))
@@ -224,44 +227,38 @@ def _beside_peers(
     run = partial(ours, options, corpus, cores)
     run()
     job = best(run, options.repeats)
-    kept = _kept_ids(output_of(corpus) / "data")
     runs: list[dict[str, Any]] = [
-        {
-            "tool": "thresher",
-            "rows_kept": len(kept),
-            "work_s": job.wall_s,
-            "peak_gb": job.peak_bytes / 1e9,
-        }
+        {"tool": "thresher", "work_s": job.wall_s, "peak_gb": job.peak_bytes / 1e9}
     ]
+    kept = {"thresher": _kept_ids(output_of(corpus) / "data")}
     for tool, python in pythons.items():
-        runs.append(_peer(tool, python, corpus, cores, kept))
-        print(f"{kind}: {tool} {runs[-1]['work_s']:.0f} s", file=sys.stderr)
+        facts, kept[tool] = _peer(tool, python, corpus, cores)
+        runs.append(facts)
+        print(f"{kind}: {tool} {facts['work_s']:.0f} s", file=sys.stderr)
+    wrong = faults(corpus.folder, kept)
     return [
         {
-            "kind": kind,
             **run,
+            "kind": kind,
+            "rows_kept": len(kept[run["tool"]]),
             "documents_per_s": corpus.rows / run["work_s"],
             "text_mb_per_s_per_core": corpus.text_bytes / 1e6 / run["work_s"] / cores,
             "thresher_is_times": run["work_s"] / job.wall_s,
+            **wrong[run["tool"]],
         }
         for run in runs
     ]
 
 
-def _peer(tool: str, python: Path, corpus: Corpus, cores: int, kept: set[str]) -> dict[str, Any]:
+def _peer(tool: str, python: Path, corpus: Corpus, cores: int) -> tuple[dict[str, Any], set[str]]:
     out = corpus.folder.with_name(tool)
     script = [str(python), f"{_peer_file(tool)}_run.py", str(corpus.folder), str(out)]
     offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": str(out / "home")}
     done = measure([*script, "--workers", str(cores)], cores, **offline)
     facts: dict[str, Any] = json.loads(done.output.splitlines()[-1])
-    theirs = set(json.loads((out / "kept_ids.json").read_text()))
+    kept = set(json.loads((out / "kept_ids.json").read_text()))
     shutil.rmtree(out)
-    return {
-        **facts,
-        "only_theirs": len(theirs - kept),
-        "only_ours": len(kept - theirs),
-        "peak_gb": done.peak_bytes / 1e9,
-    }
+    return {**facts, "peak_gb": done.peak_bytes / 1e9}, kept
 
 
 def _kept_ids(folder: Path) -> set[str]:
