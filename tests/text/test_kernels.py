@@ -150,6 +150,18 @@ def test_words_of_any_length_hash_as_the_reference_hashes_them(length: int) -> N
     assert_kernels_equal_reference(rows)
 
 
+@pytest.mark.parametrize("odd", ["é", "É", "न", "中", "😀", "\u0301", "Ⱥ", "İ", "ー", "K", "—"])
+def test_a_character_across_the_edge_of_a_step_is_whole(odd: str) -> None:
+    rows = [
+        before * at + odd * count + after
+        for at in range(58, 67)
+        for before in ("a", " ")
+        for count in (1, 2, 30)
+        for after in ("", " z", "b中c")
+    ]
+    assert_kernels_equal_reference([row.encode() for row in rows], 2)
+
+
 def test_a_million_words_in_one_text() -> None:
     words = [f"w{index % 977}" for index in range(1_000_000)]
     found = sketch(pa.array([" ".join(words)]), permutations=PERMUTATIONS)

@@ -3,13 +3,20 @@
 Integers wrap around and nothing is reordered, so a kernel gives the same bits on every machine of
 one byte order (little-endian, which `require_little_endian` checks). Addresses and positions are
 int64; hashes and masks uint64.
+
+Numba trusts a cached kernel as long as the file that defines it is unchanged, but a kernel also
+contains what it calls from other files, and wheels unpack with one date. So the cache is stamped
+with a digest of all sources of this package.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TypeVar, cast
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -19,13 +26,24 @@ Function = TypeVar("Function", bound=Callable[..., object])
 def kernel(function: Function) -> Function:
     """Compile a function to machine code on first use, and keep it in numba's cache."""
     require_little_endian()
-    return cast("Function", numba.njit(nogil=True, cache=True, error_model="numpy")(function))
+    dispatcher: Any = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    index = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
+    if index is not None:  # numba's own: a later numba without it only loses the stamp
+        index._source_stamp = (index._source_stamp, sources_digest())
+    return cast("Function", dispatcher)
 
 
 def inlined(function: Function) -> Function:
     """Compile a small function that only kernels call; it ends up inside them."""
     compiled = numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)
     return cast("Function", compiled)
+
+
+@cache
+def sources_digest() -> str:
+    """Return a digest of this package's sources, which every cached kernel depends on."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()
 
 
 def require_little_endian() -> None:

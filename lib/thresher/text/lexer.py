@@ -1,8 +1,9 @@
 """Find the words of a text and write them in lower case: the tokeniser's state machine over UTF-8.
 
-ASCII goes 64 bytes a step: lower case, a mask of word characters, and the mask's edges are the
-words. Other characters go one by one through the tables. Words come out as pairs of edges,
-positions in the lower-case copy.
+Text goes 64 bytes a step: lower case and a mask of word characters, to which the tables add those
+that are not ASCII; the mask's edges are the words. Only characters that are words of their own, or
+change their length in lower case, go one by one. Words come out as pairs of edges, positions in
+the lower-case copy.
 """
 
 from __future__ import annotations
@@ -85,7 +86,50 @@ def lex(
             for index in range(min(length - position, BLOCK)):
                 set_u8(block, index, u8_at(source, position + index))
         not_ascii, word = lower_ascii_block(block, lowered + written)
-        taken = min(trailing_zeros(not_ascii), length - position)
+        taken = min(length - position, BLOCK)
+        pending = not_ascii & (_ALL >> np.uint64(64 - taken))
+        covered = np.int64(0)  # end of the last character that was not ASCII
+        lone = False  # whether the character after `taken` needs the slow loop
+        while pending:
+            at = trailing_zeros(pending)
+            address = source + position + at
+            code_point, width, _ = decode(address, end)
+            if width == 0:
+                status = np.int64(ILL_FORMED)
+                break
+            if at + width > taken:
+                taken = at
+                break
+            info = u8_at(tables.info, code_point)
+            char_class = info & t.CLASS_MASK
+            lone = char_class == t.CLASS_UNSPACED
+            lone |= char_class == t.CLASS_EXTEND and kind == 2 and at == 0
+            if info & t.HAS_LOWER and not lone:
+                raw, lower_width = encode(i32_at(tables.lower, code_point))
+                lone = lower_width != width or code_point == t.DOTTED_CAPITAL_I
+                for index in range(0 if lone else width):
+                    set_u8(lowered + written, at + index, raw >> 8 * index)
+            if lone:
+                taken = at
+                break
+            if info & t.NFC_MASK:
+                if at != covered:
+                    starter, last_class = u8_at(address, -1), np.int64(0)
+                if check and not stays_composed(tables, code_point, info, starter, last_class):
+                    status = np.int64(NOT_COMPOSED)
+                    break
+                last_class = u8_at(tables.combining, code_point)
+                if last_class == 0:
+                    starter = code_point
+            else:
+                starter, last_class = code_point, np.int64(0)
+            bits = (_ONE << np.uint64(width)) - _ONE << np.uint64(at)
+            pending &= ~bits
+            if char_class != t.CLASS_SEP:
+                word |= bits
+            covered = at + width
+        if status != MORE:
+            break
         if taken > 0:
             valid = _ALL >> np.uint64(64 - taken)
             word &= valid
@@ -101,11 +145,9 @@ def lex(
             kind = np.int64(word >> np.uint64(taken - 1))
             position += taken
             written += taken
-            starter = u8_at(source, position - 1)
-            last_class = np.int64(0)
-            if taken == BLOCK:
-                continue
-        while position < length and count < FULL:
+            if taken != covered:
+                starter, last_class = u8_at(source, position - 1), np.int64(0)
+        while lone and position < length and count < FULL:
             address = source + position
             code_point, width, raw = decode(address, end)
             if width == 1 and (position + 1 == length or u8_at(address, 1) < 0x80):
@@ -122,14 +164,14 @@ def lex(
                 if last_class == 0:
                     starter = code_point
             else:
-                starter = code_point
-                last_class = np.int64(0)
+                starter, last_class = code_point, np.int64(0)
             action = _ACTIONS >> (kind << 4 | (info & t.CLASS_MASK) << 2)
             set_i64(edges, count, written)
             count += action & 1
             set_i64(edges, count, written)
             count += action >> 1 & 1
             kind = action >> 2 & 3
+            lone = width == 1 or kind != 1
             position += width
             if info & t.HAS_LOWER:
                 raw, width = encode(i32_at(tables.lower, code_point))

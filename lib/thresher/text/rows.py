@@ -31,6 +31,7 @@ from thresher.text.machine import (
 )
 from thresher.text.scratch import MIXED_STEP
 from thresher.text.utf8 import well_formed
+from thresher.transforms.pictures import PICTURE_WORDS
 
 LANES = 16  # permutations a vector step; parameter arrays are padded to a multiple
 WIDE_LANES = 64
@@ -70,13 +71,14 @@ class Plan(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """Where results go; `values` 0 collects no shingles."""
+    """Where results go; `pictures` and `values` may be 0: none are wanted."""
 
     ok: int
     num_words: int
     bytes_hash: int
     sequence_hash: int
     signatures: int
+    pictures: int
     offsets: int
     values: int
 
@@ -160,6 +162,22 @@ def _permute(plan: Any, work: Any, count: Any) -> None:
         minimum_16(work.mixed, count, plan.factors + at, plan.terms + at, work.minima + at)
 
 
+@inlined
+def _draw(work: Any, picture: Any, count: Any) -> None:
+    """Set one of the picture's 512 bits for each of `count` shingle hashes."""
+    for index in range(count):
+        value = u64_at(work.shingles, index)
+        word = _I(value & _U(PICTURE_WORDS - 1))
+        bit = _U(1) << ((value >> _U(3)) & _U(63))
+        set_u64(picture, word, u64_at(picture, word) | bit)
+
+
+@inlined
+def _blank(picture: Any) -> None:
+    for word in range(PICTURE_WORDS):
+        set_u64(picture, word, _U(0))
+
+
 @kernel
 def process_rows(
     batch: Any, plan: Any, tables: Any, work: Any, outputs: Any, row: Any, end: Any
@@ -181,6 +199,7 @@ def process_rows(
             row += 1
             continue
         readable = batch.data + batch.size - source
+        picture = outputs.pictures + 8 * PICTURE_WORDS * row
         check = _I(1)
         begin = end
         _begin(plan, work)
@@ -194,6 +213,8 @@ def process_rows(
                 length = compose_text(tables, source, length, work.composed, work.parts)
                 source, readable, check = work.composed, length + x.BLOCK, _I(0)
                 end = begin
+                if outputs.pictures:
+                    _blank(picture)
                 _begin(plan, work)
                 status = _I(x.MORE if length >= 0 else x.ILL_FORMED)
             elif status != x.ILL_FORMED:
@@ -203,12 +224,16 @@ def process_rows(
                     for index in range(count):
                         set_u64(outputs.values, end + index, u64_at(work.shingles, index))
                     end += count
+                if outputs.pictures:
+                    _draw(work, picture, count)
                 if plan.num_padded:
                     _permute(plan, work, count)
         total = i64_at(work.state, x.NUM_WORDS)
         if status == x.ILL_FORMED:
             total = _I(0)
             end = begin
+            if outputs.pictures:
+                _blank(picture)
             _begin(plan, work)
         if outputs.values:
             end = _sort_unique(outputs.values, begin, end, work.sorting)

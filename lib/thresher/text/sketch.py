@@ -25,6 +25,7 @@ from thresher.text.rows import (
     process_rows,
 )
 from thresher.text.scratch import Held, address, make_work, table_addresses
+from thresher.transforms.pictures import PICTURE_WORDS
 from thresher.transforms.minhash import Permutations
 
 _OFFSET_TYPES = {
@@ -55,6 +56,7 @@ class Sketch(NamedTuple):
     bytes_hash: npt.NDArray[np.uint64]
     sequence_hash: npt.NDArray[np.uint64]
     signatures: npt.NDArray[np.uint32]
+    pictures: npt.NDArray[np.uint64]
 
 
 def sketch(
@@ -121,6 +123,7 @@ def _empty_sketch(num_rows: int, num_permutations: int) -> Sketch:
         bytes_hash=np.zeros((num_rows, 2), np.uint64),
         sequence_hash=np.zeros((num_rows, 2), np.uint64),
         signatures=np.zeros((num_rows, num_permutations), np.uint32),
+        pictures=np.zeros((num_rows, PICTURE_WORDS if num_permutations else 0), np.uint64),
     )
 
 

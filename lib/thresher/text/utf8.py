@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from thresher.text.kernel import inlined
-from thresher.text.machine import u8_at, u64_at
+from thresher.text.machine import trailing_zeros, u8_at, u64_at
 
 _HIGH_BITS = np.uint64(0x8080808080808080)
 _NONE = np.uint64(0)
@@ -70,10 +70,16 @@ def well_formed(address: Any, length: Any) -> Any:
     """Tell whether a text is well-formed UTF-8."""
     end = address + length
     while address < end:
-        if address + 32 <= end:
-            first, second = u64_at(address, 0) | u64_at(address, 1), u64_at(address, 2)
-            if ((first | second | u64_at(address, 3)) & _HIGH_BITS) == _NONE:
+        if address + 8 <= end:
+            high = u64_at(address, 0) & _HIGH_BITS
+            while high == _NONE and address + 40 <= end:
                 address += 32
+                first, second = u64_at(address, -3) | u64_at(address, -2), u64_at(address, -1)
+                if (first | second) & _HIGH_BITS:
+                    address -= 24
+                high = u64_at(address, 0) & _HIGH_BITS
+            address += trailing_zeros(high) >> 3
+            if high == _NONE:
                 continue
         _, width, _ = decode(address, end)
         if width == 0:
