@@ -24,7 +24,7 @@ THRESHOLD = (7, 10)
 
 
 def faults(folder: Path, kept: dict[str, set[str]]) -> dict[str, dict[str, int]]:
-    """Count the faults of several tools' answers, in a process of its own that gives its memory back.
+    """Count the faults of several tools' answers, in a process that gives its memory back.
 
     Args:
         folder: Parquet files with `id` and `text`.
