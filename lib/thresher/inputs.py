@@ -1,8 +1,8 @@
 """Input files: which ones a run reads, what they are called, and whether they stay the same.
 
-Addresses (files, folders, globs, `protocol://` addresses) become one sorted list of pinned files. Nothing found is
-dropped without a word: what is not read is listed with its reason. A file is named by its path below the address it came
-from, so that row ids survive a move of the folder.
+Addresses (files, folders, globs, `protocol://` addresses) become one sorted list of pinned files.
+Nothing found is dropped without a word: what is not read is listed with its reason. A file is named
+by its path below the address it came from, so that row ids survive a move of the folder.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class InputFile(NamedTuple):
 
     Attributes:
         source: Index of its source in `Inputs.sources`.
-        name: What row ids are made of: the path below the source, `/` between parts; after the source's name where
-            there are several sources.
+        name: What row ids are made of: the path below the source, `/` between parts; after the
+            source's name where there are several sources.
         path: Local path or `protocol://` address.
         format: How rows are laid out.
         compression: Of the whole file, for text formats.
@@ -260,7 +260,7 @@ def _link_reason(path: str, root: str) -> str | None:
 def _saved(
     folder: str, root: str, names: Sequence[str], ignored: list[Ignored]
 ) -> Iterator[_Found]:
-    """Yield the data files of a folder written by `Dataset.save_to_disk`, as its state names them."""
+    """Yield the data files of a saved folder in the order of its `state.json`."""
     if find_spec("datasets") is None:
         raise EngineError(
             "a folder saved by datasets needs the package datasets",
@@ -351,7 +351,7 @@ def _unique_names(names: Sequence[str]) -> list[str]:
 
 
 def _refuse_twice(files: Sequence[InputFile], addresses: Sequence[str]) -> None:
-    """Refuse a file reached by two addresses: each of its rows would be removed as a copy of itself."""
+    """Refuse a file reached by two addresses: its rows would be removed as copies of themselves."""
     first: dict[str, InputFile] = {}
     for file in files:
         real = file.path if is_remote(file.path) else os.path.realpath(file.path)

@@ -1,8 +1,8 @@
 """The one Parquet writer: equal rows are equal bytes, however they arrive.
 
-Row groups are cut by a rule that looks at the rows alone (their number and the bytes of their values), each column of a
-group is one combined chunk, and every setting of the format is fixed here. No clock, no host; the only outside name in
-the file is that of the pyarrow version.
+Row groups are cut by a rule that looks at the rows alone (their number and the bytes of their
+values), each column of a group is one combined chunk, and every setting of the format is fixed
+here. No clock, no host; the only outside name in the file is that of the pyarrow version.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ class PartWriter:
     Args:
         target: A local path, or a binary stream that stays open.
         schema: Of the file; batches are cast to it.
-        text_columns: Columns of long, mostly distinct strings: written plain, without dictionary and statistics.
+        text_columns: Columns of long, mostly distinct strings: written plain, without dictionary
+            and statistics.
     """
 
     def __init__(
@@ -182,7 +183,7 @@ def row_bytes(batch: pa.RecordBatch) -> Sizes:
 
 
 def _coded_columns(schema: pa.Schema, text_columns: frozenset[str]) -> list[str]:
-    """List the leaf paths that get a dictionary and statistics: all but those below a text column."""
+    """List the leaves that get a dictionary and statistics: all but those of text columns."""
     if not len(schema):
         return []
     metadata = _leaf_paths(schema)

@@ -1,8 +1,9 @@
 """Schemas: agree on one for all inputs, and cast batches to it.
 
-Only widening that loses nothing is done: null to anything, integers to wider integers, float to double, string to
-large_string, a dictionary to its values, lists and structs by their parts. A renamed, retyped, missing or extra column is
-an error that names file and column, never a column of nulls, unless the user asked for the union.
+Only widening that loses nothing is done: null to anything, integers to wider integers, float to
+double, string to large_string, a dictionary to its values, lists and structs by their parts. A
+renamed, retyped, missing or extra column is an error that names file and column, never a column of
+nulls, unless the user asked for the union.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def unify(
         text_columns: Columns that must exist (`InputError` lists what there is) and hold strings.
 
     Raises:
-        InputError: Files disagree on a column; the message names file, column, both types and the remedy.
+        InputError: Files disagree on a column; the message names file, column, both types and the
+            remedy.
     """
     columns: dict[str, tuple[str, pa.DataType]] = {}
     for name, schema in schemas:
@@ -68,10 +70,10 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """Cast a batch to the schema: columns reordered, absent ones null, no value changed.
 
     Raises:
-        InputError: A value does not survive the cast (an integer beyond 2^53 as double), or the batch has a column
-            that the schema lacks.
+        InputError: A value does not survive the cast (an integer beyond 2^53 as double), or the
+            batch has a column that the schema lacks.
     """
-    if batch.schema.equals(schema):
+    if batch.schema.equals(schema, check_metadata=True):
         return batch
     extra = set(batch.schema.names) - set(schema.names)
     if extra:
@@ -168,21 +170,28 @@ def widen(left: pa.DataType, right: pa.DataType, *, union_fields: bool = False) 
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """Replace dictionaries (and string views) by the type of their values, at any depth."""
+    """Strip a type of what its values do not need: dictionaries, views, nullability, metadata."""
     if pa.types.is_dictionary(kind):
         return plain_type(kind.value_type)
+    if isinstance(kind, pa.BaseExtensionType):
+        return plain_type(kind.storage_type)
     if pa.types.is_string_view(kind):
         return pa.large_string()
     if pa.types.is_binary_view(kind):
         return pa.large_binary()
     if pa.types.is_struct(kind):
         fields = [kind.field(i) for i in range(kind.num_fields)]
-        return pa.struct([field.with_type(plain_type(field.type)) for field in fields])
+        return pa.struct([pa.field(field.name, plain_type(field.type)) for field in fields])
     if pa.types.is_list(kind):
         return pa.list_(plain_type(kind.value_type))
     if pa.types.is_large_list(kind):
         return pa.large_list(plain_type(kind.value_type))
     return kind
+
+
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """Strip a schema the same way."""
+    return pa.schema([pa.field(field.name, plain_type(field.type)) for field in schema])
 
 
 _LADDERS = (
@@ -293,21 +302,38 @@ def _check_text(
 def value_bytes(array: pa.Array) -> Sizes:
     """Return the bytes of each value; the same for any layout of the same values."""
     kind = array.type
+    if pa.types.is_dictionary(kind):
+        return _coded_bytes(array)
     if pa.types.is_struct(kind):
         total = np.zeros(len(array), np.int64)
         for child in array.flatten():
             total += value_bytes(child)
         return total
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
+    if pa.types.is_map(kind):
+        pair = pa.struct([("key", kind.key_type), ("value", kind.item_type)])
+        array = array.cast(pa.list_(pair))
+    if _is_list(array.type):
+        lengths = _numpy(pc.fill_null(pc.list_value_length(array), 0))
         inner = np.concatenate([[0], np.cumsum(value_bytes(array.flatten()))])
-        ends = np.cumsum(lengths, dtype=np.int64)
-        return (inner[ends] - inner[ends - lengths] + 4).astype(np.int64)
+        ends = np.cumsum(lengths)
+        sizes: Sizes = inner[ends] - inner[ends - lengths]
+        return sizes
     if has_bytes(kind):
-        lengths = pc.fill_null(pc.binary_length(array), 0)
-        return lengths.to_numpy(zero_copy_only=False).astype(np.int64) + 4
-    width = kind.byte_width if not pa.types.is_null(kind) and kind.bit_width >= 8 else 1
+        return _numpy(pc.fill_null(pc.binary_length(array), 0))
+    width = 1 if pa.types.is_null(kind) else max(1, kind.bit_width // 8)
     return np.full(len(array), width, np.int64)
+
+
+def _coded_bytes(array: pa.DictionaryArray) -> Sizes:
+    if not len(array.dictionary):
+        return np.zeros(len(array), np.int64)
+    sizes = value_bytes(array.dictionary)[_numpy(pc.fill_null(array.indices, 0))]
+    return np.where(_numpy(array.is_valid()), sizes, 0)
+
+
+def _numpy(array: pa.Array) -> Sizes:
+    values: Sizes = array.to_numpy(zero_copy_only=False).astype(np.int64)
+    return values
 
 
 def has_bytes(kind: pa.DataType) -> bool:

@@ -1,8 +1,9 @@
 """Splits: the pieces of input files that tasks read.
 
-Parquet is cut at row groups, plain JSON lines at byte offsets (a line belongs to the split in which it starts), a folder
-saved by `datasets` at rows; everything else is one split a file. Cuts depend on the files and the wanted size alone,
-never on workers or cluster, so that a split can name a stored output.
+Parquet is cut at row groups, plain JSON lines at byte offsets (a line belongs to the split in which
+it starts), a folder saved by `datasets` at rows; everything else is one split a file. Cuts depend
+on the files and the wanted size alone, never on workers or cluster, so that a split can name a
+stored output.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pyarrow as pa
 from thresher.errors import InputError, ThresherError
 from thresher.inputs import InputFile, Inputs
 from thresher.readers.streams import CHUNK_BYTES, is_remote, open_input
+from thresher.schema import plain_schema
 
 SPLIT_BYTES = 64 << 20
 SKIP = "fetch it again, or leave it out with --skip-unreadable"
@@ -50,7 +52,7 @@ class Unreadable(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """Splits in input order, the schemas that footers told (by index of the file), and what the plan should say."""
+    """Splits in input order, schemas that footers told (by file index), and what the plan says."""
 
     splits: tuple[Split, ...]
     schemas: dict[int, pa.Schema]
@@ -73,7 +75,8 @@ def cut(inputs: Inputs, *, split_bytes: int = SPLIT_BYTES, skip_unreadable: bool
         skip_unreadable: Report unreadable files in the result instead of raising.
 
     Raises:
-        InputError: A file is empty, cut short or not what its name says, and `skip_unreadable` is off.
+        InputError: A file is empty, cut short or not what its name says, and `skip_unreadable` is
+            off.
     """
     splits: list[Split] = []
     schemas: dict[int, pa.Schema] = {}
@@ -200,4 +203,4 @@ def _cut_saved(number: int, file: InputFile, split_bytes: int) -> _FileCut:
         stop = min(start + rows, table.num_rows)
         size = file.bytes * (stop - start) // max(1, table.num_rows)
         splits.append(Split(number, start, stop, size, stop - start))
-    return _FileCut(splits, table.schema, [])
+    return _FileCut(splits, plain_schema(table.schema), [])

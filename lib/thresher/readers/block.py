@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from thresher.schema import conform, has_bytes, value_bytes
+from thresher.errors import InputError
+from thresher.schema import conform, has_bytes, plain_schema, value_bytes
 
 if TYPE_CHECKING:
     from thresher.inputs import InputFile
@@ -22,7 +23,7 @@ RowNumbers = npt.NDArray[np.int64]
 
 
 class BadRow(NamedTuple):
-    """A row that could not be read: its number in the split, why, and its bytes (the first KiB if too large)."""
+    """A row that could not be read: its number in the split, why, and its (first) bytes."""
 
     row: int
     error: str
@@ -52,6 +53,7 @@ class Request(NamedTuple):
     schema: pa.Schema | None
     max_doc_bytes: int
     batch_bytes: int
+    checked: tuple[str, ...] | None = None
 
     @property
     def target(self) -> pa.Schema | None:
@@ -60,44 +62,119 @@ class Request(NamedTuple):
             return self.schema
         return pa.schema([self.schema.field(name) for name in self.columns])
 
+    def judges(self, column: str) -> bool:
+        """Tell whether a value of the column can make its row bad."""
+        return self.checked is None or column in self.checked
+
     def fit(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Cut a batch to the wanted columns and the given schema."""
         target = self.target
         if self.columns is not None:
             batch = batch.select([name for name in self.columns if name in batch.schema.names])
-        return conform(batch, target) if target is not None else batch
+        return conform(batch, target if target is not None else plain_schema(batch.schema))
 
 
-def split_large(request: Request, batch: pa.RecordBatch, numbers: RowNumbers) -> Block:
-    """Make a block of a batch, rows with a value above `max_doc_bytes` put aside."""
-    large = np.zeros(batch.num_rows, bool)
-    for column in batch.columns:
-        if column.nbytes > request.max_doc_bytes:
-            large |= value_bytes(column) > request.max_doc_bytes
-    if not large.any():
-        return Block(request.fit(batch), numbers, [])
-    bad = []
-    for i in np.flatnonzero(large):
-        sizes = [int(value_bytes(column.slice(i, 1))[0]) for column in batch.columns]
-        widest = batch.column(int(np.argmax(sizes))).slice(i, 1)
-        bad.append(too_large(int(numbers[i]), max(sizes), request.max_doc_bytes, head(widest)))
-    good = batch.filter(pa.array(~large))
-    return Block(request.fit(good), numbers[~large], bad)
+def split_bad(request: Request, batch: pa.RecordBatch, numbers: RowNumbers) -> Block:
+    """Make a block of a batch of typed rows; those too large or not valid UTF-8 are put aside.
+
+    Dictionaries are decoded only after the rows that are too large have gone.
+    """
+    large = _large_rows(request, batch, numbers)
+    batch, numbers = _without(batch, numbers, large)
+    batch = conform(batch, plain_schema(batch.schema))
+    ill_formed: dict[int, BadRow] = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if request.judges(name):
+            ill_formed = _ill_formed(name, column, numbers) | ill_formed
+    batch, numbers = _without(batch, numbers, ill_formed)
+    bad = sorted([*large.values(), *ill_formed.values()])
+    return Block(request.fit(batch), numbers, bad)
 
 
-def head(array: pa.Array) -> bytes:
-    """Return the first bytes of the text in a one-row array, without copying all of it."""
-    while pa.types.is_nested(array.type):
-        inner = array.flatten()
-        if isinstance(inner, list):
-            inner = max(inner, key=lambda child: child.nbytes) if inner else pa.nulls(0)
-        sizes = value_bytes(inner)
-        array = inner.slice(int(np.argmax(sizes)), 1) if len(sizes) else pa.nulls(1)
-    if len(array) and has_bytes(array.type) and array.null_count == 0:
-        return bytes(array[0].as_buffer()[:RAW_BYTES])
-    return str(array[0].as_py()).encode()[:RAW_BYTES] if len(array) else b""
+def _without(
+    batch: pa.RecordBatch, numbers: RowNumbers, bad: dict[int, BadRow]
+) -> tuple[pa.RecordBatch, RowNumbers]:
+    if not bad:
+        return batch, numbers
+    keep = np.ones(batch.num_rows, bool)
+    keep[list(bad)] = False
+    return batch.filter(pa.array(keep)), numbers[keep]
 
 
-def too_large(row: int, size: int, limit: int, raw: bytes) -> BadRow:
+def _large_rows(request: Request, batch: pa.RecordBatch, numbers: RowNumbers) -> dict[int, BadRow]:
+    limit = request.max_doc_bytes
+    bad: dict[int, BadRow] = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if not (_is_folded(column) or column.nbytes > limit):
+            continue
+        sizes = value_bytes(column)
+        for i in np.flatnonzero(sizes > limit).tolist():
+            raw = value_head(column.slice(i, 1))
+            row = too_large(int(numbers[i]), int(sizes[i]), limit, raw, name)
+            if not request.judges(name):
+                raise InputError(
+                    f"{row.error} (row {row.row} of the split)",
+                    path=request.file.path,
+                    remedy="raise max_doc_bytes",
+                )
+            bad.setdefault(i, row)
+    return bad
+
+
+def _is_folded(column: pa.Array) -> bool:
+    """Tell whether a column may stand for more bytes than it holds."""
+    return bool(pa.types.is_dictionary(column.type) or pa.types.is_nested(column.type))
+
+
+def _ill_formed(name: str, column: pa.Array, numbers: RowNumbers) -> dict[int, BadRow]:
+    """Find the rows whose strings are not valid UTF-8; Parquet readers do not check."""
+    if _is_valid(column):
+        return {}
+    alone = (column.take(pa.array([i])) for i in range(len(column)))
+    return {
+        i: BadRow(int(numbers[i]), f"column {name!r} is not valid UTF-8", value_head(value, None))
+        for i, value in enumerate(alone)
+        if not _is_valid(value)
+    }
+
+
+def _is_valid(array: pa.Array) -> bool:
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def value_head(array: pa.Array, limit: int | None = RAW_BYTES) -> bytes:
+    """Return the first bytes of the longest string in a one-row array, without copying it."""
+    while len(array):
+        kind = array.type
+        if pa.types.is_dictionary(kind):
+            at = array.indices[0].as_py()
+            array = pa.nulls(0) if at is None else array.dictionary.slice(at, 1)
+        elif pa.types.is_struct(kind):
+            children = [child for child in array.flatten() if len(child)]
+            array = max(children, key=lambda c: int(value_bytes(c).max()), default=pa.nulls(0))
+        elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+            inner = array.flatten()
+            array = inner.slice(int(np.argmax(value_bytes(inner))), 1) if len(inner) else inner
+        elif has_bytes(kind):
+            return _first_bytes(array, limit)
+        else:
+            return str(array[0]).encode()[:limit]
+    return b""
+
+
+def _first_bytes(array: pa.Array, limit: int | None) -> bytes:
+    wide = pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)
+    _, offsets, data = array.buffers()
+    start, stop = np.frombuffer(offsets, np.int64 if wide else np.int32)[array.offset :][:2]
+    stop = stop if limit is None else min(stop, start + limit)
+    return bytes(data[int(start) : int(stop)]) if data is not None else b""
+
+
+def too_large(row: int, size: int, limit: int, raw: bytes, column: str | None = None) -> BadRow:
     """Make the bad row of a value or line beyond `max_doc_bytes`."""
-    return BadRow(row, f"row of {size} bytes is above max_doc_bytes ({limit})", raw[:RAW_BYTES])
+    what = f"column {column!r}" if column else "row"
+    return BadRow(row, f"{what} of {size} bytes is above max_doc_bytes ({limit})", raw[:RAW_BYTES])

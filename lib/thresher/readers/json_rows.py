@@ -1,8 +1,9 @@
 """JSON objects to Arrow rows, a block of records at a time.
 
-A record is good if Arrow parses it alone as one object, it is valid UTF-8, its integers fit 64 bits and it is nested at
-most 64 deep: rules that look at one record only, so that neither the block size nor its neighbours decide. Strings stay
-strings, also where they look like times. Two types in one column are an error, never a guess.
+A record is good if Arrow parses it alone as one object, it is valid UTF-8, its integers fit 64 bits
+and it is nested at most 64 deep: rules that look at one record only, so that neither the block size
+nor its neighbours decide. Strings stay strings, also where they look like times. Two types in one
+column are an error, never a guess.
 """
 
 from __future__ import annotations
@@ -21,8 +22,7 @@ from thresher.readers.lines import Records
 from thresher.schema import conform, merge_blocks, widen
 
 MAX_DEPTH = 64
-# Arrow's parser recurses where it builds nested columns: 20,000 levels overflow its stack (pyarrow 26), 5,000 do not.
-# A shorter record cannot be that deep, so only longer ones are counted before they reach the parser.
+# not (pyarrow 26). A shorter record cannot be that deep: only longer ones are counted beforehand.
 _DEEP_RECORD_BYTES = 8000
 _EXACT = 2.0**53
 _WHITE = b" \t\r\n"
@@ -32,7 +32,7 @@ class _Part(NamedTuple):
     """Rows parsed together, and the index of each in its block."""
 
     table: pa.Table
-    index: list[int]
+    numbers: list[int]
 
 
 class RowParser:
@@ -73,9 +73,8 @@ class RowParser:
             return []
         shaped = (data[records.starts] == ord("{")) & (data[records.ends - 1] == ord("}"))
         for i, size in records.too_long.items():
-            bad[i] = too_large(
-                i, size, self._request.max_doc_bytes, records.data[records.starts[i] :][:RAW_BYTES]
-            )
+            head = record(records, i)[:RAW_BYTES]
+            bad[i] = too_large(i, size, self._request.max_doc_bytes, head)
         doubtful = set(np.flatnonzero(~shaped).tolist())
         doubtful |= set(np.flatnonzero(records.ends - records.starts > _DEEP_RECORD_BYTES).tolist())
         if not _is_utf8(records.data):
@@ -242,19 +241,18 @@ def _untimed(kind: pa.DataType) -> pa.DataType:
 
 
 def _settled(schema: pa.Schema) -> pa.Schema | None:
-    """Keep the columns whose types can be handed to the parser: those without unknown parts."""
-    fields = [field for field in schema if not _has_unknown(field.type)]
+    """Keep the columns whose types the parser would infer itself: those it can be given."""
+    fields = [field for field in schema if _is_inferable(field.type)]
     return pa.schema(fields) if fields else None
 
 
-def _has_unknown(kind: pa.DataType) -> bool:
-    if pa.types.is_struct(kind):
-        return not kind.num_fields or any(
-            _has_unknown(kind.field(i).type) for i in range(kind.num_fields)
-        )
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return pa.types.is_large_list(kind) or _has_unknown(kind.value_type)
-    return bool(pa.types.is_null(kind) or pa.types.is_temporal(kind))
+_INFERABLE = (pa.bool_(), pa.int64(), pa.float64(), pa.string(), pa.large_string())
+
+
+def _is_inferable(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind) or pa.types.is_list(kind):
+        return kind.num_fields > 0 and all(map(_is_inferable, _children(kind)))
+    return kind in _INFERABLE
 
 
 def _salvage(records: Records, good: list[int], bad: dict[int, BadRow]) -> Iterator[_Part]:
@@ -264,7 +262,8 @@ def _salvage(records: Records, good: list[int], bad: dict[int, BadRow]) -> Itera
     except pa.ArrowInvalid as error:
         if len(good) == 1:
             reason = str(error).removeprefix("JSON parse error: ").removesuffix(" in row 0")
-            bad[good[0]] = BadRow(good[0], f"broken JSON: {reason}", record(records, good[0]))
+            what = "a list of two types" if "changed from" in reason else "broken JSON"
+            bad[good[0]] = BadRow(good[0], f"{what}: {reason}", record(records, good[0]))
             return
         middle = len(good) // 2
         yield from _salvage(records, good[:middle], bad)
@@ -273,7 +272,7 @@ def _salvage(records: Records, good: list[int], bad: dict[int, BadRow]) -> Itera
 
 def _without_deep(records: Records, part: _Part, bad: dict[int, BadRow]) -> _Part:
     kept = []
-    for i in part.index:
+    for i in part.numbers:
         if error := _fault(record(records, i)):
             bad[i] = BadRow(i, error, record(records, i))
         else:
@@ -294,7 +293,7 @@ def _children(kind: pa.DataType) -> list[pa.DataType]:
 
 
 def _inexact(table: pa.Table, records: Records, good: list[int]) -> dict[int, str]:
-    """Find the integers that a double has rounded: Arrow parses any number too large for int64 as one."""
+    """Find integers that became doubles: Arrow reads any number beyond int64 as one."""
     if not any(_has_large_double(chunk) for column in table.columns for chunk in column.chunks):
         return {}
     found = {}

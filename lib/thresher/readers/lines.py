@@ -1,7 +1,7 @@
 """Lines of a byte stream, a block at a time, without ever holding a line that is too long.
 
-A line belongs to the range in which it starts. Blank lines are no records. A byte order mark at the start of the file and
-carriage returns at the end of lines are left out of the records.
+A line belongs to the range in which it starts. Blank lines are no records. A byte order mark at the
+start of the file and carriage returns at the end of lines are left out of the records.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class Records(NamedTuple):
         starts: Where each begins in `data`.
         ends: Where each ends.
         offset: Where `data` begins in the (uncompressed) file.
-        too_long: Full length of the records that are above the limit; of those, only the head may be in `data`.
+        too_long: Full length of the records that are above the limit; of those, only the head may
+            be in `data`.
     """
 
     data: bytes
@@ -54,8 +55,8 @@ def read_lines(
     """Yield the lines that start in [position, stop).
 
     Args:
-        stream: Bytes from `position` on; where `position` > 0, from the byte before it, which tells whether a line
-            starts there.
+        stream: Bytes from `position` on; where `position` > 0, from the byte before it, which tells
+            whether a line starts there.
         position: Offset of the first byte that may start a line.
         stop: Offset at which lines belong to the next range; None for the end of the stream.
         block_bytes: Bytes to read at a time.

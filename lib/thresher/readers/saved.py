@@ -1,6 +1,7 @@
 """Folders saved by Hugging Face `datasets`: read through `datasets`, memory mapped.
 
-Arrow IPC files are only opened where `state.json` of such a folder names them; see `thresher.inputs`.
+Arrow IPC files are only opened where `state.json` of such a folder names them; see
+`thresher.inputs`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ import pyarrow as pa
 
 from thresher.errors import EngineError, InputError
 from thresher.inputs import InputFile
-from thresher.readers.block import Block, Request, split_large
-from thresher.schema import plain_type
+from thresher.readers.block import Block, Request, split_bad
 
 
 def open_saved(file: InputFile) -> pa.Table:
@@ -45,10 +45,8 @@ def read_saved(request: Request) -> Iterator[Block]:
     split = request.split
     table = open_saved(request.file).slice(split.start, split.stop - split.start)
     rows_at_once = max(1, int(request.batch_bytes * max(1, table.num_rows) / max(1, split.bytes)))
-    schema = pa.schema([f.with_type(plain_type(f.type)) for f in table.schema])
     row = 0
-    plain = request if request.schema is not None else request._replace(schema=schema)
     for batch in table.to_batches(max_chunksize=rows_at_once):
         numbers = np.arange(row, row + batch.num_rows, dtype=np.int64)
-        yield split_large(plain, batch, numbers)
+        yield split_bad(request, batch, numbers)
         row += batch.num_rows

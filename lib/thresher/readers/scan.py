@@ -1,7 +1,7 @@
 """Find the records of CSV files and JSON arrays in a byte stream, in bounded memory.
 
-Both kernels keep their place in `state`, so that a record may span any number of blocks. A record beyond the limit is
-dropped as it passes; its head and its size are kept.
+Both kernels keep their place in `state`, so that a record may span any number of blocks. A record
+beyond the limit is dropped as it passes; its head and its size are kept.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ def new_state() -> State:
     return np.array([-1, -1, 0, 0, 0], np.int64)
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True, cache=True)
 def scan_array(data: Any, begin: int, state: Any, starts: Any, ends: Any) -> int:
     """Find the elements of one JSON array; white space around them is left out.
 
-    Line breaks outside strings become spaces and the commas between elements become line breaks, in place, so that a run
-    of elements can be parsed as JSON lines.
+    Line breaks outside strings become spaces and the commas between elements become line breaks, in
+    place, so that a run of elements can be parsed as JSON lines.
 
-    MODE: 0 outside strings, 1 inside, 2 after a backslash. CLOSED: 0 before the array, 1 inside, 2 after, 3 where something
-    else stands outside it.
+    MODE: 0 outside strings, 1 inside, 2 after a backslash. CLOSED: 0 before the array, 1 inside, 2
+        after, 3 where something else stands outside it.
     """
     count = 0
     first, last, depth, mode, closed = state[0], state[1], state[2], state[3], state[4]
@@ -96,11 +96,13 @@ def scan_array(data: Any, begin: int, state: Any, starts: Any, ends: Any) -> int
     return count
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True, cache=True)
 def scan_csv(data: Any, begin: int, state: Any, starts: Any, ends: Any) -> int:
-    """Find the records of a CSV file as Arrow reads it: empty lines are none, quoted line breaks end none.
+    """Find the records of a CSV file as Arrow reads it: empty lines are none, quoted line breaks
+    end none.
 
-    MODE: 0 at the start of a field, 1 inside a plain field, 2 inside quotes, 3 after a quote inside quotes.
+    MODE: 0 at the start of a field, 1 inside a plain field, 2 inside quotes, 3 after a quote inside
+        quotes.
     """
     count = 0
     first, last, mode = state[0], state[1], state[3]
@@ -133,7 +135,7 @@ def scan_csv(data: Any, begin: int, state: Any, starts: Any, ends: Any) -> int:
 def read_records(
     stream: Readable, kernel: Kernel, state: State, block_bytes: int, limit: int
 ) -> Iterator[Records]:
-    """Yield the records that a kernel finds; what is left at the end stays in `state` and is yielded last."""
+    """Yield the records that a kernel finds; one that the end of the stream cuts is the last."""
     held = b""
     extra = 0  # bytes of the record in progress that were dropped
     position = 0

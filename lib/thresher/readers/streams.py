@@ -1,7 +1,7 @@
 """Byte streams: open a pinned file, local or remote, plain or compressed.
 
-Everything that touches fsspec on the reading side is here. Credentials come from the environment as each driver
-documents, never from an address or a task's arguments.
+Everything that touches fsspec on the reading side is here. Credentials come from the environment as
+each driver documents, never from an address or a task's arguments.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Remote(NamedTuple):
     protocol: str
 
     def find(self, address: str, pattern: bool) -> tuple[str, list[tuple[str, int, str]]]:
-        """List the files at or below an address: where names begin, then (address, bytes, pin) of each."""
+        """List the files at an address: where names begin, then (address, bytes, pin) of each."""
         self.fs.invalidate_cache()
         inner = self.fs._strip_protocol(address)
         if not pattern and self.fs.isfile(inner):
@@ -141,7 +141,7 @@ def open_input(file: InputFile) -> BinaryIO:
 
 
 class Decompressed:
-    """The plain bytes of a file, read forwards; damage in a compressed stream is an `InputError`."""
+    """The plain bytes of a file, read forwards; a damaged stream is an `InputError`."""
 
     def __init__(self, file: InputFile, raw: BinaryIO | None = None) -> None:
         self._path = file.path
@@ -186,7 +186,7 @@ def decompress(file: InputFile) -> Decompressed:
 
 
 def head_bytes(path: str, compression: str | None) -> bytes:
-    """Return the first bytes of a text file after a byte order mark and white space; empty if unreadable."""
+    """Return the first bytes of a text after its byte order mark; empty if unreadable."""
     from thresher.inputs import InputFile
 
     with open_input(InputFile(0, path, path, "json", None, 0, "")) as raw:
