@@ -24,7 +24,7 @@ from thresher.engines.options import EngineOptions
 from thresher.errors import ConfigError, InternalError, Stopped, ThresherError, from_os_error
 from thresher.params import digest_of
 from thresher.stage import WORK, Engine, Receipt, Stage, load_receipt
-from thresher.store import Store
+from thresher.store import TEMPORARY, Store
 
 logger = logging.getLogger(__name__)
 
@@ -108,12 +108,18 @@ class Run:
                 )
             self.store.put_json(IDENTITY, value)
         self._claimed = True
-        return self.store.exists(MANIFEST)
+        complete = self.store.exists(MANIFEST)
+        if complete and self.store.names(WORK) != [IDENTITY]:
+            self._finish()  # the run before was killed between its manifest and its end
+        return complete
 
     def _free(self) -> bool:
-        """Say whether the folder is absent, empty, or holds nothing but the status of a run that never began."""
+        """Say whether the folder is absent, empty, or holds only the traces of a run that never began."""
         root = Path(self.store.root)
-        return not root.exists() or all(entry.name == STATUS for entry in root.iterdir())
+        if not root.exists():
+            return True
+        traces = {STATUS} if self.store.names(WORK) else {STATUS, WORK}
+        return all(e.name in traces or e.name.startswith(TEMPORARY) for e in root.iterdir())
 
     @contextlib.contextmanager
     def guard(self) -> Iterator[None]:
@@ -220,7 +226,12 @@ class Run:
     def commit(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest, which makes the result; then drop the stage files."""
         self.store.put_json(MANIFEST, manifest)
+        self._finish()
+
+    def _finish(self) -> None:
+        """Say that the result is there, and drop stage files and what killed writers left."""
         self.state("done")
+        self.store.sweep()
         for name in self.store.names(WORK):
             if name != IDENTITY:
                 self.store.remove(name)

@@ -20,6 +20,7 @@ from typing import Any
 
 from thresher.errors import InternalError, from_os_error
 
+TEMPORARY = ".tmp-"
 _CHUNK = 1 << 20
 
 
@@ -66,7 +67,7 @@ class Store:
         temporary: str | None = None
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix=".tmp-", dir=target.parent)
+            handle, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=target.parent)
             os.close(handle)
             yield Path(temporary)
             os.chmod(temporary, 0o666 & ~_UMASK)
@@ -94,7 +95,7 @@ class Store:
         target = self.path(name)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix=".tmp-", dir=target.parent)
+            handle, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=target.parent)
             os.close(handle)
             try:
                 _write_synced(Path(temporary), data)
@@ -137,12 +138,17 @@ class Store:
         else:
             path.unlink(missing_ok=True)
 
+    def sweep(self) -> None:
+        """Remove the temporary files of killed writers; call it when no writer is left."""
+        for path in Path(self.root).rglob(f"{TEMPORARY}*"):
+            path.unlink(missing_ok=True)
+
     def names(self, folder: str) -> list[str]:
         """Return the published names inside a folder, sorted; temporary files are not names."""
         path = self.path(folder)
         if not path.is_dir():
             return []
-        return sorted(f"{folder}/{p.name}" for p in path.iterdir() if p.name[:5] != ".tmp-")
+        return sorted(f"{folder}/{p.name}" for p in path.iterdir() if not p.name.startswith(TEMPORARY))
 
 
 def _umask() -> int:

@@ -1,0 +1,27 @@
+"""What all tests share: nothing waits for the disk, and one small corpus is made once.
+
+Temporary files need not survive a power cut, so `fsync` does nothing in this process; commands that tests start as
+processes of their own sync as they do for users.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from thresher.testing.planted import Planted, planted
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session")
+def garden() -> Planted:
+    """400 rows with planted copies, and the truth about them."""
+    return planted(400, seed=3)
