@@ -32,10 +32,7 @@ def largest_first(column: pa.Array) -> np.ndarray[Any, Any]:
     if pa.types.is_null(column.type):
         return np.full(len(column), LAST)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        try:
-            column = pc.cast(pc.cast(column, pa.string()), pa.timestamp("us"))
-        except pa.ArrowInvalid as error:
-            raise ValueError(f"strings that are not ISO 8601 times ({error})") from error
+        column = _times(pc.cast(column, pa.string()))
     if pa.types.is_floating(column.type):
         return _float_keys(column)
     if pa.types.is_uint64(column.type):
@@ -47,12 +44,22 @@ def largest_first(column: pa.Array) -> np.ndarray[Any, Any]:
     return keys
 
 
+def _times(strings: pa.Array) -> pa.Array:
+    """Read ISO 8601 times, each with or without a zone; those without are taken as UTC."""
+    zoned = pc.match_substring_regex(strings, r"(Z|[+-]\d\d(:?\d\d)?)$")
+    zoned = pc.and_(zoned, pc.match_substring_regex(strings, r"\d[T ]\d"))  # 2024-01-31 has no zone
+    try:
+        plain = pc.cast(pc.if_else(zoned, None, strings), pa.timestamp("us"))
+        with_zone = pc.cast(pc.if_else(zoned, strings, None), pa.timestamp("us", "UTC"))
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"strings that are not ISO 8601 times ({error})") from error
+    return pc.coalesce(plain, with_zone.cast(pa.timestamp("us")))
+
+
 def _integer_keys(column: pa.Array) -> np.ndarray[Any, Any]:
     kind = column.type
-    if pa.types.is_timestamp(kind) or pa.types.is_date64(kind):
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         column = column.cast(pa.timestamp("us", tz=getattr(kind, "tz", None)), safe=False).cast(pa.int64())
-    elif pa.types.is_date32(kind):
-        column = column.cast(pa.int32()).cast(pa.int64())
     elif pa.types.is_boolean(kind) or pa.types.is_integer(kind):
         column = column.cast(pa.int64())
     else:
