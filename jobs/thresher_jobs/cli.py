@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from types import FrameType
 from typing import Annotated, Any
 
@@ -280,31 +281,41 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    """Run the command line; errors become one line and an exit code."""
+    """Run the command line; a failure ends at once, threads that still work must not hold the exit up."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     signal.signal(signal.SIGTERM, _stop)
+    code = run()
+    sys.stdout.flush()
+    if code:
+        os._exit(code)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; errors become one line on standard error."""
     try:
-        app()
+        app(arguments)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
     except (KeyboardInterrupt, Stopped) as error:
-        stopped = error if isinstance(error, Stopped) else Stopped(signal.SIGINT)
-        _fail(stopped)
+        return _tell(error if isinstance(error, Stopped) else Stopped(signal.SIGINT))
     except ThresherError as error:
-        _fail(error)
+        return _tell(error)
     except (OSError, MemoryError) as error:
-        _fail(from_os_error(error))
+        return _tell(from_os_error(error))
     except Exception as error:
         if os.environ.get("THRESHER_DEBUG"):
             raise
-        _fail(InternalError(f"{type(error).__name__}: {error}", remedy="please report this bug"))
+        return _tell(
+            InternalError(f"{type(error).__name__}: {error}", remedy="please report this bug")
+        )
+    return 0
 
 
-def _fail(error: ThresherError) -> None:
-    """Print one line and end at once; threads that still work must not hold the exit up."""
+def _tell(error: ThresherError) -> int:
     if os.environ.get("THRESHER_DEBUG"):
         logging.getLogger(__name__).error("traceback", exc_info=error)
     print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-    sys.stdout.flush()
-    os._exit(error.exit_code)
+    return error.exit_code
 
 
 if __name__ == "__main__":
