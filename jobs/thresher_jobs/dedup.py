@@ -5,6 +5,7 @@
     marks        map       which keys may be repeated (method bloom)
     collapse     exchange  rows with one exact key keep the earliest
     buckets      exchange  rows that share a band meet; their pieces are joined on the driver
+    screen       exchange  pairs that cannot be similar are dropped without loss
     decide       exchange  each piece is walked in order, similarities compared exactly
     draw, audit  map       sampled kept rows against the others: recall, measured
     select       map       rows go to data, removed and quarantine
@@ -31,7 +32,16 @@ from thresher.planning import Plan, agree_on_schema, make_plan
 from thresher.run import Listener, Run, open_run
 from thresher.splits import Unreadable
 from thresher.stage import WORK, ExchangeStage, MapStage, Receipt, Task, stage_key
-from thresher.steps import attributes, auditing, bucketing, collapsing, deciding, marks, selecting
+from thresher.steps import (
+    attributes,
+    auditing,
+    bucketing,
+    collapsing,
+    deciding,
+    marks,
+    screening,
+    selecting,
+)
 from thresher.steps.rows import RowMap, row_map
 from thresher.steps.spread import write_table
 from thresher.steps.verdicts import Verdicts, combine, gather, write_verdicts
@@ -44,9 +54,10 @@ Column = np.ndarray[Any, Any]
 CODE_VERSION = "1"  # of the stages' meaning: raise it when equal inputs give other stage files
 ROWS_PER_PARTITION = 1 << 20
 LINES_PER_PARTITION = 1 << 22
-PIECE_ROWS_PER_PARTITION = 1 << 17
+SCREEN_ROWS_PER_PARTITION = 1 << 18
+PIECE_ROWS_PER_PARTITION = 1 << 16
 MARK_TASKS = 4
-AUDIT_DRAWS = 4
+AUDIT_DRAWS = 2
 
 
 @dataclass
@@ -328,9 +339,9 @@ def _marks(run: Run, state: _State, params: DedupParams) -> str:
 
 
 def _near(run: Run, state: _State, params: DedupParams) -> None:
-    pieces = _pieces(run, state, params)
-    partition, count = bucketing.assign_pieces(pieces, PIECE_ROWS_PER_PARTITION)
     decide = decide_params(params)
+    pieces = _screen(run, state, decide, _pieces(run, state, params))
+    partition, count = bucketing.assign_pieces(pieces, PIECE_ROWS_PER_PARTITION)
     key = _key(state, "decide", decide.digest(), str(count))
     name = f"{WORK}/pieces-{key}/pieces.arrow"
     bucketing.write_pieces(run.store, name, pieces, partition)
@@ -351,6 +362,29 @@ def _near(run: Run, state: _State, params: DedupParams) -> None:
         "pairs_compared": sum(r.facts["compared"] for r in receipts),
         "pairs_verified": sum(r.facts["verified"] for r in receipts),
     }
+
+
+def _screen(
+    run: Run, state: _State, decide: deciding.DecideParams, pieces: bucketing.Pieces
+) -> bucketing.Pieces:
+    partition, count = bucketing.assign_pieces(pieces, SCREEN_ROWS_PER_PARTITION)
+    key = _key(state, "screen", decide.digest(), str(count))
+    name = f"{WORK}/bucketed-{key}/pieces.arrow"
+    bucketing.write_pieces(run.store, name, pieces, partition)
+    stage = ExchangeStage(
+        "screen",
+        key,
+        partial(screening.emit_pictures, state.attributes, name, decide.ngram),
+        partial(screening.reduce_pictures, decide.numerator, decide.denominator),
+        state.plan.tasks,
+        count,
+    )
+    receipts = run.execute(stage) if count else []
+    state.facts |= {
+        "rows_in_buckets": len(pieces.ids),
+        "pairs_screened": sum(r.facts["compared"] for r in receipts),
+    }
+    return screening.screened_pieces(gather(run.store, receipts, screening.SCREENED))
 
 
 def decide_params(params: DedupParams) -> deciding.DecideParams:
@@ -467,6 +501,7 @@ def _select_params(state: _State, params: DedupParams) -> selecting.SelectParams
         null_text=params.null_text,
         max_doc_bytes=params.max_doc_bytes,
         user_ids=params.id_column is not None,
+        permutations=params.banding.permutations if params.export_signatures else 0,
     )
 
 

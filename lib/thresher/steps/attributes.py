@@ -9,7 +9,6 @@ Shapes: D rows of a task, B bands.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -21,11 +20,13 @@ from thresher.errors import ConfigError, InputError
 from thresher.params import Params
 from thresher.stage import Receipt, Task
 from thresher.steps.reading import ReadTask, TaskBlock, compared_text, read_task
+from thresher.steps.spread import fixed_lists, matrix
 from thresher.store import Published, Store
 from thresher.text.hashing import FINGERPRINT_START
 from thresher.text.sketch import Sketch, fingerprint, sketch
 from thresher.transforms.bands import Banding, band_keys
 from thresher.transforms.minhash import Permutations, permutations
+from thresher.transforms.pictures import PICTURE_WORDS
 from thresher.transforms.order import LAST, largest_first, longest_first
 
 Column = np.ndarray[Any, Any]
@@ -72,6 +73,8 @@ class TaskAttributes(NamedTuple):
         keep: (D,) uint64 keep key, smaller is kept.
         num_words: (D,) uint32.
         bands: (D, B) uint64.
+        pictures: (D, 8) uint64, one bit of 512 for each shingle.
+        signatures: (D, P) uint32, P = 0 where they are not kept.
         ids: The id column as strings, or None.
     """
 
@@ -81,6 +84,8 @@ class TaskAttributes(NamedTuple):
     keep: Column
     num_words: Column
     bands: Column
+    pictures: Column
+    signatures: Column
     ids: pa.Array | None
 
 
@@ -191,6 +196,7 @@ def attribute_schema(params: AttributeParams) -> pa.Schema:
     ]
     if params.bands:
         fields.append(pa.field("bands", pa.list_(pa.uint64(), params.bands)))
+        fields.append(pa.field("picture", pa.list_(pa.uint64(), PICTURE_WORDS)))
     if params.id_column:
         fields.append(pa.field("id", pa.string()))
     if params.keep_signatures:
@@ -227,24 +233,20 @@ def _attributes(
 
     columns = [
         pa.array(spread(status, Status.UNREADABLE)),
-        _fixed(spread(found.bytes_hash)),
-        _fixed(spread(word_hash)),
+        fixed_lists(spread(found.bytes_hash)),
+        fixed_lists(spread(word_hash)),
         pa.array(spread(_keep_keys(params, block.batch, text, file))),
         pa.array(spread(found.num_words)),
     ]
     banding = params.banding
     if banding:
-        columns.append(_fixed(spread(band_keys(found.signatures, banding.bands, banding.rows))))
+        columns.append(fixed_lists(spread(band_keys(found.signatures, banding.bands, banding.rows))))
+        columns.append(fixed_lists(spread(found.pictures)))
     if params.id_column:
         columns.append(_ids(params.id_column, block, count, base, file))
     if params.keep_signatures:
-        columns.append(_fixed(spread(found.signatures, 0)))
+        columns.append(fixed_lists(spread(found.signatures, 0)))
     return pa.record_batch(columns, schema=attribute_schema(params))
-
-
-def _fixed(matrix: Column) -> pa.Array:
-    flat = pa.array(np.ascontiguousarray(matrix).reshape(-1))
-    return pa.FixedSizeListArray.from_arrays(flat, matrix.shape[1])
 
 
 def _keep_keys(params: AttributeParams, batch: pa.RecordBatch, text: pa.Array, file: str) -> Column:
@@ -257,10 +259,12 @@ def _keep_keys(params: AttributeParams, batch: pa.RecordBatch, text: pa.Array, f
     if index < 0:
         return np.full(len(batch), LAST)
     column = batch.column(index)
-    is_string = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    kind = column.type
+    is_string = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     try:
-        if is_string and params.keep == "best":
-            column = pc.cast(column, pa.float64())
+        # Whole numbers in one file and broken ones in the next must meet on one scale.
+        if (is_string and params.keep == "best") or pa.types.is_integer(kind):
+            column = pc.cast(column, pa.float64(), safe=False)
         return largest_first(column)
     except (ValueError, pa.ArrowInvalid) as error:
         raise InputError(
@@ -293,26 +297,23 @@ def _ids(column: str, block: TaskBlock, count: int, base: int, file: str) -> pa.
     return values.take(pa.array(places, mask=places < 0))
 
 
-def load(store: Store, folder: str, task: int, columns: Sequence[str] | None = None) -> TaskAttributes:
+def load(store: Store, folder: str, task: int) -> TaskAttributes:
     """Read a task's attribute file, mapped from disk where it is one batch."""
     with pa.memory_map(str(store.path(attribute_name(folder, task)))) as source:
         table = pa.ipc.open_file(source).read_all()
-    num = table.num_rows
+    near = "bands" in table.column_names
+    nothing = np.zeros((table.num_rows, 0), np.uint64)
     return TaskAttributes(
         _flat(table, "status"),
-        _matrix(table, "bytes_hash", 2),
-        _matrix(table, "word_hash", 2),
+        _matrix(table, "bytes_hash"),
+        _matrix(table, "word_hash"),
         _flat(table, "keep"),
         _flat(table, "num_words"),
-        _matrix(table, "bands", _width(table, "bands"))
-        if "bands" in table.column_names
-        else np.zeros((num, 0), np.uint64),
+        _matrix(table, "bands") if near else nothing,
+        _matrix(table, "picture") if near else nothing,
+        _matrix(table, "signature") if "signature" in table.column_names else nothing,
         table.column("id").combine_chunks() if "id" in table.column_names else None,
     )
-
-
-def _width(table: pa.Table, name: str) -> int:
-    return int(table.schema.field(name).type.list_size)
 
 
 def _flat(table: pa.Table, name: str) -> Column:
@@ -323,9 +324,10 @@ def _flat(table: pa.Table, name: str) -> Column:
     return np.concatenate(chunks) if chunks else np.zeros(0, kind)
 
 
-def _matrix(table: pa.Table, name: str, width: int) -> Column:
-    chunks = [c.flatten().to_numpy().reshape(-1, width) for c in table.column(name).chunks]
+def _matrix(table: pa.Table, name: str) -> Column:
+    chunks = [matrix(c) for c in table.column(name).chunks]
     if len(chunks) == 1:
         return chunks[0]
-    kind = table.schema.field(name).type.value_type.to_pandas_dtype()
-    return np.concatenate(chunks) if chunks else np.zeros((0, width), kind)
+    kind = table.schema.field(name).type
+    nothing = np.zeros((0, kind.list_size), kind.value_type.to_pandas_dtype())
+    return np.concatenate(chunks) if chunks else nothing

@@ -18,9 +18,10 @@ from thresher.errors import InternalError
 from thresher.stage import Receipt, Task
 from thresher.steps.attributes import Status, TaskAttributes, load
 from thresher.steps.collapsing import part_name
-from thresher.steps.spread import concatenated, read_table, spread, write_table
+from thresher.steps.spread import concatenated, read_table, write_table
 from thresher.store import Store
 from thresher.transforms.components import audit, flatten, singletons, unite
+from thresher.transforms.lines import scatter, select_repeated
 
 Column = np.ndarray[Any, Any]
 EDGES = pa.schema([("left", pa.uint64()), ("right", pa.uint64())])
@@ -49,10 +50,14 @@ def emit_bands(
     """Emit (band key, id) for every band of every compared row."""
     found = load(store, attributes, task.index)
     rows = compared_rows(store, found, copies, ngram, task.index)
-    keys = found.bands[rows]
-    ids = docid.pack(task.index, rows)
-    lines = {"key": keys.ravel(), "id": np.repeat(ids, keys.shape[1])}
-    yield from spread(lines, "key", partitions)
+    keys = found.bands if len(rows) == len(found.bands) else found.bands[rows]
+    keys, owners, ends = scatter(keys, docid.pack(task.index, rows), partitions)
+    begin = 0
+    for partition, end in enumerate(ends.tolist()):
+        if end > begin:
+            lines = {"key": pa.array(keys[begin:end]), "id": pa.array(owners[begin:end])}
+            yield partition, pa.record_batch(lines)
+        begin = end
 
 
 def reduce_buckets(
@@ -62,8 +67,9 @@ def reduce_buckets(
     lines = concatenated(batches)
     if not lines:
         return Receipt(task=partition)
-    by_key = np.argsort(lines["key"])
-    keys, ids = lines["key"][by_key], lines["id"][by_key]
+    keys, ids = select_repeated(lines["key"], lines["id"])
+    by_key = np.argsort(keys)
+    keys, ids = keys[by_key], ids[by_key]
     same = keys[1:] == keys[:-1]
     member = np.zeros(len(keys), dtype=bool)
     member[1:] |= same
@@ -77,8 +83,7 @@ def reduce_buckets(
     left = np.repeat(leaders, sizes)
     edges = left != ids
     left, right = left[edges], ids[edges]
-    order = np.lexsort((right, left))
-    table = pa.table([pa.array(left[order]), pa.array(right[order])], schema=EDGES)
+    table = pa.table([pa.array(left), pa.array(right)], schema=EDGES)
     file = write_table(store, part_name(folder, partition), table)
     largest = int(sizes.max()) if len(sizes) else 0
     return Receipt(

@@ -13,13 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from thresher import docid
 from thresher.params import Params
 from thresher.stage import Receipt, Task
 from thresher.steps.attributes import TaskAttributes, load
 from thresher.steps.bucketing import own_slice
 from thresher.steps.collapsing import part_name
 from thresher.steps.reading import ReadTask, TaskBlock, compared_text, read_task
-from thresher.steps.spread import read_table, write_table
+from thresher.steps.spread import fixed_lists, matrix, read_table, spread_batch, write_table
 from thresher.store import Store
 from thresher.text.sketch import shingles
 from thresher.transforms.clusters import Threshold, link, walk
@@ -58,7 +59,7 @@ def emit_rows(
     if not len(table):
         return
     ids = table.column("id").to_numpy()
-    rows = (ids & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    rows = docid.row_of(ids)
     found = load(store, attributes, task.index)
     read: ReadTask = task.payload
     wanted = list(params.columns)
@@ -70,7 +71,7 @@ def emit_rows(
         text = compared_text(block.batch, params.columns, read.files[block.split].path)
         offsets, values = shingles(text, n=params.ngram, rows=places)
         batch = _batch(params, read, found, table, here, offsets, values)
-        yield from _by_partition(batch, table.column("partition").to_numpy()[here])
+        yield from spread_batch(batch, table.column("partition").to_numpy()[here])
 
 
 def _rows_of_block(rows: Column, block: TaskBlock) -> slice:
@@ -90,8 +91,7 @@ def _batch(
     values: Column,
 ) -> pa.RecordBatch:
     ids = table.column("id").to_numpy()[here]
-    rows = (ids & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    bands = np.ascontiguousarray(found.bands[rows])
+    rows = docid.row_of(ids)
     priority = read.source if params.use_priority else 0
     return pa.record_batch(
         {
@@ -101,20 +101,10 @@ def _batch(
             "keep": pa.array(found.keep[rows]),
             "b0": pa.array(found.bytes_hash[rows, 0]),
             "b1": pa.array(found.bytes_hash[rows, 1]),
-            "bands": pa.FixedSizeListArray.from_arrays(pa.array(bands.reshape(-1)), bands.shape[1]),
+            "bands": fixed_lists(found.bands[rows]),
             "shingles": pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values)),
         }
     )
-
-
-def _by_partition(batch: pa.RecordBatch, target: Column) -> Iterator[tuple[int, pa.RecordBatch]]:
-    order = np.argsort(target, kind="stable")
-    ordered = target[order]
-    batch = batch.take(pa.array(order))
-    begins = np.concatenate(([0], np.flatnonzero(np.diff(ordered)) + 1))
-    ends = np.append(begins[1:], len(ordered))
-    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
-        yield int(ordered[begin]), batch.slice(begin, end - begin)
 
 
 def reduce_pieces(
@@ -132,9 +122,7 @@ def reduce_pieces(
     }
     values = np.concatenate([b.column("shingles").flatten().to_numpy() for b in parts])
     sizes = np.concatenate([pc.list_value_length(b.column("shingles")).to_numpy() for b in parts])
-    bands = np.concatenate(
-        [b.column("bands").flatten().to_numpy().reshape(len(b), -1) for b in parts]
-    )
+    bands = np.concatenate([matrix(b.column("bands")) for b in parts])
     del parts
     ends = np.cumsum(sizes).astype(np.int64)
     order = np.lexsort([columns[name] for name in ORDER])

@@ -19,7 +19,7 @@ from thresher.errors import InputError, InternalError
 from thresher.params import Params
 from thresher.parquet import PartWriter
 from thresher.stage import Receipt, Task
-from thresher.steps.attributes import Status, decode_schema, load
+from thresher.steps.attributes import Status, TaskAttributes, decode_schema, load
 from thresher.steps.reading import ReadTask, TaskBlock, compared_text, read_task
 from thresher.steps.rows import RowMap
 from thresher.steps.spread import read_table
@@ -75,11 +75,24 @@ class SelectParams(Params):
     null_text: str
     max_doc_bytes: int
     user_ids: bool
+    permutations: int = 0
 
     @property
     def schema(self) -> pa.Schema:
         """The columns of the data, in order."""
         return decode_schema(self.schema_text)
+
+
+    @property
+    def outputs(self) -> dict[str, pa.Schema]:
+        """The folders to write, with their columns."""
+        removed = pa.schema([*self.schema, *PROOF])
+        schemas = (self.schema, removed, QUARANTINE, LEDGER)
+        outputs = dict(zip(FOLDERS, schemas, strict=True))
+        if self.permutations:
+            values = pa.list_(pa.uint32(), self.permutations)
+            outputs["signatures"] = pa.schema([("_row_id", pa.string()), ("signature", values)])
+        return outputs
 
 
 def part(folder: str, task: int) -> str:
@@ -88,18 +101,15 @@ def part(folder: str, task: int) -> str:
 
 
 class _Writers:
-    """The four outputs of a task, published together at the end."""
+    """The outputs of a task, published together at the end."""
 
-    def __init__(self, store: Store, task: int, schema: pa.Schema, text: tuple[str, ...]) -> None:
+    def __init__(self, store: Store, task: int, params: SelectParams) -> None:
         self._stack = contextlib.ExitStack()
         self._open: dict[str, tuple[str, Any, PartWriter]] = {}
-        removed = pa.schema([*schema, *PROOF])
-        for folder, columns in zip(
-            FOLDERS, (schema, removed, QUARANTINE, LEDGER), strict=True
-        ):
+        for folder, columns in params.outputs.items():
             name = part(folder, task)
             path = self._stack.enter_context(store.writing(name))
-            writer = self._stack.enter_context(PartWriter(str(path), columns, text))
+            writer = self._stack.enter_context(PartWriter(str(path), columns, params.columns))
             self._open[folder] = (name, path, writer)
 
     def __enter__(self) -> _Writers:
@@ -165,7 +175,7 @@ def select(
     counts = _Counts(len(read.splits))
     prints = [FINGERPRINT_START] * len(read.splits)
     schema = params.schema
-    with _Writers(store, task.index, schema, params.columns) as writers:
+    with _Writers(store, task.index, params) as writers:
         for block in read_task(read, None, schema, params.max_doc_bytes):
             path = read.files[block.split].path
             text = compared_text(block.batch, params.columns, path)
@@ -185,6 +195,8 @@ def select(
             writers.write(
                 "ledger", _ledger(rows, found.ids, task.index, block, here, removal, own, own_matched)
             )
+            if params.permutations:
+                writers.write("signatures", _signatures(rows, found, block, here))
         for split, (now, before) in enumerate(zip(prints, expected[task.index], strict=True)):
             if f"{now:016x}" != before:
                 raise InputError(
@@ -316,6 +328,17 @@ def _ledger(
         pa.array(removal.scores()[own]).take(lines),
     ]
     return pa.record_batch(columns, schema=LEDGER)
+
+
+def _signatures(rows: RowMap, found: TaskAttributes, block: TaskBlock, here: _Judged) -> pa.RecordBatch:
+    """Return the signatures of the block's rows that could be judged."""
+    judged = found.status[block.rows] == Status.OK
+    values = found.signatures[block.rows[judged]]
+    columns = [
+        _row_ids(rows, here.ids[judged], found.ids),
+        pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1]),
+    ]
+    return pa.record_batch(columns, ["_row_id", "signature"])
 
 
 class _Shown:

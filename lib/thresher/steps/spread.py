@@ -26,21 +26,34 @@ def spread(
     lines: dict[str, Column], by: str, partitions: int
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Cut lines into one batch a partition, by the hash column `by`; empty partitions are left out."""
-    yield from spread_to(lines, partition_of(lines[by], partitions))
+    batch = pa.record_batch({name: pa.array(column) for name, column in lines.items()})
+    yield from spread_batch(batch, partition_of(lines[by], partitions))
 
 
-def spread_to(lines: dict[str, Column], target: Column) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Cut lines into one batch for each value of `target`."""
+def spread_batch(batch: pa.RecordBatch, target: Column) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Cut a batch of any columns into one batch for each value of `target`; rows keep their order."""
     if not len(target):
         return
-    order = np.argsort(target.astype(np.uint16) if target.max() < 65536 else target, kind="stable")
+    order = np.argsort(target, kind="stable")
     ordered = target[order]
-    cuts = np.flatnonzero(np.diff(ordered)) + 1
-    begins = np.concatenate(([0], cuts))
-    ends = np.concatenate((cuts, [len(ordered)]))
-    batch = pa.record_batch({name: pa.array(column[order]) for name, column in lines.items()})
-    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
+    if ordered[0] != ordered[-1]:
+        batch = batch.take(pa.array(order))
+    cuts = (np.flatnonzero(np.diff(ordered)) + 1).tolist()
+    for begin, end in zip([0, *cuts], [*cuts, len(ordered)], strict=True):
         yield int(ordered[begin]), batch.slice(begin, end - begin)
+
+
+def fixed_lists(rows: Column) -> pa.Array:
+    """Return a matrix as an Arrow column of fixed-size lists."""
+    flat = pa.array(np.ascontiguousarray(rows).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, rows.shape[1])
+
+
+def matrix(column: pa.Array) -> Column:
+    """Return an Arrow column of fixed-size lists as a matrix, without a copy."""
+    width = column.type.list_size
+    rows: Column = column.flatten().to_numpy().reshape(-1, width)
+    return rows
 
 
 def concatenated(batches: Iterable[pa.RecordBatch]) -> dict[str, Column]:

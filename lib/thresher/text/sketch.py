@@ -49,6 +49,7 @@ class Sketch(NamedTuple):
             are no words.
         signatures: (N, P) uint32: MinHash minima; all 0xFFFFFFFF without words, as datasketch has
             it.
+        pictures: (N, 8) uint64: one bit of 512 for each shingle; (N, 0) without permutations.
     """
 
     ok: npt.NDArray[np.uint8]

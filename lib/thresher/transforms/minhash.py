@@ -1,7 +1,9 @@
-"""MinHash: permutations, signatures and similarity estimates, bit for bit those of datasketch's `affine32` scheme.
+"""MinHash: permutations, signatures and similarity estimates, bit for bit those of datasketch's
+`affine32` scheme.
 
-A 32-bit shingle hash h is mixed once, x = fmix32(h), then permutation k gives a_k * x + b_k modulo 2^32 (a_k odd, hence a
-bijection), and the signature holds the least value over all shingles. An empty set has 0xFFFFFFFF everywhere.
+A 32-bit shingle hash h is mixed once, x = fmix32(h), then permutation k gives a_k * x + b_k modulo
+2^32 (a_k odd, hence a bijection), and the signature holds the least value over all shingles. An
+empty set has 0xFFFFFFFF everywhere.
 
 Shapes: P permutations, S shingles.
 """
@@ -50,7 +52,8 @@ def signature(
 ) -> npt.NDArray[np.uint32]:
     """Return the (P,) signature of a set of 32-bit shingle hashes (S,); repeats do not matter.
 
-    The plain form, for one set at a time; `thresher.text.sketch.sketch` computes the same over whole batches.
+    The plain form, for one set at a time; `thresher.text.sketch.sketch` computes the same over
+    whole batches.
     """
     minima = np.full(len(permutations.a), EMPTY_MINIMUM, np.uint32)
     mixed = _fmix32(np.asarray(hashes32, np.uint32))
@@ -72,7 +75,8 @@ def estimate(left: npt.NDArray[np.uint32], right: npt.NDArray[np.uint32]) -> flo
 
 
 def to_datasketch(minima: npt.NDArray[np.uint32], seed: int = 1) -> Any:
-    """Return a signature as a `datasketch.MinHash`, which must have been drawn from `permutations(P, seed)`.
+    """Return a signature as a `datasketch.MinHash`, which must have been drawn from
+    `permutations(P, seed)`.
 
     Raises:
         EngineError: When datasketch is not installed.
