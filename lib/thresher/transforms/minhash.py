@@ -1,5 +1,4 @@
-"""MinHash: permutations, signatures and similarity estimates, bit for bit those of datasketch's
-`affine32` scheme.
+"""MinHash permutations, signatures and estimates: those of datasketch's `affine32`, bit for bit.
 
 A 32-bit shingle hash h is mixed once, x = fmix32(h), then permutation k gives a_k * x + b_k modulo
 2^32 (a_k odd, hence a bijection), and the signature holds the least value over all shingles. An
@@ -75,8 +74,7 @@ def estimate(left: npt.NDArray[np.uint32], right: npt.NDArray[np.uint32]) -> flo
 
 
 def to_datasketch(minima: npt.NDArray[np.uint32], seed: int = 1) -> Any:
-    """Return a signature as a `datasketch.MinHash`, which must have been drawn from
-    `permutations(P, seed)`.
+    """Return a signature that `permutations(P, seed)` gave as a `datasketch.MinHash`.
 
     Raises:
         EngineError: When datasketch is not installed.
