@@ -5,23 +5,45 @@ xor its high half; `fmix64` and `fmix32` are the MurmurHash3 finalisers. Bytes a
 of 16, two little-endian 64-bit chunks (w0, w1), the last block padded with zeros. The plain form
 of everything here is `thresher.text.reference`.
 
-* Word (normalised, lower-case UTF-8): (a, b) = (WORD_LEFT, WORD_RIGHT); for each block but the last
-  (a, b) = (fold(w0 ^ a, w1 ^ KEY_A), fold(w0 ^ KEY_B, w1 ^ b)); then (lo, hi) = (w0 ^ a) * (w1 ^
-  b) of the last block and first = fold(lo ^ FIRST_A ^ length, hi ^ FIRST_B), second = fold(lo ^
-  SECOND_A, hi ^ SECOND_B ^ length). `first` is the word hash; `second` exists so that sequence
-  hashes do not inherit its collisions. WORD_LEFT and WORD_RIGHT contain a byte that UTF-8 never
-  does, so no word of 16 bytes can make a product vanish.
-* Shingle of m words: fmix64(sum of first_i * SHINGLE_BASE^(m-1-i) + m * SHINGLE_LENGTH). MinHash
-  takes its high 32 bits.
-* Word sequence: A = (rotl(A, 27) ^ first) * SEQUENCE_BASE_A and B = (rotl(B, 31) + second) *
-  SEQUENCE_BASE_B over all m words, from 0; the hash is (fmix64(A ^ m * SEQUENCE_LENGTH), fmix64(B
-  + m * SEQUENCE_LENGTH)). Rotation keeps A and B from being polynomials modulo 2^64, which
-  Thue-Morse sequences break. Without words: fmix64 of the bytes hash xor WORDLESS.
-* Bytes: two lanes take the blocks in turn; in each, A = fold(w0 ^ BYTES_LEFT, w1 ^ A) and B =
-  fold(w0 ^ B, w1 ^ BYTES_RIGHT); the hash is (fold(A0 ^ FINAL_A ^ length, A1 ^ FINAL_B), fold(B0 ^
-  FINAL_B ^ length, B1 ^ FINAL_C)).
-* Fingerprint of rows: f = (rotl(f, 29) ^ bytes_hash[0]) * FINGERPRINT_BASE + bytes_hash[1] from
-  FINGERPRINT_START; a null row counts as the pair (FINGERPRINT_NULL, 0).
+Word (normalised, lower-case UTF-8). From (a, b) = (WORD_LEFT, WORD_RIGHT), each block but the last:
+
+    a, b = fold(w0 ^ a, w1 ^ WORD_KEY_A), fold(w0 ^ WORD_KEY_B, w1 ^ b)
+
+and with the last block, and the length in bytes:
+
+    low, high = (w0 ^ a) * (w1 ^ b), as 128 bits
+    first = fold(low ^ WORD_FIRST_A ^ length, high ^ WORD_FIRST_B)
+    second = fold(low ^ WORD_SECOND_A, high ^ WORD_SECOND_B ^ length)
+
+`first` is the word hash; `second` exists so that sequence hashes do not inherit its collisions.
+WORD_LEFT and WORD_RIGHT contain a byte that UTF-8 never does, so that no word of up to 16 bytes can
+make the product vanish.
+
+Shingle of m words; MinHash takes the high 32 bits:
+
+    fmix64(sum of first[i] * SHINGLE_BASE^(m - 1 - i) + m * SHINGLE_LENGTH)
+
+Sequence of m words. From A = B = 0, for each word:
+
+    A, B = (rotl(A, 27) ^ first) * SEQUENCE_BASE_A, (rotl(B, 31) + second) * SEQUENCE_BASE_B
+
+and then (fmix64(A ^ m * SEQUENCE_LENGTH), fmix64(B + m * SEQUENCE_LENGTH)). The rotations keep A
+and B from being polynomials modulo 2^64, for which Thue-Morse sequences collide. A text without
+words has (fmix64(bytes[0] ^ WORDLESS_A), fmix64(bytes[1] ^ WORDLESS_B)) of its bytes hash.
+
+Bytes. Two lanes, seeded with BYTES_SEEDS, take the blocks in turn:
+
+    A, B = fold(w0 ^ BYTES_LEFT, w1 ^ A), fold(w0 ^ B, w1 ^ BYTES_RIGHT)
+
+and at the end, with the length in bytes:
+
+    fold(A0 ^ BYTES_FINAL_A ^ length, A1 ^ BYTES_FINAL_B)
+    fold(B0 ^ BYTES_FINAL_B ^ length, B1 ^ BYTES_FINAL_C)
+
+Fingerprint of rows. From FINGERPRINT_START, for each row, a null row counting as the bytes hash
+(FINGERPRINT_NULL, 0):
+
+    f = (rotl(f, 29) ^ bytes[0]) * FINGERPRINT_BASE + bytes[1]
 
 None of this resists someone who builds collisions on purpose; all of it is 64 or 128 well mixed
 bits on other text.
