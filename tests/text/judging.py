@@ -38,6 +38,7 @@ def assert_kernels_equal_reference(
             assert sequence_hash == reference.wordless_hash(bytes_hash)
             assert row_shingles == []
             assert np.array_equal(found.signatures[index], EMPTY)
+            assert not found.pictures[index].any()
             continue
         expected = reference.shingle_hashes(text, n)
         hashes32 = np.array([reference.shingle_hash32(h) for h in expected], np.uint32)
@@ -46,6 +47,7 @@ def assert_kernels_equal_reference(
         assert sequence_hash == reference.sequence_hash(text), ascii(text)
         assert row_shingles == sorted(expected), ascii(text)
         assert np.array_equal(found.signatures[index], signature(hashes32, PERMUTATIONS))
+        assert found.pictures[index].tolist() == reference.picture(expected)
     exact = sketch(array, with_words=False)
     assert np.array_equal(exact.ok, found.ok)
     assert np.array_equal(exact.bytes_hash, found.bytes_hash)

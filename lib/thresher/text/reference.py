@@ -154,6 +154,14 @@ def shingle_hash32(shingle: int) -> int:
     return shingle >> 32
 
 
+def picture(shingles: Iterable[int]) -> list[int]:
+    """Return the 8 words of 64 bits in which each shingle hash sets one bit."""
+    drawn = [0] * 8
+    for value in shingles:
+        drawn[value & 7] |= 1 << (value >> 3 & 63)
+    return drawn
+
+
 def sequence_hash(text: str) -> tuple[int, int]:
     """Return the 128-bit hash of the sequence of words; of the bytes where there are none."""
     tokens = words(text)

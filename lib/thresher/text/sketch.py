@@ -25,8 +25,8 @@ from thresher.text.rows import (
     process_rows,
 )
 from thresher.text.scratch import Held, address, make_work, table_addresses
-from thresher.transforms.pictures import PICTURE_WORDS
 from thresher.transforms.minhash import Permutations
+from thresher.transforms.pictures import PICTURE_WORDS
 
 _OFFSET_TYPES = {
     pa.string(): np.int32,
