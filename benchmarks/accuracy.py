@@ -291,7 +291,8 @@ def main() -> int:
         print(f"\nword {ngram}-grams, threshold {float(options.threshold)}")
         print(table(judged))
         print(json.dumps(together, indent=1))
-    machine.save("accuracy", {"threshold": float(options.threshold), "definitions": definitions})
+        found = {"threshold": float(options.threshold), "definitions": definitions}
+        machine.save("accuracy", found)
     return 1 if any(d["pooled"]["unsound"] for d in definitions.values()) else 0
 
 
