@@ -1,13 +1,15 @@
 """`thresher verify`: check a result against itself, from the files in it alone.
 
-Every file's hash is recomputed, every row is counted, and every removal is proven again: its partner was kept, and the two
-are equal, or have the same words, or are as similar as stated and at or above the threshold.
+Every file's hash is recomputed, every row is counted, and every removal is proven again: its
+partner was kept, and the two are equal, or have the same words, or are as similar as stated and at
+or above the threshold.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -42,6 +44,10 @@ def verify(out: str) -> Iterator[str]:
 def _check_hashes(result: Result) -> str:
     total = 0
     for name, size, sha256 in result.manifest["files"]:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise InputError(
+                f"the manifest names {name!r}, outside the folder", path=result.store.root
+            )
         path = result.store.path(name)
         if not path.exists():
             raise InputError("missing", path=str(path), remedy="run the job again")
@@ -89,7 +95,9 @@ def _check_removals(result: Result, params: DedupParams) -> str:
             checked += len(table)
     if not checked:
         return "removals    none"
-    return f"removals    {checked:,} checked, each has a kept partner; lowest similarity {lowest:.6f}"
+    return (
+        f"removals    {checked:,} checked, each has a kept partner; lowest similarity {lowest:.6f}"
+    )
 
 
 class _Kept:
@@ -102,7 +110,9 @@ class _Kept:
             mine = [line for line in lines if line.part == part]
             lost = next((line for line in mine if line.verdict != "kept"), None)
             if lost is not None:
-                raise InputError(f"row {lost.row_id} has removed rows in its favour but was {lost.verdict}")
+                raise InputError(
+                    f"row {lost.row_id} has removed rows in its favour but was {lost.verdict}"
+                )
             table = result.read("data", part).take(pa.array([line.place for line in mine]))
             for line in mine:
                 self.place[line.row_id] = len(self.place)
@@ -140,9 +150,16 @@ def _require(excused: Column, left: Column, right: Column, ids: list[str], what:
 
 
 def _check_near(
-    text: pa.Array, partner: pa.Array, near: Column, scores: Column, ids: list[str], params: DedupParams
+    text: pa.Array,
+    partner: pa.Array,
+    near: Column,
+    scores: Column,
+    ids: list[str],
+    params: DedupParams,
 ) -> float:
-    offsets, values = shingles(pa.concat_arrays([text.take(near), partner.take(near)]), n=params.ngram)
+    offsets, values = shingles(
+        pa.concat_arrays([text.take(near), partner.take(near)]), n=params.ngram
+    )
     num = len(near)
     rows = np.arange(num)
     shared = overlaps(offsets[:-1], offsets[1:], values, rows, rows + num)
