@@ -1,7 +1,7 @@
 """What all tests share: nothing waits for the disk, and one small corpus is made once.
 
-Temporary files need not survive a power cut, so `fsync` does nothing in this process; commands that tests start as
-processes of their own sync as they do for users.
+Temporary files need not survive a power cut, so `fsync` does nothing in this process; commands that
+tests start as processes of their own sync as they do for users.
 """
 
 from __future__ import annotations

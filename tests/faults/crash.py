@@ -2,9 +2,10 @@
 
     python -m tests.faults.crash INPUT BASE POINT...
 
-A point is `before:k` or `after:k`: the moment before or after the k-th time that a file gets its name or loses it. The child
-of a point writes BASE/<point>; `count` runs to the end and prints how many points there are. Children are forked before any
-thread has started, so each costs a fraction of a fresh process.
+A point is `before:k` or `after:k`: the moment before or after the k-th time that a file gets its
+name or loses it. The child of a point writes BASE/<point>; `count` runs to the end and prints how
+many points there are. Children are forked before any thread has started, so each costs a fraction
+of a fresh process.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def child(source: str, base: str, point: str) -> None:
     """Run the job until the point is reached."""
     moment, _, number = point.partition(":")
     killer = Killer(moment, int(number or 0))
-    os.fsync = lambda descriptor: None
+    os.fsync = lambda fd: None
     for name in ("replace", "link", "unlink"):
         killer.watch(os, name)
     killer.watch(shutil, "rmtree")

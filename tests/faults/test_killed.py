@@ -1,4 +1,4 @@
-"""A run killed at any moment is resumed by the same command: same bytes, finished tasks not done again."""
+"""A run killed at any moment is resumed: same bytes, finished tasks not done again."""
 
 from __future__ import annotations
 

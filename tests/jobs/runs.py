@@ -53,7 +53,7 @@ def parquet(path: Path, table: pa.Table | Iterable[Row], rows_a_group: int | Non
 
 
 def jsonl(path: Path, rows: Iterable[Row | bytes]) -> Path:
-    """Write rows as JSON lines; bytes are written as they are. A name that ends in .gz is compressed."""
+    """Write rows as JSON lines; bytes are written as they are. A name in .gz is compressed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = (
         r if isinstance(r, bytes) else json.dumps(r, ensure_ascii=False).encode() for r in rows
