@@ -1,9 +1,9 @@
 """The jobs from Python, for notebooks: data in, kept and removed rows out.
 
-    import thresher
+import thresher
 
-    result = thresher.dedup(table, text_column="text", threshold=0.8)
-    result.kept, result.removed, result.report["rows_removed"]
+result = thresher.dedup(table, text_column="text", threshold=0.8)
+result.kept, result.removed, result.report["rows_removed"]
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class DedupResult:
 
     Args:
         kept: The kept rows, of the kind that was given; a `pyarrow.Table` for paths.
-        removed: The removed rows as a `pyarrow.Table`, with `_row_id`, `_removed_by`, `_reason`, `_matched_id`, `_score`.
+        removed: The removed rows as a `pyarrow.Table`, with `_row_id`, `_removed_by`, `_reason`,
+            `_matched_id`, `_score`.
         quarantined: Rows that could not be judged, as a `pyarrow.Table`.
         report: What report.json holds.
         html: The report as a page.
@@ -67,10 +68,12 @@ def dedup(
         data: What to clean. Rows of a table are named `table.parquet:<row number>`.
         out: Folder that keeps the full result (report, ledger, manifest); a temporary one if None.
         workers: Tasks at once; 0 takes every core.
-        settings: Any field of `DedupParams`: text_column, columns, id_column, method, threshold, keep, ...
+        settings: Any field of `DedupParams`: text_column, columns, id_column, method, threshold,
+            keep, ...
 
     Returns:
-        Kept rows of the same kind (a Table for paths), removed rows with the reason and the row kept instead.
+        Kept rows of the same kind (a Table for paths), removed rows with the reason and the row
+        kept instead.
 
     Raises:
         ThresherError: One of its classes, as the command line reports them.
@@ -101,7 +104,9 @@ def _inputs(data: Any, scratch: str) -> tuple[pa.Table | None, list[str]]:
         table = data
     elif _is_dataset(data):
         table = data.with_format("arrow")[:]
-    elif isinstance(data, Sequence) and data and all(isinstance(p, (str, os.PathLike)) for p in data):
+    elif (
+        isinstance(data, Sequence) and data and all(isinstance(p, (str, os.PathLike)) for p in data)
+    ):
         return None, [os.fspath(path) for path in data]
     else:
         raise ConfigError(

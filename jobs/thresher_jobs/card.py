@@ -23,7 +23,9 @@ configs:
 
 def dataset_card(report: Report) -> str:
     """Return the card's text; it depends on the result alone."""
-    by = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in report.removed_by.items())
+    by = ", ".join(
+        f"{count:,} {reason.replace('_', ' ')}" for reason, count in report.removed_by.items()
+    )
     lines = [
         _HEAD.format(version=report.thresher_version),
         f"Job `{report.job}`: {report.rows_in:,} rows in, {report.rows_kept:,} kept, ",
@@ -36,7 +38,7 @@ def dataset_card(report: Report) -> str:
             f"| {source.rows_removed:,} | {source.rows_quarantined:,} |\n"
         )
     lines.append(
-        "\n`data/` holds the kept rows, `removed/` every removed row with `_reason`, `_matched_id` and `_score`, "
-        "`quarantine/` what could not be judged, `ledger/` one line for every input row.\n"
+        "\n`data/` holds the kept rows, `removed/` every removed row with `_reason`, `_matched_id` "
+        "and `_score`, `quarantine/` what could not be judged, `ledger/` one line for every input row.\n"
     )
     return "".join(lines)

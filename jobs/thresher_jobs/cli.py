@@ -1,4 +1,5 @@
-"""The command line. Every job has one form: `thresher JOB INPUT... --out DIR`; exit codes say which kind of trouble."""
+"""The command line. Every job has one form: `thresher JOB INPUT... --out DIR`; exit codes say which
+kind of trouble."""
 
 from __future__ import annotations
 
@@ -25,8 +26,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     epilog=(
-        "Exit codes: 0 done, 2 wrong configuration, 3 bad or changed input, 4 a limit passed, 5 engine not available, "
-        "6 out of memory or disk, 7 storage or permission, 70 a bug of ours, 130/143 stopped."
+        "Exit codes: 0 done, 2 wrong configuration, 3 bad or changed input, 4 a limit passed, "
+        "5 engine not available, 6 out of memory or disk, 7 storage or permission, 70 a bug of ours, 130/143 stopped."
     ),
 )
 plan_app = typer.Typer(help="Show what a job would do, before anything runs.", no_args_is_help=True)
@@ -36,8 +37,8 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT...",
-        help="Files, folders, globs or protocol:// addresses: Parquet, JSON lines, JSON arrays, CSV (plain, gzip, zstd), "
-        "folders saved by datasets. Earlier ones have priority.",
+        help="Files, folders, globs or protocol:// addresses: Parquet, JSON lines, JSON arrays, "
+        "CSV (plain, gzip, zstd), folders saved by datasets. Earlier ones have priority.",
     ),
 ]
 Out = Annotated[str, typer.Option("--out", help="The one folder to write.", metavar="DIR")]
@@ -76,9 +77,7 @@ Set = Annotated[
 ]
 EngineName = Annotated[str | None, typer.Option("--engine", help="local. [default: local]")]
 Workers = Annotated[int | None, typer.Option(help="Tasks at once. [default: all cores]", min=0)]
-Cluster = Annotated[
-    str | None, typer.Option(help="Cluster profile: where to run.", metavar="FILE")
-]
+Cluster = Annotated[str | None, typer.Option(help="Cluster profile: where to run.", metavar="FILE")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]
 JsonLogs = Annotated[bool, typer.Option("--json-logs", help="Progress as JSON lines.")]
 
@@ -126,8 +125,9 @@ def dedup(
 ) -> None:
     """Remove copies and near copies.
 
-    A row goes only for a kept row whose similarity to it, computed exactly, is at least the threshold; both are named in
-    OUT/removed. OUT/report.html shows what went and why. The same command resumes a run that was stopped.
+    A row goes only for a kept row whose similarity to it, computed exactly, is at least the
+    threshold; both are named in OUT/removed. OUT/report.html shows what went and why. The same
+    command resumes a run that was stopped.
     """
     from thresher_jobs.dedup import dedup as run_dedup
     from thresher_jobs.dedup_params import DedupParams
@@ -240,11 +240,16 @@ def report(out: Result) -> None:
 
 @app.command()
 def demo(
-    out: Annotated[str, typer.Option("--out", help="Folder to write.", metavar="DIR")] = "thresher-demo",
-    rows: Annotated[int, typer.Option(help="Rows of the made-up corpus.", min=500, max=1_000_000)] = 10_000,
+    out: Annotated[
+        str, typer.Option("--out", help="Folder to write.", metavar="DIR")
+    ] = "thresher-demo",
+    rows: Annotated[
+        int, typer.Option(help="Rows of the made-up corpus.", min=500, max=1_000_000)
+    ] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of the corpus.")] = 0,
 ) -> None:
-    """Make a corpus with planted copies, clean it, and show what was found beside what was planted."""
+    """Make a corpus with planted copies, clean it, and show what was found beside what was
+    planted."""
     from thresher_jobs.demo import run_demo
 
     run_demo(out, rows, seed)
@@ -252,7 +257,9 @@ def demo(
 
 @app.command()
 def doctor(
-    out: Annotated[str, typer.Option("--out", help="A folder that results go to.", metavar="DIR")] = ".",
+    out: Annotated[
+        str, typer.Option("--out", help="A folder that results go to.", metavar="DIR")
+    ] = ".",
 ) -> None:
     """Say what is installed, and whether a folder can hold results."""
     from thresher_jobs.doctor import examine
@@ -281,7 +288,8 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    """Run the command line; a failure ends at once, threads that still work must not hold the exit up."""
+    """Run the command line; a failure ends at once, threads that still work must not hold the exit
+    up."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     signal.signal(signal.SIGTERM, _stop)
     code = run()

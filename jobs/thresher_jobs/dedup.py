@@ -1,14 +1,14 @@
 """`thresher dedup`: remove copies and near copies, soundly.
 
-    attributes   map       hashes, signatures and band keys of every row
-    check-ids    exchange  the users' own ids are unique (with --id-column)
-    marks        map       which keys may be repeated (method bloom)
-    collapse     exchange  rows with one exact key keep the earliest
-    buckets      exchange  rows that share a band meet; their pieces are joined on the driver
-    screen       exchange  pairs that cannot be similar are dropped without loss
-    decide       exchange  each piece is walked in order, similarities compared exactly
-    draw, audit  map       sampled kept rows against the others: recall, measured
-    select       map       rows go to data, removed and quarantine
+attributes   map       hashes, signatures and band keys of every row
+check-ids    exchange  the users' own ids are unique (with --id-column)
+marks        map       which keys may be repeated (method bloom)
+collapse     exchange  rows with one exact key keep the earliest
+buckets      exchange  rows that share a band meet; their pieces are joined on the driver
+screen       exchange  pairs that cannot be similar are dropped without loss
+decide       exchange  each piece is walked in order, similarities compared exactly
+draw, audit  map       sampled kept rows against the others: recall, measured
+select       map       rows go to data, removed and quarantine
 """
 
 from __future__ import annotations
@@ -118,7 +118,9 @@ def _dedup(
     addresses: Sequence[str], params: DedupParams, options: EngineOptions, run: Run
 ) -> dict[str, Any]:
     begin = time.monotonic()
-    plan = make_plan(addresses, split_bytes=params.split_bytes, skip_unreadable=params.skip_unreadable)
+    plan = make_plan(
+        addresses, split_bytes=params.split_bytes, skip_unreadable=params.skip_unreadable
+    )
     check_columns(plan, params)
     if run.claim(identity(plan, params)):
         logger.info("%s is complete already; nothing to do", run.store.root)
@@ -144,8 +146,17 @@ def _dedup(
     return dedup_report.publish(
         run,
         dedup_report.Outcome(
-            params, options, state.plan, state.receipts, _rows(state), verdicts, selected, shown, recall,
-            state.facts, state.attributes,
+            params,
+            options,
+            state.plan,
+            state.receipts,
+            _rows(state),
+            verdicts,
+            selected,
+            shown,
+            recall,
+            state.facts,
+            state.attributes,
         ),
         begin,
     )
@@ -224,7 +235,9 @@ def _attributes(run: Run, plan: Plan, params: DedupParams) -> _State:
     for task, receipt in zip(plan.tasks, receipts, strict=True):
         for split, text in zip(task.payload.splits, receipt.facts["schemas"], strict=True):
             if text is not None:
-                schemas[split.file] = _merged(schemas.get(split.file), attributes.decode_schema(text), plan, split.file)
+                schemas[split.file] = _merged(
+                    schemas.get(split.file), attributes.decode_schema(text), plan, split.file
+                )
     known = {f: s for f, s in schemas.items() if len(s)}
     if not known:
         raise InputError("no rows with columns in any input", path=plan.inputs.files[0].path)
@@ -291,7 +304,8 @@ def _check_ids(run: Run, state: _State, params: DedupParams) -> None:
         pairs = zip(rows.row_ids(ids).to_pylist(), rows.row_ids(kept).to_pylist(), strict=True)
         shown = "; ".join(f"{a} repeats {b}" for a, b in pairs)
         raise InputError(
-            f"id column '{params.id_column}' is not unique: {len(repeated)} rows repeat an id ({shown})",
+            f"id column '{params.id_column}' is not unique: "
+            f"{len(repeated)} rows repeat an id ({shown})",
             remedy="drop --id-column, or make the ids unique",
         )
 
@@ -327,7 +341,9 @@ def _collapse(run: Run, state: _State, params: DedupParams) -> None:
 
 
 def _marks(run: Run, state: _State, params: DedupParams) -> str:
-    groups = np.array_split(np.arange(len(state.plan.tasks)), min(MARK_TASKS, len(state.plan.tasks)))
+    groups = np.array_split(
+        np.arange(len(state.plan.tasks)), min(MARK_TASKS, len(state.plan.tasks))
+    )
     tasks = tuple(Task(i, tuple(group.tolist())) for i, group in enumerate(groups))
     stage = MapStage(
         "marks",
@@ -434,10 +450,11 @@ def _check_removed(run: Run, state: _State, params: DedupParams) -> None:
         kept = state.decided_table.column("kept").to_numpy()[sources[docid.task_of(ids)] == source]
         name = state.plan.inputs.sources[source].name
         raise LimitError(
-            f"{near[source]} of {int(rows[source])} rows of source '{name}' would be removed as near copies, "
-            f"more than max_removed_fraction {params.max_removed_fraction}. Largest clusters:"
+            f"{near[source]} of {int(rows[source])} rows of source '{name}' would be removed "
+            f"as near copies, more than max_removed_fraction {params.max_removed_fraction}. Largest clusters:"
             + _blame(run, state, params, kept),
-            remedy="look at these clusters; compare other --columns, raise --threshold, or raise the limit with --set",
+            remedy="look at these clusters; compare other --columns, raise --threshold, "
+            "or raise the limit with --set",
         )
 
 
@@ -445,7 +462,9 @@ def _blame(run: Run, state: _State, params: DedupParams, kept: Column) -> str:
     leaders, counts = np.unique(kept, return_counts=True)
     top = np.argsort(-counts, kind="stable")[:5]
     assert state.schema is not None
-    texts = dict(selecting.select_texts(_select_params(state, params), leaders[top], state.plan.tasks))
+    texts = dict(
+        selecting.select_texts(_select_params(state, params), leaders[top], state.plan.tasks)
+    )
     names = _rows(state).row_ids(leaders[top]).to_pylist()
     lines = []
     for name, leader, count in zip(names, leaders[top].tolist(), counts[top].tolist(), strict=True):
@@ -513,7 +532,11 @@ def _select(
     key = _key(state, "select", how.digest(), decide_params(params).digest(), params.digest())
     names = f"{WORK}/verdicts-{key}"
     write_verdicts(
-        run.store, f"{names}/verdicts.arrow", verdicts, state.attributes, params.id_column is not None
+        run.store,
+        f"{names}/verdicts.arrow",
+        verdicts,
+        state.attributes,
+        params.id_column is not None,
     )
     wanted = pa.table({"id": pa.array(shown.wanted())})
     write_table(run.store, f"{names}/wanted.arrow", wanted)

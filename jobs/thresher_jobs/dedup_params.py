@@ -1,4 +1,5 @@
-"""The parameters of `thresher dedup`. `--set` reaches every field; descriptions are the documentation."""
+"""The parameters of `thresher dedup`. `--set` reaches every field; descriptions are the
+documentation."""
 
 from __future__ import annotations
 
@@ -17,35 +18,49 @@ class DedupParams(Params):
 
     text_column: str = Field("text", description="Column that is compared.")
     columns: tuple[str, ...] = Field(
-        (), description="Several columns, compared as one text joined by newlines; replaces text_column."
+        (),
+        description="Several columns, compared as one text joined by newlines.",
     )
     id_column: str | None = Field(
-        None, description="Column with the rows' own ids (unique, no nulls); default `<file>:<row>`."
+        None,
+        description="Column with the rows' own ids (unique, no nulls); default `<file>:<row>`.",
     )
     method: Literal["minhash", "exact", "bloom"] = Field(
         "minhash",
-        description="minhash: copies and near copies; exact: copies; bloom: copies, in bounded memory.",
+        description="minhash: copies and near copies; exact: copies; "
+        "bloom: copies, in bounded memory.",
     )
     exact_on: Literal["bytes", "words"] = Field(
-        "bytes", description="What exact and bloom compare: the bytes, or the normalised word sequence."
+        "bytes",
+        description="What exact and bloom compare: the bytes, or the normalised word sequence.",
     )
     threshold: float = Field(
-        0.7, gt=0, le=1, description="Jaccard similarity of shingle sets from which rows are near copies."
+        0.7,
+        gt=0,
+        le=1,
+        description="Jaccard similarity of shingle sets from which rows are near copies.",
     )
     ngram: int = Field(5, ge=1, le=64, description="Words a shingle.")
     recall: float = Field(
-        0.99, gt=0, lt=1, description="Wanted probability of finding a pair exactly at the threshold."
+        0.99,
+        gt=0,
+        lt=1,
+        description="Wanted probability of finding a pair exactly at the threshold.",
     )
-    seed: int = Field(1, ge=0, lt=2**32, description="Seed of the MinHash permutations and the filter.")
+    seed: int = Field(
+        1, ge=0, lt=2**32, description="Seed of the MinHash permutations and the filter."
+    )
     clusters: Literal["greedy", "transitive"] = Field(
         "greedy",
-        description="greedy: remove only for a kept row that is similar enough; transitive: join chains.",
+        description="greedy: remove only for a kept row that is similar enough; "
+        "transitive: join chains.",
     )
     keep: str = Field(
         "first",
         description=(
             "Who stays among copies: first (earlier INPUT), longest, best:COLUMN (largest number), "
-            "newest:COLUMN (latest time). Ties fall by a hash of the content, never by file name or row order."
+            "newest:COLUMN (latest time). Ties fall by a hash of the content, "
+            "never by file name or row order."
         ),
     )
     source_priority: bool = Field(
@@ -61,13 +76,17 @@ class DedupParams(Params):
         description="Stop (exit 4) when more of a source than this would go as near copies.",
     )
     max_quarantined_fraction: float = Field(
-        0.5, ge=0, le=1, description="Stop (exit 4) when more of a source than this cannot be judged."
+        0.5,
+        ge=0,
+        le=1,
+        description="Stop (exit 4) when more of a source than this cannot be judged.",
     )
     max_doc_bytes: int = Field(
         256 << 20, ge=1, description="Rows with a larger value are quarantined; bytes."
     )
     skip_unreadable: bool = Field(
-        False, description="Leave unreadable files out and name them in the report, instead of exit 3."
+        False,
+        description="Leave unreadable files out and name them in the report, instead of exit 3.",
     )
     union_columns: bool = Field(
         False, description="Let files lack columns that others have; they read as nulls."
@@ -79,7 +98,10 @@ class DedupParams(Params):
         64 << 20, ge=1 << 10, le=1 << 30, description="Size of the filter of method bloom; bytes."
     )
     audit_rows: int = Field(
-        1000, ge=0, le=100_000, description="Kept rows sampled to measure recall; 0 measures nothing."
+        1000,
+        ge=0,
+        le=100_000,
+        description="Kept rows sampled to measure recall; 0 measures nothing.",
     )
     audit_bytes: int = Field(
         64 << 20, ge=1, description="Text the sampled rows are compared with, at most about; bytes."

@@ -26,14 +26,18 @@ def describe(
     )
     check_columns(plan, params)
     workers = options.resolved_workers()
-    yield f"inputs      {len(plan.inputs.files)} files, {sum(f.bytes for f in plan.inputs.files):,} bytes stored"
+    stored = sum(file.bytes for file in plan.inputs.files)
+    yield f"inputs      {len(plan.inputs.files)} files, {stored:,} bytes stored"
     rows = f"{plan.rows:,} rows" if plan.rows is not None else "rows known after reading"
     yield f"to read     {plan.bytes:,} bytes uncompressed (estimated), {rows}"
-    yield f"tasks       {len(plan.tasks)} on {min(workers, len(plan.tasks))} of {workers} workers, engine {options.engine}"
+    busy = min(workers, len(plan.tasks))
+    yield f"tasks       {len(plan.tasks)} on {busy} of {workers} workers, engine {options.engine}"
     largest = plan.largest_task_bytes * TASK_MEMORY_FACTOR
-    yield f"memory      largest task {largest / _MIB:,.0f} MiB, all workers {largest * workers / _MIB:,.0f} MiB"
+    together = largest * busy
+    yield f"memory      largest task {largest / _MIB:,.0f} MiB, together {together / _MIB:,.0f} MiB"
     if plan.rows is not None:
-        yield f"driver      {plan.rows * DRIVER_BYTES_PER_ROW / _MIB:,.0f} MiB at most ({DRIVER_BYTES_PER_ROW} bytes a row)"
+        driver = plan.rows * DRIVER_BYTES_PER_ROW / _MIB
+        yield f"driver      {driver:,.0f} MiB at most ({DRIVER_BYTES_PER_ROW} bytes a row)"
     yield from _method(params, plan)
     for ignored in plan.inputs.ignored:
         yield f"ignored     {ignored.path}: {ignored.reason}"
@@ -55,7 +59,7 @@ def _method(params: DedupParams, plan: Plan) -> Iterator[str]:
     points = [params.threshold - 0.2, params.threshold - 0.1, params.threshold]
     points += [params.threshold + 0.05, params.threshold + 0.1]
     shown = ", ".join(f"{p:.2f}: {banding.probability(p):.4f}" for p in points if 0 < p <= 1)
-    yield f"found       probability by similarity {shown} (wanted {params.recall} at {params.threshold})"
+    yield f"found       {shown} (wanted {params.recall} at {params.threshold})"
     if plan.rows is not None:
         moved = plan.rows * (banding.bands * 16 + 52)
-        yield f"exchanged   at most {moved:,} bytes of keys, then the shingles of rows that share a bucket"
+        yield f"exchanged   at most {moved:,} bytes of keys, then the shingles of likely copies"

@@ -1,7 +1,8 @@
 """What `dedup` says about itself: report.json, report.html, the dataset card, the manifest.
 
-The balance (in + added = kept + removed + quarantined, by file and in sum) is checked before the manifest is written.
-Clocks and rates go into the report only; the manifest holds nothing that another machine or engine would change.
+The balance (in + added = kept + removed + quarantined, by file and in sum) is checked before the
+manifest is written. Clocks and rates go into the report only; the manifest holds nothing that
+another machine or engine would change.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ NEAR_THRESHOLD = 0.05
 
 
 class Shown(NamedTuple):
-    """Which rows the report shows: the largest clusters and the least similar pairs, as places in the verdicts.
+    """Which rows the report shows: the largest clusters and the least similar pairs, as places in
+    the verdicts.
 
     Args:
         leaders, sizes: Kept ids and rows of their clusters, largest first.
@@ -216,9 +218,7 @@ def _report(
         "sources": sources,
         "files": files,
         "ignored_files": [i._asdict() for i in outcome.plan.inputs.ignored],
-        "unreadable_files": [
-            {"path": u.path, "reason": u.error} for u in outcome.plan.unreadable
-        ],
+        "unreadable_files": [{"path": u.path, "reason": u.error} for u in outcome.plan.unreadable],
         "removed_by": dict(zip(REASONS, reasons, strict=True)),
         "similarity_histogram": _histogram(verdicts, params),
         "cluster_sizes": [
@@ -298,16 +298,15 @@ def _names(run: Run, outcome: Outcome, ids: Column) -> dict[int, str]:
 def _recall(outcome: Outcome) -> dict[str, Any] | None:
     """Estimate how many of the rows that should go are gone.
 
-    Of n sampled kept rows, m have an earlier kept row at or above the threshold. Scaled to all kept rows and to the share
-    of rows they were compared with, that is the number of rows missed; the interval is Wilson's on m of n.
+    Of n sampled kept rows, m have an earlier kept row at or above the threshold. Scaled to all kept
+    rows and to the share of rows they were compared with, that is the number of rows missed; the
+    interval is Wilson's on m of n.
     """
     if outcome.params.method != "minhash":
         return None
     params, audit = outcome.params, outcome.audit
     banding = params.banding
-    curve = [
-        {"similarity": s / 50, "probability": banding.probability(s / 50)} for s in range(51)
-    ]
+    curve = [{"similarity": s / 50, "probability": banding.probability(s / 50)} for s in range(51)]
     value: dict[str, Any] = {
         "threshold": params.threshold,
         "bands": banding.bands,
@@ -361,9 +360,7 @@ def _plan_facts(outcome: Outcome, run: Run) -> dict[str, Any]:
     }
 
 
-def _manifest(
-    outcome: Outcome, files: list[dict[str, Any]], card: list[Any]
-) -> dict[str, Any]:
+def _manifest(outcome: Outcome, files: list[dict[str, Any]], card: list[Any]) -> dict[str, Any]:
     """Return the manifest: what went in, how it was judged, every file with its hash."""
     prints: dict[int, list[str]] = {}
     for task, read in zip(outcome.plan.tasks, outcome.read, strict=True):

@@ -1,4 +1,5 @@
-"""`thresher demo`: a made-up corpus with planted copies, cleaned; what was found beside what was planted."""
+"""`thresher demo`: a made-up corpus with planted copies, cleaned; what was found beside what was
+planted."""
 
 from __future__ import annotations
 
@@ -45,13 +46,14 @@ def _write_corpus(out: Path, corpus: Planted) -> None:
     temporary = out / "input" / "_corpus.tmp"
     write_part(str(temporary), corpus.table.schema, [corpus.table], ["text"])
     if path.exists() and path.read_bytes() == temporary.read_bytes():
-        temporary.unlink()  # the same corpus again: leave the pinned file alone, so that the run resumes
+        temporary.unlink()  # the same corpus again: the pinned file stays, so the run resumes
     else:
         temporary.replace(path)
 
 
 def _compare(result: str, truth: Truth) -> None:
-    """Print planted beside found. Which of two copies goes is the order's choice, so pairs are counted."""
+    """Print planted beside found. Which of two copies goes is the order's choice, so pairs are
+    counted."""
     opened = open_result(result)
     parts = [opened.read("removed", part) for part in range(opened.num_parts)]
     removed = set(pa.concat_tables(parts).column("_row_id").to_pylist())
@@ -89,7 +91,9 @@ def _compare(result: str, truth: Truth) -> None:
 def _next_steps(out: str) -> None:
     print("\nwhere to look next")
     print(f"  {out}/result/report.html                       the report, in a browser")
-    print(f"  {out}/result/removed/                          every removed row, with the row kept instead")
+    print(f"  {out}/result/removed/                          every removed row, with its reason")
     print(f"  thresher explain {out}/result ROW_ID           why a row was kept or removed")
-    print(f"  thresher verify {out}/result                   check every hash and every removal again")
+    print(
+        f"  thresher verify {out}/result                   check every hash and every removal again"
+    )
     print("  thresher dedup YOUR_DATA --out CLEAN           your own data")

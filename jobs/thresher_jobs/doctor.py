@@ -30,7 +30,11 @@ def examine(out: str) -> Iterator[str]:
     yield "base        " + ", ".join(f"{name} {importlib.metadata.version(name)}" for name in BASE)
     for extra, package in EXTRAS.items():
         there = importlib.util.find_spec(package) is not None
-        state = importlib.metadata.version(package) if there else f"absent (pip install 'thresher[{extra}]')"
+        state = (
+            importlib.metadata.version(package)
+            if there
+            else f"absent (pip install 'thresher[{extra}]')"
+        )
         yield f"{extra:<11} {state}"
     yield f"cores       {EngineOptions().resolved_workers()}"
     yield f"kernels     cached in {_cache_folder()}"
@@ -38,7 +42,10 @@ def examine(out: str) -> Iterator[str]:
 
 
 def _cache_folder() -> str:
-    return os.environ.get("NUMBA_CACHE_DIR") or "__pycache__ beside the package, else the user's cache folder"
+    return (
+        os.environ.get("NUMBA_CACHE_DIR")
+        or "__pycache__ beside the package, else the user's cache folder"
+    )
 
 
 def _probe(out: str) -> Iterator[str]:
@@ -56,5 +63,8 @@ def _probe(out: str) -> Iterator[str]:
     except OSError as error:
         raise from_os_error(error, out) from error
     if not sound:
-        raise StorageError("put-if-absent does not hold here", path=out, remedy="use another folder")
-    yield f"folder      {out}: writable, put-if-absent holds, {shutil.disk_usage(out).free / 1e9:,.1f} GB free"
+        raise StorageError(
+            "put-if-absent does not hold here", path=out, remedy="use another folder"
+        )
+    free = shutil.disk_usage(out).free / 1e9
+    yield f"folder      {out}: writable, put-if-absent holds, {free:,.1f} GB free"

@@ -1,4 +1,5 @@
-"""What a running job shows: a live bar on a terminal, a line a stage otherwise, JSON lines on request."""
+"""What a running job shows: a live bar on a terminal, a line a stage otherwise, JSON lines on
+request."""
 
 from __future__ import annotations
 
@@ -92,4 +93,5 @@ def _fields(event: Event) -> dict[str, Any]:
 
 def _rate(event: Event) -> str:
     seconds = max(event.seconds, 1e-3)
-    return f"{event.rows:>12,} rows  {event.rows / seconds:>12,.0f} rows/s  {event.bytes / _MB / seconds:>8,.1f} MB/s"
+    rows, size = event.rows / seconds, event.bytes / _MB / seconds
+    return f"{event.rows:>12,} rows  {rows:>12,.0f} rows/s  {size:>8,.1f} MB/s"

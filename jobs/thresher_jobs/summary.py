@@ -19,9 +19,12 @@ def print_summary(report: dict[str, Any], out: str) -> None:
     print(f"quarantined  {share('rows_quarantined')}")
     recall = report["recall"]
     if recall:
-        line = f"recall       expected {recall['expected_at_threshold']:.4f} at {recall['threshold']}"
+        line = (
+            f"recall       expected {recall['expected_at_threshold']:.4f} at {recall['threshold']}"
+        )
         if recall["estimate"] is not None:
-            line += f", measured {recall['estimate']:.4f} ({recall['low']:.4f} to {recall['high']:.4f}) above it"
+            interval = f"{recall['low']:.4f} to {recall['high']:.4f}"
+            line += f", measured {recall['estimate']:.4f} ({interval}) from there on"
         print(line)
     for file in report["unreadable_files"]:
         print(f"left out     {file['path']}: {file['reason']}")

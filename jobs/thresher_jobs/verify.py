@@ -54,7 +54,8 @@ def _check_hashes(result: Result) -> str:
         if hash_file(path) != (size, sha256):
             raise InputError("size or hash differs from the manifest", path=str(path))
         total += size
-    return f"files       {len(result.manifest['files'])} files, {total:,} bytes, hashes as in the manifest"
+    count = len(result.manifest["files"])
+    return f"files       {count} files, {total:,} bytes, hashes as in the manifest"
 
 
 def _check_counts(result: Result) -> str:

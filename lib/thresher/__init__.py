@@ -1,6 +1,7 @@
 """Thresher separates the grain from the chaff in training data.
 
-`thresher.dedup(...)` is the notebook's way in; the `thresher` command is everybody else's. Importing this package loads no
+`thresher.dedup(...)` is the notebook's way in; the `thresher` command is everybody else's.
+Importing this package loads no
 engine, no kernel and no model: names are looked up on first use.
 """
 

@@ -1,7 +1,8 @@
 """Document ids: one 64-bit number for every input row of a run.
 
-The high 32 bits are the task that reads the row, the low 32 bits its number inside that task. Tasks follow the order of
-the inputs, so sorting by id is sorting by input position. Ids are internal to a run; users see row ids.
+The high 32 bits are the task that reads the row, the low 32 bits its number inside that task. Tasks
+follow the order of the inputs, so sorting by id is sorting by input position. Ids are internal to a
+run; users see row ids.
 """
 
 from __future__ import annotations

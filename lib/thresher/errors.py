@@ -9,8 +9,8 @@
     ├── StorageError     7   storage or permission
     └── InternalError   70   a broken invariant of ours
 
-The message says what, where and what to do. Facts travel as fields, and every class survives pickling, because
-engines ship exceptions between processes.
+The message says what, where and what to do. Facts travel as fields, and every class survives
+pickling, because engines ship exceptions between processes.
 """
 
 from __future__ import annotations

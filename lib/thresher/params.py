@@ -1,7 +1,8 @@
 """Typed parameters: frozen pydantic models, read from YAML and from `--set key=value`.
 
-One way in: defaults, then the file, then the settings of the command line. Unknown keys are errors that name the nearest
-known key. `digest` names a parameter set, so that outputs can be named by what they are made of.
+One way in: defaults, then the file, then the settings of the command line. Unknown keys are errors
+that name the nearest known key. `digest` names a parameter set, so that outputs can be named by
+what they are made of.
 """
 
 from __future__ import annotations

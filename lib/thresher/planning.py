@@ -1,7 +1,8 @@
-"""The plan: which files, cut into which tasks, with which columns; made before anything is read in full.
+"""The plan: which files, cut into which tasks, with which columns; made before anything is read in
+full.
 
-Tasks depend on the inputs and the configuration alone. A file that turns out to be unreadable later is left out by making
-the plan again without it.
+Tasks depend on the inputs and the configuration alone. A file that turns out to be unreadable later
+is left out by making the plan again without it.
 """
 
 from __future__ import annotations
@@ -136,7 +137,11 @@ def agree_on_schema(
                 require_strings(name, schema.field(name).type, path)
     if union_columns:
         everything = pa.schema(
-            list({name: field for _, s in ordered for name, field in zip(s.names, s, strict=True)}.values())
+            list(
+                {
+                    name: field for _, s in ordered for name, field in zip(s.names, s, strict=True)
+                }.values()
+            )
         )
         for name, flag in flags:
             require_column(name, everything, "all inputs", flag)

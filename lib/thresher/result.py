@@ -1,7 +1,7 @@
 """A finished result: opening it, and finding rows in it by their id.
 
-The ledger's k-th kept line of part N is row k of data part N, and likewise for removed rows, so a row id leads to its
-row without the inputs.
+The ledger's k-th kept line of part N is row k of data part N, and likewise for removed rows, so a
+row id leads to its row without the inputs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from thresher.store import Store
 
 
 class Line(NamedTuple):
-    """One line of the ledger, with the part it stands in and its place among the rows of its verdict."""
+    """One line of the ledger, with the part it stands in and its place among the rows of its
+    verdict."""
 
     part: int
     place: int
@@ -79,7 +80,9 @@ class Result:
             if not len(hits):
                 continue
             places = _places(table.column("verdict"))
-            for hit, line in zip(hits.tolist(), table.take(pa.array(hits)).to_pylist(), strict=True):
+            for hit, line in zip(
+                hits.tolist(), table.take(pa.array(hits)).to_pylist(), strict=True
+            ):
                 yield Line(
                     part,
                     int(places[hit]),

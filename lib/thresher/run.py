@@ -1,8 +1,9 @@
 """The run: one output folder, its identity, its stages, its state.
 
-A run is begun by claiming the folder for one configuration and one set of inputs; the same run may come again and
-resumes, any other is refused with what differs. Stages run through an engine; tasks with a receipt are not done again.
-`status.json` always tells how things stand; `manifest.json` is written last, and without it there is no result.
+A run is begun by claiming the folder for one configuration and one set of inputs; the same run may
+come again and resumes, any other is refused with what differs. Stages run through an engine; tasks
+with a receipt are not done again. `status.json` always tells how things stand; `manifest.json` is
+written last, and without it there is no result.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ class Run:
         """Take the folder for this run; return True when the result is already complete.
 
         Args:
-            identity: JSON values that say what the run is made of: job, version, parameters, inputs.
+            identity: JSON values that say what the run is made of: job, version, parameters,
+                inputs.
 
         Raises:
             ConfigError: The folder holds something else, or another run's work.
@@ -114,7 +116,8 @@ class Run:
         return complete
 
     def _free(self) -> bool:
-        """Say whether the folder is absent, empty, or holds only the traces of a run that never began."""
+        """Say whether the folder is absent, empty, or holds only the traces of a run that never
+        began."""
         root = Path(self.store.root)
         if not root.exists():
             return True
@@ -144,12 +147,15 @@ class Run:
             self._record("failed", ours)
             raise ours from error
         except Exception as error:
-            ours = InternalError(f"{type(error).__name__}: {error}", remedy="please report this bug")
+            ours = InternalError(
+                f"{type(error).__name__}: {error}", remedy="please report this bug"
+            )
             self._record("failed", ours)
             raise ours from error
 
     def _record(self, state: str, error: ThresherError) -> None:
-        """Write the status where we may; a full disk or a refused folder must not hide the first error."""
+        """Write the status where we may; a full disk or a refused folder must not hide the first
+        error."""
         if not (self._claimed or self._free_quietly()):
             return
         try:
@@ -159,7 +165,9 @@ class Run:
 
     def _free_quietly(self) -> bool:
         root = Path(self.store.root)
-        return os.access(root.parent, os.W_OK) and (not root.exists() or (root.is_dir() and self._free()))
+        return os.access(root.parent, os.W_OK) and (
+            not root.exists() or (root.is_dir() and self._free())
+        )
 
     def state(self, state: str, error: ThresherError | None = None, **facts: Any) -> None:
         """Write `status.json`: running, done, failed or stopped, with the exit code."""
@@ -220,7 +228,9 @@ class Run:
             )
         )
         self._tell("end", stage, len(numbers), rows, size, start)
-        logger.debug("stage %s: %d tasks, %d resumed, %.2f s", stage.name, len(numbers), resumed, seconds)
+        logger.debug(
+            "stage %s: %d tasks, %d resumed, %.2f s", stage.name, len(numbers), resumed, seconds
+        )
         return ordered
 
     def commit(self, manifest: Mapping[str, Any]) -> None:

@@ -1,8 +1,9 @@
 """Stages: what an engine runs, and the receipts that come back.
 
-A *map* stage turns each task into files of its own. An *exchange* stage lets tasks emit batches keyed by partition; the
-engine brings equal partitions together and a reducer writes one output a partition. The work is deterministic, writes only
-its own names and publishes them atomically, so an engine may run a task in any order, twice, or again after a failure.
+A *map* stage turns each task into files of its own. An *exchange* stage lets tasks emit batches
+keyed by partition; the engine brings equal partitions together and a reducer writes one output a
+partition. The work is deterministic, writes only its own names and publishes them atomically, so an
+engine may run a task in any order, twice, or again after a failure.
 
 Receipts are the only thing that returns to the driver. A file is believed only with its receipt.
 """
@@ -86,7 +87,8 @@ class MapStage:
 
 @dataclass(frozen=True)
 class ExchangeStage:
-    """Tasks emit `(partition, batch)`; a reducer gets all batches of one partition, in no promised order."""
+    """Tasks emit `(partition, batch)`; a reducer gets all batches of one partition, in no promised
+    order."""
 
     name: str
     key: str
@@ -133,7 +135,8 @@ def receipt_name(folder: str, task: int) -> str:
 
 
 def load_receipt(store: Store, folder: str, task: int) -> Receipt | None:
-    """Return the receipt of a finished task, or None; the files it names must be there in full size."""
+    """Return the receipt of a finished task, or None; the files it names must be there in full
+    size."""
     name = receipt_name(folder, task)
     if not store.exists(name):
         return None
@@ -151,7 +154,9 @@ def _keep_receipt(store: Store, folder: str, receipt: Receipt) -> Receipt:
     name = receipt_name(folder, receipt.task)
     if not store.put_if_absent(name, data) and store.get(name) != data:
         if load_receipt(store, folder, receipt.task) is None:
-            store.put(name, data)  # the old receipt's files are gone or cut: this attempt made them anew
+            store.put(
+                name, data
+            )  # the old receipt's files are gone or cut: this attempt made them anew
         else:
             raise InternalError(
                 f"task {receipt.task} of {folder} gave two different results", path=store.root
@@ -168,9 +173,7 @@ def run_reducer(
     store: Store, stage: ExchangeStage, partition: int, batches: Iterable[pa.RecordBatch]
 ) -> Receipt:
     """Reduce one partition and keep its receipt; what every engine calls on a worker."""
-    return _keep_receipt(
-        store, stage.folder, stage.reduce(store, stage.folder, partition, batches)
-    )
+    return _keep_receipt(store, stage.folder, stage.reduce(store, stage.folder, partition, batches))
 
 
 def stage_key(*made_of: str) -> str:

@@ -1,8 +1,9 @@
 """The one folder a run writes: atomic publishing, put-if-absent, receipts' hashes.
 
-A name is either absent or complete. Writers go through a temporary file in the same folder; a reader never sees half a
-file. Files that must survive a power cut (results, receipts, the manifest) are synced to disk before they get their name;
-stage files that a rerun can make again are not, because a receipt states their size and hash.
+A name is either absent or complete. Writers go through a temporary file in the same folder; a
+reader never sees half a file. Files that must survive a power cut (results, receipts, the manifest)
+are synced to disk before they get their name; stage files that a rerun can make again are not,
+because a receipt states their size and hash.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ class Store:
     def writing(self, name: str) -> Iterator[Path]:
         """Give a temporary path; publish it as `name` when the block ends well.
 
-        An existing file is replaced, which is harmless: tasks are deterministic, so a second attempt writes equal bytes.
+        An existing file is replaced, which is harmless: tasks are deterministic, so a second
+            attempt writes equal bytes.
 
         Raises:
             ResourceError, StorageError: The disk is full or refuses.
@@ -148,7 +150,9 @@ class Store:
         path = self.path(folder)
         if not path.is_dir():
             return []
-        return sorted(f"{folder}/{p.name}" for p in path.iterdir() if not p.name.startswith(TEMPORARY))
+        return sorted(
+            f"{folder}/{p.name}" for p in path.iterdir() if not p.name.startswith(TEMPORARY)
+        )
 
 
 def _umask() -> int:

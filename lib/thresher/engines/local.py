@@ -1,9 +1,9 @@
 """The local engine: threads of this process, no start-up time.
 
-Kernels and Arrow release the interpreter lock, so threads use every core. An exchange spools: each task writes one Arrow
-file with its batches, a reducer maps the files of all tasks and takes its own partition, one file open at a time. Spools
-are named and receipted like any stage output, so an exchange resumes by task and by reducer, and they are deleted when the
-exchange has ended.
+Kernels and Arrow release the interpreter lock, so threads use every core. An exchange spools: each
+task writes one Arrow file with its batches, a reducer maps the files of all tasks and takes its own
+partition, one file open at a time. Spools are named and receipted like any stage output, so an
+exchange resumes by task and by reducer, and they are deleted when the exchange has ended.
 """
 
 from __future__ import annotations
@@ -155,4 +155,3 @@ class _Spools:
                 reader = pa.ipc.open_file(source)
                 for position in positions:
                     yield reader.get_batch(position)
-

@@ -12,8 +12,7 @@ import pyarrow.csv as pc
 
 from thresher.errors import InputError
 from thresher.readers.block import RAW_BYTES, BadRow, Block, Request, too_large
-from thresher.readers.json_rows import record
-from thresher.readers.lines import Records
+from thresher.readers.lines import Records, record
 from thresher.readers.scan import FIRST, MODE, new_state, read_records, scan_csv
 from thresher.readers.streams import decompress
 

@@ -89,7 +89,7 @@ def read_lines(
         if last < len(data):
             pieces.append(data[last:])
             held += len(data) - last
-        if held > limit:
+        if held > max(limit, RAW_BYTES):
             long = b"".join(pieces)[:RAW_BYTES], position
             position += held
             pieces, held, dropping = [], 0, True
@@ -135,3 +135,8 @@ def _filled(body: bytes, bytes_: npt.NDArray[np.uint8], starts: Offsets, ends: O
     for i in doubtful:
         filled[i] = bool(body[starts[i] : ends[i]].strip(b" \t\r"))
     return filled
+
+
+def record(records: Records, i: int) -> bytes:
+    """Return the bytes of one record."""
+    return records.data[records.starts[i] : records.ends[i]]

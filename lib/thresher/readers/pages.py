@@ -21,7 +21,7 @@ import pyarrow as pa
 
 ReadAt = Callable[[int, int], bytes]
 
-_HEADER_BYTES = 256  # read for one header first; statistics can make it longer
+HEADER_BYTES = 256  # read for one header first; statistics can make it longer
 _MAX_HEADER_BYTES = 16 << 20  # Arrow's own limit
 _DICTIONARY_PAGE, _DATA_PAGE_V2, _INDEX_PAGE = 2, 3, 1
 _DICTIONARY_CODED = (2, 8)  # PLAIN_DICTIONARY, RLE_DICTIONARY
@@ -83,7 +83,7 @@ def walk(column: Any, path: str, flat: bool, read_at: ReadAt) -> Leaf:
     longest = 0
     values, each, total = [], [], []
     while position < end:
-        header, size = _header(read_at, position, end)
+        header, size = _header(read_at, position)
         kind, plain, stored = header.get(1, -1), header.get(2, -1), header.get(3, -1)
         if plain < 0 or stored < 0:
             raise ValueError("negative page size")
@@ -133,10 +133,10 @@ def _extent(column: Any) -> tuple[int, int]:
     return start, start + column.total_compressed_size
 
 
-def _header(read_at: ReadAt, position: int, end: int) -> tuple[dict[int, Any], int]:
-    wanted = _HEADER_BYTES
+def _header(read_at: ReadAt, position: int) -> tuple[dict[int, Any], int]:
+    wanted = HEADER_BYTES
     while True:
-        data = read_at(position, min(wanted, end - position))
+        data = read_at(position, wanted)
         try:
             return _struct(data, 0)
         except IndexError:

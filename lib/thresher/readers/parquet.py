@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 from thresher.errors import InputError, from_os_error
 from thresher.inputs import InputFile
 from thresher.readers.block import Block, Request, split_bad
-from thresher.readers.pages import Leaf, walk
-from thresher.readers.streams import is_remote, open_input
+from thresher.readers.pages import HEADER_BYTES, Leaf, walk
+from thresher.readers.streams import is_remote, one_line, open_input
 from thresher.schema import plain_schema, value_bytes
 
 # Most bytes of strings that one batch may decode to before its rows are measured. 256 rows a batch
@@ -55,9 +55,12 @@ def read_parquet(request: Request) -> Iterator[Block]:
             raise InputError("changed during the run", path=file.path)
         row = 0
         for group in range(split.start, split.stop):
+            rows = opened.metadata.row_group(group).num_rows
+            if not rows:
+                continue
             with _damage(file, f"row group {group} is damaged"):
                 yield from _read_group(request, _Group(opened, stream, group, wanted), row)
-            row += opened.metadata.row_group(group).num_rows
+            row += rows
 
 
 class _Group(NamedTuple):
@@ -233,7 +236,7 @@ def _source(file: InputFile, group: _Group) -> _Local | _Fetched:
     extents = []
     for _, _, column in group.chunks():
         start = min(column.data_page_offset, column.dictionary_page_offset or 1 << 62)
-        extents.append((start, start + column.total_compressed_size))
+        extents.append((start, start + column.total_compressed_size + HEADER_BYTES))
     return _Fetched(group.stream, extents)
 
 
@@ -243,8 +246,8 @@ def _damage(file: InputFile, what: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
-        raise InputError(f"{what} ({error})", path=file.path, remedy=_SKIP) from error
+        raise InputError(f"{what} ({one_line(error)})", path=file.path, remedy=_SKIP) from error
     except (OSError, MemoryError) as error:
         if isinstance(error, MemoryError) or error.errno is not None:
             raise from_os_error(error, file.path) from error
-        raise InputError(f"{what} ({error})", path=file.path, remedy=_SKIP) from error
+        raise InputError(f"{what} ({one_line(error)})", path=file.path, remedy=_SKIP) from error

@@ -15,6 +15,7 @@ import pyarrow as pa
 from thresher.errors import EngineError, InputError
 from thresher.inputs import InputFile
 from thresher.readers.block import Block, Request, split_bad
+from thresher.readers.streams import one_line
 
 
 def open_saved(file: InputFile) -> pa.Table:
@@ -35,7 +36,9 @@ def open_saved(file: InputFile) -> pa.Table:
     try:
         dataset: Any = Dataset.from_file(file.path)
     except (pa.ArrowInvalid, OSError, ValueError) as error:
-        raise InputError(f"damaged ({error})", path=file.path, remedy="save it again") from error
+        raise InputError(
+            f"damaged ({one_line(error)})", path=file.path, remedy="save it again"
+        ) from error
     table: pa.Table = dataset.data.table
     return table.replace_schema_metadata(None)
 

@@ -139,7 +139,7 @@ def read_records(
     held = b""
     extra = 0  # bytes of the record in progress that were dropped
     position = 0
-    while data := stream.read(block_bytes):
+    while data := stream.read(block_bytes if position else max(block_bytes, len(BOM))):
         if position == 0:
             data = data.removeprefix(BOM)
         position += len(data)

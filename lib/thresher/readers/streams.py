@@ -7,6 +7,7 @@ each driver documents, never from an address or a task's arguments.
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
@@ -33,6 +34,7 @@ PROTOCOLS = {
 _CHANGE_MARKS = ("ETag", "etag", "checksum", "blob_id", "md5Hash", "content_md5", "mtime")
 _TIME_MARKS = ("LastModified", "last_modified", "updated", "last_commit", "created")
 CHUNK_BYTES = 1 << 20
+LOOKUPS = 16  # side by side: each is a round trip
 
 
 def is_remote(address: str) -> bool:
@@ -60,6 +62,11 @@ def join_local(address: str) -> str:
     return os.path.abspath(os.path.expanduser(path))
 
 
+def one_line(error: BaseException) -> str:
+    """Return what an error of another library says, on one line."""
+    return " ".join(str(error).split())
+
+
 class Remote(NamedTuple):
     """A remote store behind fsspec."""
 
@@ -71,15 +78,20 @@ class Remote(NamedTuple):
         self.fs.invalidate_cache()
         inner = self.fs._strip_protocol(address)
         if not pattern and self.fs.isfile(inner):
-            info = self.fs.info(inner)
-            return self.full(inner), [(self.full(inner), _size(info), _pin(info))]
+            return self.full(inner), [self._entry(inner)]
         found = (self.fs.glob if pattern else self.fs.find)(inner, detail=True)
         if not found and not pattern and not self.fs.exists(inner):
             raise FileNotFoundError(address)
-        files = [i for i in found.values() if i.get("type") != "directory"]
+        files = [info["name"] for info in found.values() if info.get("type") != "directory"]
         root = inner.split("*")[0].split("?")[0].split("[")[0].rpartition("/")[0]
-        entries = [(self.full(info["name"]), _size(info), _pin(info)) for info in files]
-        return self.full(root if pattern else inner), sorted(entries)
+        with ThreadPoolExecutor(LOOKUPS) as pool:
+            entries = sorted(pool.map(self._entry, files))
+        return self.full(root if pattern else inner), entries
+
+    def _entry(self, inner: str) -> tuple[str, int, str]:
+        """Look one file up; listings of some stores carry other marks than lookups do."""
+        info = self.fs.info(inner)
+        return self.full(inner), _size(info), _pin(info)
 
     def full(self, inner: str) -> str:
         """Put the protocol back in front of a path of this store."""
@@ -162,7 +174,7 @@ class Decompressed:
             if self._kind is None or error.errno is not None:
                 raise from_os_error(error, self._path) from error
             raise InputError(
-                f"{self._kind} stream is damaged or cut short ({error})",
+                f"{self._kind} stream is damaged or cut short ({one_line(error)})",
                 path=self._path,
                 remedy="fetch it again, or leave it out with --skip-unreadable",
             ) from error

@@ -1,7 +1,8 @@
 """The pass over the text: every attribute a job needs, one file a task, one line an input row.
 
-Only the compared columns, the id column and the keep column are read (files without a footer are read whole once, since
-their types are known only then). Rows that cannot be judged get a status and no keys; `select` quarantines them.
+Only the compared columns, the id column and the keep column are read (files without a footer are
+read whole once, since their types are known only then). Rows that cannot be judged get a status and
+no keys; `select` quarantines them.
 
 Shapes: D rows of a task, B bands.
 """
@@ -26,8 +27,8 @@ from thresher.text.hashing import FINGERPRINT_START
 from thresher.text.sketch import Sketch, fingerprint, sketch
 from thresher.transforms.bands import Banding, band_keys
 from thresher.transforms.minhash import Permutations, permutations
-from thresher.transforms.pictures import PICTURE_WORDS
 from thresher.transforms.order import LAST, largest_first, longest_first
+from thresher.transforms.pictures import PICTURE_WORDS
 
 Column = np.ndarray[Any, Any]
 
@@ -97,9 +98,9 @@ def attribute_name(folder: str, task: int) -> str:
 def compute(params: AttributeParams, store: Store, folder: str, task: Task) -> Receipt:
     """Read one task's rows and write its attribute file.
 
-    The receipt's facts hold, by split: rows, unreadable rows, bytes of text, a fingerprint of the text and, where the file
-    has no footer, the types found. With `skip_unreadable` a file that fails is named in the facts and nothing is written:
-    the driver plans again without it.
+    The receipt's facts hold, by split: rows, unreadable rows, bytes of text, a fingerprint of the
+    text and, where the file has no footer, the types found. With `skip_unreadable` a file that
+    fails is named in the facts and nothing is written: the driver plans again without it.
     """
     try:
         return _compute(params, store, folder, task)
@@ -112,7 +113,9 @@ def compute(params: AttributeParams, store: Store, folder: str, task: Task) -> R
 def _compute(params: AttributeParams, store: Store, folder: str, task: Task) -> Receipt:
     read: ReadTask = task.payload
     wanted = _wanted_columns(params, read)
-    family = permutations(params.bands * params.rows_per_band, params.seed) if params.bands else None
+    family = (
+        permutations(params.bands * params.rows_per_band, params.seed) if params.bands else None
+    )
     num = len(read.splits)
     rows = [0] * num
     bad = [0] * num
@@ -240,7 +243,9 @@ def _attributes(
     ]
     banding = params.banding
     if banding:
-        columns.append(fixed_lists(spread(band_keys(found.signatures, banding.bands, banding.rows))))
+        columns.append(
+            fixed_lists(spread(band_keys(found.signatures, banding.bands, banding.rows)))
+        )
         columns.append(fixed_lists(spread(found.pictures)))
     if params.id_column:
         columns.append(_ids(params.id_column, block, count, base, file))
@@ -259,11 +264,9 @@ def _keep_keys(params: AttributeParams, batch: pa.RecordBatch, text: pa.Array, f
     if index < 0:
         return np.full(len(batch), LAST)
     column = batch.column(index)
-    kind = column.type
-    is_string = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     try:
         # Whole numbers in one file and broken ones in the next must meet on one scale.
-        if (is_string and params.keep == "best") or pa.types.is_integer(kind):
+        if params.keep == "best" or pa.types.is_integer(column.type):
             column = pc.cast(column, pa.float64(), safe=False)
         return largest_first(column)
     except (ValueError, pa.ArrowInvalid) as error:
@@ -319,9 +322,10 @@ def load(store: Store, folder: str, task: int) -> TaskAttributes:
 def _flat(table: pa.Table, name: str) -> Column:
     chunks = [c.to_numpy() for c in table.column(name).chunks]
     if len(chunks) == 1:
-        return chunks[0]
-    kind = table.schema.field(name).type.to_pandas_dtype()
-    return np.concatenate(chunks) if chunks else np.zeros(0, kind)
+        only: Column = chunks[0]
+        return only
+    nothing: Column = np.zeros(0, table.schema.field(name).type.to_pandas_dtype())
+    return np.concatenate(chunks) if chunks else nothing
 
 
 def _matrix(table: pa.Table, name: str) -> Column:

@@ -1,8 +1,9 @@
 """The audit: sampled kept rows against other kept rows, compared exactly, to measure recall.
 
-Samples are the kept rows with the smallest content hash in a few tasks spread over the input. They are compared with
-every kept row of as many tasks as a stated number of bytes allows; where that is not all, the report says what share.
-A sample with an earlier kept row at or above the threshold is a miss.
+Samples are the kept rows with the smallest content hash in a few tasks spread over the input. They
+are compared with every kept row of as many tasks as a stated number of bytes allows; where that is
+not all, the report says what share. A sample with an earlier kept row at or above the threshold is
+a miss.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ def draw(
     return Receipt(task=task.index, rows_in=len(rows), rows_out=len(chosen), files=(file,))
 
 
-def _order(params: DecideParams, task: Task, found: TaskAttributes, rows: Column) -> dict[str, Column]:
+def _order(
+    params: DecideParams, task: Task, found: TaskAttributes, rows: Column
+) -> dict[str, Column]:
     priority = task.payload.source if params.use_priority else 0
     return {
         "priority": np.full(len(rows), priority, dtype=np.uint32),
@@ -113,7 +116,8 @@ def compare(
     folder: str,
     task: Task,
 ) -> Receipt:
-    """Compare a task's kept rows with all samples; facts list misses as [sample id, shared, union]."""
+    """Compare a task's kept rows with all samples; facts list misses as [sample id, shared,
+    union]."""
     found = load(store, attributes, task.index)
     kept = kept_rows(params, store, found, copies, decided, task.index)
     drawn = pa.concat_tables([read_table(store, name) for name in samples]).combine_chunks()

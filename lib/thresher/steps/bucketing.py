@@ -1,8 +1,9 @@
 """Band keys meet: the exchange that finds which rows share a bucket, and the pieces they form.
 
-A bucket of m rows is written as m - 1 edges from its first row, so output is linear in rows; the pairs inside a bucket are
-looked at only by the walk, which compares with kept rows alone. Rows removed by the exact collapse, rows that cannot be
-judged and texts shorter than the n-gram (whose only near copy is an equal word sequence) take no part.
+A bucket of m rows is written as m - 1 edges from its first row, so output is linear in rows; the
+pairs inside a bucket are looked at only by the walk, which compares with kept rows alone. Rows
+removed by the exact collapse, rows that cannot be judged and texts shorter than the n-gram (whose
+only near copy is an equal word sequence) take no part.
 """
 
 from __future__ import annotations
@@ -144,14 +145,15 @@ def _dense(store: Store, receipt: Receipt, bases: Column) -> tuple[Column, Colum
 
 
 def assign_pieces(pieces: Pieces, partition_rows: int) -> tuple[Column, int]:
-    """Pack whole pieces into partitions of about `partition_rows` rows, in the order of their labels.
+    """Pack whole pieces into partitions of about `partition_rows` rows, in the order of their
+    labels.
 
     Returns:
         (uint32 partition of each id, number of partitions).
     """
     if not len(pieces.ids):
         return np.zeros(0, np.uint32), 0
-    labels, inverse, sizes = np.unique(pieces.piece, return_inverse=True, return_counts=True)
+    _, inverse, sizes = np.unique(pieces.piece, return_inverse=True, return_counts=True)
     before = np.cumsum(sizes) - sizes
     of_label = (before // partition_rows).astype(np.uint32)
     _, dense = np.unique(of_label, return_inverse=True)

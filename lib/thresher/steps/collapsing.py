@@ -1,6 +1,7 @@
 """Exact collapse as an exchange: rows with equal keys meet, the earliest stays.
 
-The same reducer serves `collapse` (keys of the compared text) and `check-ids` (keys of the user's ids).
+The same reducer serves `collapse` (keys of the compared text) and `check-ids` (keys of the user's
+ids).
 """
 
 from __future__ import annotations
@@ -75,9 +76,11 @@ def emit_row_ids(
     found = load(store, attributes, task.index)
     rows = np.flatnonzero(found.status != Status.UNREADABLE)
     assert found.ids is not None
-    keys = sketch(found.ids.take(pa.array(rows)), n=1, permutations=None, with_words=False).bytes_hash
+    keys = sketch(
+        found.ids.take(pa.array(rows)), n=1, permutations=None, with_words=False
+    ).bytes_hash
     nothing = np.zeros(len(rows), dtype=np.uint64)
-    lines = {
+    lines: dict[str, Column] = {
         "k0": keys[:, 0],
         "k1": keys[:, 1],
         "priority": nothing.astype(np.uint32),

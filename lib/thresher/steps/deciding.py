@@ -1,7 +1,8 @@
-"""Pieces are decided: the exchange that brings each piece's rows together with their shingles and walks them in order.
+"""Pieces are decided: the exchange that brings each piece's rows together with their shingles and
+walks them in order.
 
-Only rows of a piece are read again and shingled. The answer of a piece depends on its rows alone, so pieces may be decided
-apart, in any grouping.
+Only rows of a piece are read again and shingled. The answer of a piece depends on its rows alone,
+so pieces may be decided apart, in any grouping.
 """
 
 from __future__ import annotations
@@ -114,7 +115,8 @@ def reduce_pieces(
     partition: int,
     batches: Iterable[pa.RecordBatch],
 ) -> Receipt:
-    """Walk the rows of a partition's pieces in order; write (id, kept id, shared, union) of removed rows."""
+    """Walk the rows of a partition's pieces in order; write (id, kept id, shared, union) of removed
+    rows."""
     parts = list(batches)
     columns = {
         name: np.concatenate([b.column(name).to_numpy() for b in parts])

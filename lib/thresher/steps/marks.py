@@ -1,6 +1,7 @@
 """The first pass of `--method bloom`: which keys may be repeated, in bounded memory.
 
-A few tasks each count the keys of a run of attribute files in a filter of the stated size; the filters add up to one.
+A few tasks each count the keys of a run of attribute files in a filter of the stated size; the
+filters add up to one.
 """
 
 from __future__ import annotations

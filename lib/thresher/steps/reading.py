@@ -1,7 +1,8 @@
 """How a task reads its rows: the same rows with the same numbers in every pass.
 
-A task reads a few splits of one source in order. Its rows are numbered from 0 through all of them, unreadable rows
-included, so that an attribute file, a verdict and an output row can be matched by number alone.
+A task reads a few splits of one source in order. Its rows are numbered from 0 through all of them,
+unreadable rows included, so that an attribute file, a verdict and an output row can be matched by
+number alone.
 """
 
 from __future__ import annotations
@@ -95,7 +96,9 @@ def compared_text(batch: pa.RecordBatch, columns: Sequence[str], file: str) -> p
     parts = [_string_column(batch, name, file) for name in columns]
     if len(parts) == 1:
         return parts[0]
-    widest = pa.large_string() if any(pa.types.is_large_string(p.type) for p in parts) else pa.string()
+    widest = (
+        pa.large_string() if any(pa.types.is_large_string(p.type) for p in parts) else pa.string()
+    )
     total = sum(p.nbytes for p in parts)
     if total + len(batch) * len(parts) > 2**31 - 1:
         widest = pa.large_string()

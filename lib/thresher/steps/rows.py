@@ -1,7 +1,7 @@
 """Row ids: from a document id back to what the user calls a row.
 
-Without an id column a row is `<file>:<row number>`, counted from 0 through the whole file. The map holds one line a split,
-so it is small enough to travel with every task.
+Without an id column a row is `<file>:<row number>`, counted from 0 through the whole file. The map
+holds one line a split, so it is small enough to travel with every task.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Bucket pieces are screened: the exchange that drops pairs which cannot be similar, from attributes alone.
+"""Bucket pieces are screened: the exchange that drops pairs which cannot be similar, from
+attributes alone.
 
-Buckets alone join rows far below the threshold, and such joins percolate into giant pieces. Screening looks at every pair of
-a bucket through small pictures, loses none that is similar enough, and leaves small pieces of rows that need their text.
+Buckets alone join rows far below the threshold, and such joins percolate into giant pieces.
+Screening looks at every pair of a bucket through small pictures, loses none that is similar enough,
+and leaves small pieces of rows that need their text.
 """
 
 from __future__ import annotations
@@ -56,7 +58,8 @@ def reduce_pictures(
     partition: int,
     batches: Iterable[pa.RecordBatch],
 ) -> Receipt:
-    """Screen the rows of a partition's pieces; write (id, piece) of those that still have company."""
+    """Screen the rows of a partition's pieces; write (id, piece) of those that still have
+    company."""
     parts = list(batches)
     ids, pieces, totals = (
         np.concatenate([b.column(name).to_numpy() for b in parts])

@@ -1,7 +1,9 @@
-"""Select: the one stage that writes text. Rows are read once more and go to data, removed or quarantine.
+"""Select: the one stage that writes text. Rows are read once more and go to data, removed or
+quarantine.
 
-Part N of every output comes from task N, in input order, so the ledger's k-th kept line of part N is row k of data part N.
-The text is fingerprinted again and must be what the attributes were computed from.
+Part N of every output comes from task N, in input order, so the ledger's k-th kept line of part N
+is row k of data part N. The text is fingerprinted again and must be what the attributes were
+computed from.
 """
 
 from __future__ import annotations
@@ -81,7 +83,6 @@ class SelectParams(Params):
     def schema(self) -> pa.Schema:
         """The columns of the data, in order."""
         return decode_schema(self.schema_text)
-
 
     @property
     def outputs(self) -> dict[str, pa.Schema]:
@@ -193,7 +194,8 @@ def select(
             )
             writers.write("quarantine", _quarantined(rows, found, task.index, block, here))
             writers.write(
-                "ledger", _ledger(rows, found.ids, task.index, block, here, removal, own, own_matched)
+                "ledger",
+                _ledger(rows, found.ids, task.index, block, here, removal, own, own_matched),
             )
             if params.permutations:
                 writers.write("signatures", _signatures(rows, found, block, here))
@@ -330,7 +332,9 @@ def _ledger(
     return pa.record_batch(columns, schema=LEDGER)
 
 
-def _signatures(rows: RowMap, found: TaskAttributes, block: TaskBlock, here: _Judged) -> pa.RecordBatch:
+def _signatures(
+    rows: RowMap, found: TaskAttributes, block: TaskBlock, here: _Judged
+) -> pa.RecordBatch:
     """Return the signatures of the block's rows that could be judged."""
     judged = found.status[block.rows] == Status.OK
     values = found.signatures[block.rows[judged]]
@@ -354,7 +358,9 @@ class _Shown:
         """Keep the wanted texts of a block."""
         if not self._ids:
             return
-        for place in np.flatnonzero(np.isin(here.ids, np.array(list(self._ids), np.uint64))).tolist():
+        for place in np.flatnonzero(
+            np.isin(here.ids, np.array(list(self._ids), np.uint64))
+        ).tolist():
             text = here.text[place].as_py() or ""
             self.texts[str(int(here.ids[place]))] = text[:SHOWN_CHARACTERS]
 
@@ -393,7 +399,8 @@ class _Counts:
 def select_texts(
     params: SelectParams, ids: Column, tasks: tuple[Task, ...]
 ) -> Iterator[tuple[int, str]]:
-    """Read the texts of a few rows straight from the inputs; for messages about rows not yet written."""
+    """Read the texts of a few rows straight from the inputs; for messages about rows not yet
+    written."""
     for number in np.unique(docid.task_of(ids)).tolist():
         task = tasks[number]
         read: ReadTask = task.payload

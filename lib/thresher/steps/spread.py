@@ -1,7 +1,7 @@
 """Columns to partitions and back: what an exchange carries.
 
-Lines are plain numpy columns of equal length. A hash column decides the partition by its high bits, so that partitions
-are even and the choice depends on the line alone.
+Lines are plain numpy columns of equal length. A hash column decides the partition by its high bits,
+so that partitions are even and the choice depends on the line alone.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ def partition_of(hashes: Column, partitions: int) -> Column:
 def spread(
     lines: dict[str, Column], by: str, partitions: int
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Cut lines into one batch a partition, by the hash column `by`; empty partitions are left out."""
+    """Cut lines into one batch a partition, by the hash column `by`; empty partitions are left
+    out."""
     batch = pa.record_batch({name: pa.array(column) for name, column in lines.items()})
     yield from spread_batch(batch, partition_of(lines[by], partitions))
 
 
 def spread_batch(batch: pa.RecordBatch, target: Column) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Cut a batch of any columns into one batch for each value of `target`; rows keep their order."""
+    """Cut a batch of any columns into one batch for each value of `target`; rows keep their
+    order."""
     if not len(target):
         return
     order = np.argsort(target, kind="stable")
@@ -66,9 +68,12 @@ def concatenated(batches: Iterable[pa.RecordBatch]) -> dict[str, Column]:
 
 def write_table(store: Store, name: str, table: pa.Table) -> Published:
     """Write a small internal table as one Arrow file; believed only with a receipt."""
-    with store.writing(name) as path, pa.OSFile(str(path), "wb") as sink:
-        with pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table.combine_chunks(), max_chunksize=None)
+    with (
+        store.writing(name) as path,
+        pa.OSFile(str(path), "wb") as sink,
+        pa.ipc.new_file(sink, table.schema) as writer,
+    ):
+        writer.write_table(table.combine_chunks(), max_chunksize=None)
     return Published(name, store.path(name).stat().st_size, "")
 
 

@@ -1,7 +1,8 @@
 """Verdicts: what the exact collapse and the walk say together about each removed row.
 
-A copy of a row that is itself removed follows it: both name the same kept row, at the same similarity, since equal word
-sequences have equal shingles. The driver holds one narrow line a removed row.
+A copy of a row that is itself removed follows it: both name the same kept row, at the same
+similarity, since equal word sequences have equal shingles. The driver holds one narrow line a
+removed row.
 """
 
 from __future__ import annotations
@@ -90,7 +91,8 @@ def combine(copies: pa.Table, decided: pa.Table) -> Verdicts:
 def write_verdicts(
     store: Store, name: str, verdicts: Verdicts, attributes: str, user_ids: bool
 ) -> None:
-    """Write the verdicts for the tasks of `select`, with the users' ids of the kept rows where they have them."""
+    """Write the verdicts for the tasks of `select`, with the users' ids of the kept rows where they
+    have them."""
     columns = {
         key: pa.array(column) for key, column in zip(Verdicts._fields, verdicts, strict=True)
     }

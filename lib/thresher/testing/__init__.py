@@ -1,1 +1,2 @@
-"""What users need to test their own pipelines: seeded corpora with planted truth, chaos engines, digests of results."""
+"""What users need to test their own pipelines: seeded corpora with planted truth, chaos engines,
+digests of results."""

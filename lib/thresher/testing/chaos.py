@@ -1,7 +1,7 @@
 """Engines that misbehave on purpose, within what an engine is allowed to do.
 
-Real clusters run tasks in any order, run the same task twice (speculation, lost acknowledgements) and lose first attempts
-half-way. A job that writes the same bytes under all three may run anywhere.
+Real clusters run tasks in any order, run the same task twice (speculation, lost acknowledgements)
+and lose first attempts half-way. A job that writes the same bytes under all three may run anywhere.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class ChaosError(Exception):
 
 
 class FlakyEngine(LocalEngine):
-    """Every unit of work is done, then its acknowledgement is lost, `failures` times, before it succeeds.
+    """Every unit of work is done, then its acknowledgement is lost, `failures` times, before it
+    succeeds.
 
     Args:
         workers: Tasks at once.

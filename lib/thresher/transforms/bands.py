@@ -1,8 +1,8 @@
 """Bands: how many, which keys, and how often a similar pair meets.
 
-A signature of P = B x R values is cut into B bands of R rows; two texts meet when one band is equal in both. A pair of
-Jaccard similarity s meets with probability 1 - (1 - s^R)^B (Leskovec, Rajaraman, Ullman, Mining of Massive Datasets,
-section 3.4).
+A signature of P = B x R values is cut into B bands of R rows; two texts meet when one band is equal
+in both. A pair of Jaccard similarity s meets with probability 1 - (1 - s^R)^B (Leskovec, Rajaraman,
+Ullman, Mining of Massive Datasets, section 3.4).
 
 Shapes: D documents, P permutations, B bands, R rows a band.
 """
@@ -32,15 +32,21 @@ class Banding(NamedTuple):
 
     def probability(self, similarity: float) -> float:
         """Return how likely a pair of this similarity meets in at least one band."""
-        return float(-math.expm1(self.bands * math.log1p(-(similarity**self.rows)))) if similarity < 1 else 1.0
+        return (
+            float(-math.expm1(self.bands * math.log1p(-(similarity**self.rows))))
+            if similarity < 1
+            else 1.0
+        )
 
 
 def choose_bands(threshold: float, recall: float, budget: int = MAX_PERMUTATIONS) -> Banding:
-    """Choose the banding with the fewest false meetings that still finds `recall` of the pairs at the threshold.
+    """Choose the banding with the fewest false meetings that still finds `recall` of the pairs at
+    the threshold.
 
-    More rows a band make the curve steeper, so fewer dissimilar pairs meet, but need more permutations. The largest
-    number of rows whose smallest sufficient number of bands fits the budget is taken: at 0.7 and 0.99 that is 17 bands
-    of 4 (0.9906).
+    More rows a band make the curve steeper, so fewer dissimilar pairs meet, but need more
+    permutations. The largest
+    number of rows whose smallest sufficient number of bands fits the budget is taken: at 0.7 and
+    0.99 that is 17 bands of 4 (0.9906).
 
     Args:
         threshold: Similarity, in (0, 1].

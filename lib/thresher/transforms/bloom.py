@@ -1,11 +1,12 @@
 """A two-bit filter: which keys *may* be repeated.
 
-Each of M slots counts 0, 1 or "2 and more"; a key adds one to its four slots. A key that was added twice finds at least 2
-in all of its slots, so nothing repeated is ever overlooked; a key that was added once may find 2 by chance, which costs an
-exact look and removes nothing. Filters of parts add up, slot by slot, to the filter of the whole, in any order.
+Each of M slots counts 0, 1 or "2 and more"; a key adds one to its four slots. A key that was added
+twice finds at least 2 in all of its slots, so nothing repeated is ever overlooked; a key that was
+added once may find 2 by chance, which costs an exact look and removes nothing. Filters of parts add
+up, slot by slot, to the filter of the whole, in any order.
 
-After Bloom, "Space/time trade-offs in hash coding with allowable errors", CACM 1970, with counters that stop at two.
-Slots are reached by a multiplication, not by masking, so any size works.
+After Bloom, "Space/time trade-offs in hash coding with allowable errors", CACM 1970, with counters
+that stop at two. Slots are reached by a multiplication, not by masking, so any size works.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ PROBES = 4
 
 
 @kernel
-def _slot(high: Any, low: Any, probe: int, slots: int) -> int:
+def _slot(high: Any, low: Any, probe: Any, slots: Any) -> Any:
     h = (high + np.uint64(probe) * low) & np.uint64(0xFFFFFFFFFFFFFFFF)
     h ^= h >> np.uint64(31)
     h *= np.uint64(0x9E3779B97F4A7C15)
@@ -30,7 +31,7 @@ def _slot(high: Any, low: Any, probe: int, slots: int) -> int:
 
 
 @kernel
-def _add(counters: Column, slots: int, keys: Column, seed: Any) -> None:
+def _add(counters: Column, slots: Any, keys: Column, seed: Any) -> None:
     for i in range(keys.shape[0]):
         high = keys[i, 0] ^ seed
         low = keys[i, 1] | np.uint64(1)
@@ -55,7 +56,7 @@ def _merge(into: Column, other: Column) -> None:
 
 
 @kernel
-def _repeated(counters: Column, slots: int, keys: Column, seed: Any) -> Column:
+def _repeated(counters: Column, slots: Any, keys: Column, seed: Any) -> Column:
     answer = np.ones(keys.shape[0], dtype=np.bool_)
     for i in range(keys.shape[0]):
         high = keys[i, 0] ^ seed

@@ -1,14 +1,17 @@
 """Deciding who stays: a walk over the rows in order, with exact similarities.
 
-Rows come sorted by the total order. Each meets the earlier rows it shares a bucket with; sets are compared exactly and as
-integers. `walk` is the greedy rule: a row goes only for an earlier *kept* row at or above the threshold, and names the
-earliest such. `link` is the peers' rule: similar rows are joined transitively and each piece keeps its first row.
+Rows come sorted by the total order. Each meets the earlier rows it shares a bucket with; sets are
+compared exactly and as integers. `walk` is the greedy rule: a row goes only for an earlier *kept*
+row at or above the threshold, and names the earliest such. `link` is the peers' rule: similar rows
+are joined transitively and each piece keeps its first row.
 
-Two filters come before a comparison and never change an answer: the sizes of the two sets bound their overlap, and a
-512-bit picture of each set bounds it from its missing bits (the bitmap filter of Sandes, Teodoro and Melo, "Bitmap filter:
-speeding up exact set similarity joins with bitwise operations", Information Systems 2020).
+Two filters come before a comparison and never change an answer: the sizes of the two sets bound
+their overlap, and a 512-bit picture of each set bounds it from its missing bits (the bitmap filter
+of Sandes, Teodoro and Melo, "Bitmap filter: speeding up exact set similarity joins with bitwise
+operations", Information Systems 2020).
 
-Shapes: R rows, B bands, S shingles in all; row i owns values[begins[i]:ends[i]], ascending and unique.
+Shapes: R rows, B bands, S shingles in all; row i owns values[begins[i]:ends[i]], ascending and
+unique.
 """
 
 from __future__ import annotations
@@ -47,10 +50,9 @@ class Decision(NamedTuple):
 
 
 @kernel
-def shared_at_least(
-    values: Column, a: int, a_end: int, b: int, b_end: int, needed: int
-) -> int:
-    """Count the common values of two ascending runs, or return -1 as soon as `needed` is out of reach."""
+def shared_at_least(values: Column, a: Any, a_end: Any, b: Any, b_end: Any, needed: Any) -> Any:
+    """Count the common values of two ascending runs, or return -1 as soon as `needed` is out of
+    reach."""
     shared = 0
     spare_a = (a_end - a) - needed
     spare_b = (b_end - b) - needed
@@ -82,12 +84,14 @@ def pictures(begins: Column, ends: Column, values: Column) -> Column:
     for i in range(num):
         for s in range(begins[i], ends[i]):
             v = values[s]
-            bits[i, np.int64(v & np.uint64(7))] |= np.uint64(1) << ((v >> np.uint64(3)) & np.uint64(63))
+            bits[i, np.int64(v & np.uint64(7))] |= np.uint64(1) << (
+                (v >> np.uint64(3)) & np.uint64(63)
+            )
     return bits
 
 
 @kernel
-def _missing_bits(bits: Column, a: int, b: int) -> int:
+def _missing_bits(bits: Column, a: Any, b: Any) -> Any:
     """Count the bits of picture a that b lacks: at least so many shingles of a are not in b."""
     missing = np.uint64(0)
     for w in range(WORDS):
@@ -101,12 +105,13 @@ def _overlap(
     ends: Column,
     values: Column,
     bits: Column,
-    a: int,
-    b: int,
-    numerator: int,
-    denominator: int,
-) -> int:
-    """Return the shared shingles of rows a and b if they are similar enough, -1 if not, -2 if a filter said so."""
+    a: Any,
+    b: Any,
+    numerator: Any,
+    denominator: Any,
+) -> Any:
+    """Return the shared shingles of rows a and b if they are similar enough, -1 if not, -2 if a
+    filter said so."""
     size_a = ends[a] - begins[a]
     size_b = ends[b] - begins[b]
     total = numerator * (size_a + size_b)
@@ -126,8 +131,8 @@ def _walk(
     ends: Column,
     values: Column,
     bits: Column,
-    numerator: int,
-    denominator: int,
+    numerator: Any,
+    denominator: Any,
     partner: Column,
     shared: Column,
     counts: Column,
@@ -180,8 +185,8 @@ def _link(
     ends: Column,
     values: Column,
     bits: Column,
-    numerator: int,
-    denominator: int,
+    numerator: Any,
+    denominator: Any,
     root: Column,
     counts: Column,
 ) -> None:
@@ -235,30 +240,66 @@ def overlaps(begins: Column, ends: Column, values: Column, left: Column, right: 
     return found
 
 
+@kernel
+def _number_buckets(keys_RB: Column, slots: Any, buckets_RB: Column) -> Column:
+    num, bands = keys_RB.shape
+    mask = np.uint64(slots - 1)
+    taken = np.zeros(slots, dtype=np.uint64)
+    sizes = np.zeros(slots, dtype=np.int32)
+    zero = np.int64(slots)  # the key 0 marks a free slot, so it has one of its own
+    counts_zero = 0
+    for row in range(num):
+        for band in range(bands):
+            key = keys_RB[row, band]
+            if key == 0:
+                counts_zero += 1
+                buckets_RB[row, band] = zero
+                continue
+            slot = key & mask
+            while taken[slot] != key and taken[slot] != 0:
+                slot = (slot + np.uint64(1)) & mask
+            taken[slot] = key
+            sizes[slot] += 1
+            buckets_RB[row, band] = np.int32(slot)
+    total: Any = 0
+    shared = 0
+    for slot in range(slots):
+        if sizes[slot] > 1:
+            shared += 1
+    if counts_zero > 1:
+        shared += 1
+    starts = np.zeros(shared + 1, dtype=np.int64)
+    numbers = np.full(slots + 1, -2, dtype=np.int32)
+    shared = 0
+    for row in range(num):
+        for band in range(bands):
+            slot = np.int64(buckets_RB[row, band])
+            size = counts_zero if slot == zero else np.int64(sizes[slot])
+            if numbers[slot] == -2:
+                numbers[slot] = -1
+                if size > 1:
+                    numbers[slot] = shared
+                    shared += 1
+                    total += size
+                    starts[shared] = total
+            buckets_RB[row, band] = numbers[slot]
+    return starts
+
+
 def bucket_numbers(keys_RB: Column) -> tuple[Column, Column]:
-    """Number the buckets that at least two rows share.
+    """Number the buckets that at least two rows share, in order of their first row.
 
     Args:
-        keys_RB: (R, B) uint64 band keys.
+        keys_RB: (R, B) uint64 band keys, well mixed in their low bits.
 
     Returns:
-        (R, B) int32 bucket numbers, -1 where a row is alone, and int64 starts of each bucket's space, one more than there
-        are buckets.
+        (R, B) int32 bucket numbers, -1 where a row is alone, and int64 starts of each bucket's
+        space, one more than there are buckets.
     """
-    flat = keys_RB.ravel()
-    by_key = np.argsort(flat)
-    ordered = flat[by_key]
-    first = np.ones(len(flat), dtype=bool)
-    first[1:] = ordered[1:] != ordered[:-1]
-    begins = np.flatnonzero(first)
-    sizes = np.diff(np.append(begins, len(flat)))
-    shared = sizes > 1
-    numbers = np.where(shared, np.cumsum(shared) - 1, -1).astype(np.int32)
-    buckets = np.empty(len(flat), dtype=np.int32)
-    buckets[by_key] = np.repeat(numbers, sizes)
-    starts = np.zeros(int(shared.sum()) + 1, dtype=np.int64)
-    np.cumsum(sizes[shared], out=starts[1:])
-    return buckets.reshape(keys_RB.shape), starts
+    buckets_RB = np.empty(keys_RB.shape, dtype=np.int32)
+    slots = 1 << max(4, int(2 * keys_RB.size - 1).bit_length())
+    starts: Column = _number_buckets(keys_RB, slots, buckets_RB)
+    return buckets_RB, starts
 
 
 def walk(
@@ -287,7 +328,8 @@ def link(
 ) -> Decision:
     """Decide transitively: rows joined by a chain of similar pairs keep only the first of them.
 
-    Arguments as for `walk`. The shared shingles are those with the kept row, which may be below the threshold.
+    Arguments as for `walk`. The shared shingles are those with the kept row, which may be below the
+    threshold.
     """
     num = len(keys_RB)
     buckets, starts = bucket_numbers(keys_RB)

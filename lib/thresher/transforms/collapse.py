@@ -13,7 +13,8 @@ Column = np.ndarray[Any, Any]
 
 
 class Copies(NamedTuple):
-    """Rows to remove, sorted by id: (ids, ids of the kept rows, whether the compared bytes are equal too)."""
+    """Rows to remove, sorted by id: (ids, ids of the kept rows, whether the compared bytes are
+    equal too)."""
 
     ids: Column
     kept: Column
@@ -25,7 +26,8 @@ def collapse(keys: tuple[Column, Column], order: tuple[Column, ...], ids: Column
 
     Args:
         keys: Two uint64 columns: the 128-bit key.
-        order: Columns of the total order, most significant first; the last two are the hash of the compared bytes.
+        order: Columns of the total order, most significant first; the last two are the hash of the
+            compared bytes.
         ids: uint64 document ids, unique; they break the last ties.
 
     The result does not depend on the order in which rows arrive.
@@ -40,7 +42,9 @@ def collapse(keys: tuple[Column, Column], order: tuple[Column, ...], ids: Column
     repeated[1:] |= equal_next
     repeated[:-1] |= equal_next
     rows = by_key[repeated]
-    sequence = np.lexsort((ids[rows], *(c[rows] for c in reversed(order)), keys[1][rows], keys[0][rows]))
+    sequence = np.lexsort(
+        (ids[rows], *(c[rows] for c in reversed(order)), keys[1][rows], keys[0][rows])
+    )
     rows = rows[sequence]
     high, low = keys[0][rows], keys[1][rows]
     first = np.ones(len(rows), dtype=bool)

@@ -1,6 +1,7 @@
 """Connected pieces of the candidate graph, by union-find over dense row numbers.
 
-The smallest number of a piece is its label, so labels do not depend on the order of the edges. Four bytes a row.
+The smallest number of a piece is its label, so labels do not depend on the order of the edges. Four
+bytes a row.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ def singletons(num: int) -> Column:
 
 @kernel
 def unite(parent: Column, left: Column, right: Column) -> None:
-    """Join the pieces of each pair (left[i], right[i]), in place; path halving, smaller root wins."""
+    """Join the pieces of each pair (left[i], right[i]), in place; path halving, smaller root
+    wins."""
     for i in range(left.shape[0]):
         a = np.int64(left[i])
         b = np.int64(right[i])
@@ -39,13 +41,14 @@ def unite(parent: Column, left: Column, right: Column) -> None:
 
 @kernel
 def flatten(parent: Column) -> None:
-    """Point every row at its piece's label, in place. Parents are smaller than children, so one pass does."""
+    """Point every row at its piece's label, in place. Parents are smaller than children, so one
+    pass does."""
     for i in range(parent.shape[0]):
         parent[i] = parent[np.int64(parent[i])]
 
 
 @kernel
-def audit(parent: Column, left: Column, right: Column) -> int:
+def audit(parent: Column, left: Column, right: Column) -> Any:
     """Count the pairs whose ends carry different labels; anything but zero is a bug."""
     bad = 0
     for i in range(left.shape[0]):

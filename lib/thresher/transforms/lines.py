@@ -12,14 +12,17 @@ import numpy as np
 from thresher.transforms.compiled import kernel
 
 Column = np.ndarray[Any, Any]
-_FILTER_BITS = 3  # bits of filter for each line: 2^3 slots of one byte keep chance repeats near 12 %
+_FILTER_BITS = (
+    3  # bits of filter for each line: 2^3 slots of one byte keep chance repeats near 12 %
+)
 
 
 @kernel
-def scatter(keys_RB: Column, ids: Column, partitions: int) -> tuple[Column, Column, Column]:
+def scatter(keys_RB: Column, ids: Column, partitions: Any) -> tuple[Column, Column, Column]:
     """Write one line for every band of every row, grouped by the partition of its key.
 
-    The partition is the key's high 32 bits scaled to their number. Inside a partition lines keep the order of the rows.
+    The partition is the key's high 32 bits scaled to their number. Inside a partition lines keep
+    the order of the rows.
 
     Returns:
         Keys and ids of the lines, and the end of each partition.
@@ -47,18 +50,18 @@ def scatter(keys_RB: Column, ids: Column, partitions: int) -> tuple[Column, Colu
 
 
 @kernel
-def _select_repeated(keys: Column, ids: Column, slots: int) -> tuple[Column, Column]:
+def _select_repeated(keys: Column, ids: Column, slots: Any) -> tuple[Column, Column]:
     seen = np.zeros(slots, dtype=np.uint8)
     mask = np.uint64(slots - 1)
     for line in range(keys.shape[0]):
         slot = np.int64(keys[line] & mask)
         seen[slot] = min(seen[slot] + 1, 2)
-    count = 0
+    count: Any = 0
     for line in range(keys.shape[0]):
         count += seen[np.int64(keys[line] & mask)] == 2
     some_keys = np.empty(count, dtype=np.uint64)
     some_ids = np.empty(count, dtype=np.uint64)
-    count = 0
+    count = np.int64(0)
     for line in range(keys.shape[0]):
         if seen[np.int64(keys[line] & mask)] == 2:
             some_keys[count] = keys[line]

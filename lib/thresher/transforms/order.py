@@ -1,7 +1,8 @@
 """The one total order of rows: who is kept when two are alike.
 
-Source priority, then the keep criterion, then a 128-bit hash of the compared bytes, then the document id. The last one
-decides only between rows whose compared bytes are equal. Smaller is earlier and is kept.
+Source priority, then the keep criterion, then a 128-bit hash of the compared bytes, then the
+document id. The last one decides only between rows whose compared bytes are equal. Smaller is
+earlier and is kept.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+Column = np.ndarray[Any, Any]
 LAST = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
-def longest_first(text_bytes: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def longest_first(text_bytes: Column) -> Column:
     """Return uint64 keys that put long texts first; lengths in bytes."""
-    return LAST - text_bytes.astype(np.uint64)
+    keys: Column = LAST - text_bytes.astype(np.uint64)
+    return keys
 
 
-def largest_first(column: pa.Array) -> np.ndarray[Any, Any]:
+def largest_first(column: pa.Array) -> Column:
     """Return uint64 keys that put large values first; nulls and NaN come last.
 
     Args:
@@ -37,7 +40,7 @@ def largest_first(column: pa.Array) -> np.ndarray[Any, Any]:
         return _float_keys(column)
     if pa.types.is_uint64(column.type):
         filled = pc.fill_null(column, 0).to_numpy(zero_copy_only=False)
-        keys = LAST - filled
+        keys: Column = LAST - filled
     else:
         keys = _integer_keys(column)
     keys[np.asarray(pc.is_null(column))] = LAST
@@ -56,24 +59,27 @@ def _times(strings: pa.Array) -> pa.Array:
     return pc.coalesce(plain, with_zone.cast(pa.timestamp("us")))
 
 
-def _integer_keys(column: pa.Array) -> np.ndarray[Any, Any]:
+def _integer_keys(column: pa.Array) -> Column:
     kind = column.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        column = column.cast(pa.timestamp("us", tz=getattr(kind, "tz", None)), safe=False).cast(pa.int64())
+        column = column.cast(pa.timestamp("us", tz=getattr(kind, "tz", None)), safe=False).cast(
+            pa.int64()
+        )
     elif pa.types.is_boolean(kind) or pa.types.is_integer(kind):
         column = column.cast(pa.int64())
     else:
         raise ValueError(f"values of type {kind} have no order")
     values = pc.fill_null(column, 0).to_numpy(zero_copy_only=False).astype(np.int64)
-    return ~(values.view(np.uint64) ^ np.uint64(1 << 63))
+    keys: Column = ~(values.view(np.uint64) ^ np.uint64(1 << 63))
+    return keys
 
 
-def _float_keys(column: pa.Array) -> np.ndarray[Any, Any]:
+def _float_keys(column: pa.Array) -> Column:
     values = pc.fill_null(column.cast(pa.float64()), float("nan")).to_numpy(zero_copy_only=False)
     values = values + 0.0  # minus zero and zero are one value
     bits = values.view(np.uint64)
     negative = (bits >> np.uint64(63)).astype(bool)
     ascending = np.where(negative, ~bits, bits | np.uint64(1 << 63))
-    keys = ~ascending
+    keys: Column = ~ascending
     keys[np.isnan(values)] = LAST
     return keys

@@ -1,10 +1,12 @@
-"""Screening: which rows that share a bucket could be similar at all, told from small pictures of their shingle sets.
+"""Screening: which rows that share a bucket could be similar at all, told from small pictures of
+their shingle sets.
 
-A picture has 512 bits; each shingle sets one. Bits that differ between two pictures belong to shingles that the sets do not
-share, so with d differing bits the sets differ in at least d shingles. Jaccard similarity of at least t allows
-(1 - t) / t times the shared shingles to differ, and no more can be shared than the smaller set has. Pairs beyond that are
-dropped without loss; the rest joins pieces that are decided exactly. After the bitmap filter of Sandes, Teodoro and Melo,
-"Bitmap filter: speeding up exact set similarity joins with bitwise operations", Information Systems 2020.
+A picture has 512 bits; each shingle sets one. Bits that differ between two pictures belong to
+shingles that the sets do not share, so with d differing bits at least d shingles lie in one set
+only. Sets of sizes a and b with Jaccard similarity t or more have at most (a + b) (1 - t) / (1 + t)
+such shingles. Pairs beyond that are dropped without loss; the rest joins pieces that are decided
+exactly. After the bitmap filter of Sandes, Teodoro and Melo, "Bitmap filter: speeding up exact set
+similarity joins with bitwise operations", Information Systems 2020.
 
 Shapes: R rows, B bands.
 """
@@ -23,7 +25,7 @@ Column = np.ndarray[Any, Any]
 
 
 @kernel
-def _root(root: Column, row: int) -> int:
+def _root(root: Column, row: Any) -> Any:
     while root[row] != row:
         root[row] = root[root[row]]
         row = root[row]
@@ -31,7 +33,7 @@ def _root(root: Column, row: int) -> int:
 
 
 @kernel
-def _differing(pictures: Column, a: int, b: int) -> int:
+def _differing(pictures: Column, a: Any, b: Any) -> Any:
     bits = np.uint64(0)
     for w in range(PICTURE_WORDS):
         bits += popcount64(pictures[a, w] ^ pictures[b, w])
@@ -44,10 +46,10 @@ def _screen(
     starts: Column,
     pictures: Column,
     totals: Column,
-    numerator: int,
-    denominator: int,
+    numerator: Any,
+    denominator: Any,
     root: Column,
-) -> int:
+) -> Any:
     num, bands = buckets_RB.shape
     filled = np.zeros(starts.shape[0], dtype=np.int64)
     members = np.empty(starts[-1], dtype=np.int32)
@@ -71,8 +73,8 @@ def _screen(
                     if theirs == mine:
                         continue
                     compared += 1
-                    allowed = min(totals[i], totals[other]) * (denominator - numerator)
-                    if _differing(pictures, i, other) * numerator <= allowed:
+                    allowed = (totals[i] + totals[other]) * (denominator - numerator)
+                    if _differing(pictures, i, other) * (denominator + numerator) <= allowed:
                         low = min(mine, theirs)
                         root[max(mine, theirs)] = low
                         mine = low
@@ -80,7 +82,9 @@ def _screen(
                             break  # the rest of the bucket came along
                     else:
                         same = False
-                whole[bucket] = i if same or one_piece and _root(root, whole[bucket]) == mine else -1
+                whole[bucket] = (
+                    i if same or (one_piece and _root(root, whole[bucket]) == mine) else -1
+                )
             members[end] = i
             filled[bucket] += 1
     for i in range(num):

@@ -1,6 +1,7 @@
 """Comparing many rows with a few sampled ones, exactly: how recall is measured instead of promised.
 
-Every shingle of a row is looked up among the shingles of the samples, so no banding and no sketch is involved.
+Every shingle of a row is looked up among the shingles of the samples, so no banding and no sketch
+is involved.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ def _meet(
     door: Column,
     offsets: Column,
     values: Column,
-    numerator: int,
-    denominator: int,
+    numerator: Any,
+    denominator: Any,
 ) -> Column:
     num_samples = sizes.shape[0]
     counts = np.zeros(num_samples, dtype=np.int64)
@@ -100,10 +101,9 @@ def _meet(
     return found[:num_found]
 
 
-def meet(
-    samples: Samples, offsets: Column, values: Column, threshold: tuple[int, int]
-) -> Column:
-    """Return (M, 3) int64: row, sample and shared shingles of every pair at or above the threshold."""
+def meet(samples: Samples, offsets: Column, values: Column, threshold: tuple[int, int]) -> Column:
+    """Return (M, 3) int64: row, sample and shared shingles of every pair at or above the
+    threshold."""
     if not len(samples.keys):
         return np.zeros((0, 3), dtype=np.int64)
     return _meet(*samples, offsets, values, *threshold)
