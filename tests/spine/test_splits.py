@@ -1,0 +1,112 @@
+"""Cuts depend on the files alone, and what cannot be counted is refused by name."""
+
+from __future__ import annotations
+
+import gzip
+import pickle
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from thresher.errors import InputError
+from thresher.inputs import Inputs, list_inputs
+from thresher.readers import read_split
+from thresher.splits import cut, pack
+
+
+def _inputs(tmp_path: Path, name: str, data: bytes) -> Inputs:
+    (tmp_path / name).write_bytes(data)
+    return list_inputs([str(tmp_path / name)])
+
+
+def test_one_big_parquet_file_is_cut_at_row_groups(tmp_path: Path) -> None:
+    table = pa.table({"text": [f"{i:0100d}" for i in range(10_000)]})
+    pq.write_table(table, tmp_path / "x.parquet", row_group_size=1000, use_dictionary=False)
+    inputs = list_inputs([str(tmp_path)])
+    result = cut(inputs, split_bytes=250_000)
+    assert [(s.start, s.stop, s.rows) for s in result.splits] == [
+        (at, at + 2, 2000) for at in range(0, 10, 2)
+    ]
+    assert result.schemas[0] == pa.schema([("text", pa.string())])
+    rows = [
+        text
+        for split in result.splits
+        for block in read_split(inputs.files[0], split)
+        for text in block.batch.column(0).to_pylist()
+    ]
+    assert rows == table.column(0).to_pylist()
+    assert pickle.loads(pickle.dumps(result.splits)) == result.splits
+
+
+def test_plain_lines_are_cut_at_bytes_and_gzip_is_not_and_the_plan_says_so(tmp_path: Path) -> None:
+    lines = b'{"text": "0123456789"}\n' * 100
+    (tmp_path / "a.jsonl").write_bytes(lines)
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(lines))
+    result = cut(list_inputs([str(tmp_path)]), split_bytes=100)
+    assert [(s.start, s.stop) for s in result.splits if s.file == 0] == [
+        (at, min(at + 100, len(lines))) for at in range(0, len(lines), 100)
+    ]
+    assert len([s for s in result.splits if s.file == 1]) == 1
+    assert any("b.jsonl.gz cannot be cut (gzip)" in note for note in result.notes)
+
+
+def test_a_row_group_that_is_too_large_is_noted(tmp_path: Path) -> None:
+    table = pa.table({"text": ["x" * 1000 + str(i) for i in range(2000)]})
+    pq.write_table(table, tmp_path / "x.parquet", use_dictionary=False)
+    result = cut(list_inputs([str(tmp_path)]), split_bytes=100_000)
+    assert len(result.splits) == 1
+    assert any("x.parquet: row group 0" in note for note in result.notes)
+
+
+def _parquet_bytes(tmp_path: Path) -> bytes:
+    pq.write_table(pa.table({"text": ["a", "b"] * 1000}), tmp_path / "good")
+    return (tmp_path / "good").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x.jsonl", "x.json", "x.csv", "x.jsonl.gz"])
+def test_a_file_of_no_bytes_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=rf"{name}: is empty .*--skip-unreadable"):
+        cut(_inputs(tmp_path, name, b""))
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "footer"])
+def test_damaged_parquet_is_refused_by_name_or_listed(tmp_path: Path, damage: str) -> None:
+    good = _parquet_bytes(tmp_path)
+    data = {
+        "cut": good[: len(good) // 2],
+        "text": b"not a Parquet file at all",
+        "footer": good[:-40] + b"\xff" * 32 + good[-8:],
+    }[damage]
+    inputs = _inputs(tmp_path, "x.parquet", data)
+    with pytest.raises(InputError, match=r"x\.parquet: .*--skip-unreadable"):
+        cut(inputs)
+    result = cut(inputs, skip_unreadable=True)
+    assert not result.splits
+    assert result.unreadable[0].path.endswith("x.parquet")
+
+
+def test_a_parquet_file_of_no_rows_is_a_split_of_no_rows(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "x.parquet")
+    inputs = list_inputs([str(tmp_path)])
+    (split,) = cut(inputs).splits
+    assert split.rows == 0
+    assert sum(block.batch.num_rows for block in read_split(inputs.files[0], split)) == 0
+
+
+def test_one_object_over_many_lines_is_not_mistaken_for_rows(tmp_path: Path) -> None:
+    inputs = _inputs(tmp_path, "x.json", b'{\n "version": 1,\n "data": []\n}\n')
+    with pytest.raises(InputError, match="one JSON object"):
+        cut(inputs)
+
+
+def test_tasks_hold_neighbouring_splits_of_one_source(tmp_path: Path) -> None:
+    for name in ("a/x.jsonl", "a/y.jsonl", "b/z.jsonl"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b'{"a": 1}\n' * 10)
+    inputs = list_inputs([str(tmp_path / "a"), str(tmp_path / "b")])
+    splits = cut(inputs, split_bytes=45).splits
+    tasks = pack(splits, inputs, 135)
+    assert [split for task in tasks for split in task] == list(splits)
+    assert [[split.file for split in task] for task in tasks] == [[0, 0, 1], [1], [2, 2]]
