@@ -39,6 +39,7 @@ def dataset_card(report: Report) -> str:
         )
     lines.append(
         "\n`data/` holds the kept rows, `removed/` every removed row with `_reason`, `_matched_id` "
-        "and `_score`, `quarantine/` what could not be judged, `ledger/` one line for every input row.\n"
+        "and `_score`, `quarantine/` what could not be judged, "
+        "`ledger/` one line for every input row.\n"
     )
     return "".join(lines)

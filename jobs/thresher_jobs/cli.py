@@ -27,7 +27,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     epilog=(
         "Exit codes: 0 done, 2 wrong configuration, 3 bad or changed input, 4 a limit passed, "
-        "5 engine not available, 6 out of memory or disk, 7 storage or permission, 70 a bug of ours, 130/143 stopped."
+        "5 engine not available, 6 out of memory or disk, 7 storage or permission, "
+        "70 a bug of ours, 130/143 stopped."
     ),
 )
 plan_app = typer.Typer(help="Show what a job would do, before anything runs.", no_args_is_help=True)

@@ -92,7 +92,9 @@ class DedupParams(Params):
         False, description="Let files lack columns that others have; they read as nulls."
     )
     split_bytes: int = Field(
-        64 << 20, ge=1 << 10, description="Uncompressed bytes a task reads, about."
+        0,
+        ge=0,
+        description="Uncompressed bytes a task reads, about; 0 chooses 8 to 64 MiB by the inputs.",
     )
     filter_bytes: int = Field(
         64 << 20, ge=1 << 10, le=1 << 30, description="Size of the filter of method bloom; bytes."

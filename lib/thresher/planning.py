@@ -17,9 +17,12 @@ from thresher.errors import InputError
 from thresher.inputs import Inputs, list_inputs
 from thresher.params import digest_of
 from thresher.schema import unify
-from thresher.splits import Split, Unreadable, cut, pack
+from thresher.splits import EXPANSION, SPLIT_BYTES, Split, Unreadable, cut, pack
 from thresher.stage import Task
 from thresher.steps.reading import ReadTask, require_column, require_strings
+
+WANTED_TASKS = 32
+MIN_SPLIT_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -82,11 +85,12 @@ def make_plan(
 
     Args:
         addresses: Files, folders, globs, `protocol://` addresses.
-        split_bytes: Wanted uncompressed bytes a task.
+        split_bytes: Wanted uncompressed bytes a task; 0 chooses by the size of the inputs.
         skip_unreadable: Leave unreadable files out, named in the plan.
         without: Files found unreadable by an earlier attempt.
     """
     inputs = list_inputs(addresses)
+    split_bytes = split_bytes or automatic_split_bytes(inputs)
     cuts = cut(inputs, split_bytes=split_bytes, skip_unreadable=skip_unreadable)
     gone = {item.path for item in without}
     splits = [s for s in cuts.splits if inputs.files[s.file].path not in gone]
@@ -106,6 +110,15 @@ def make_plan(
     )
     known = {f: schema for f, schema in cuts.schemas.items() if inputs.files[f].path not in gone}
     return Plan(inputs, tasks, known, (*cuts.unreadable, *without), cuts.notes)
+
+
+def automatic_split_bytes(inputs: Inputs) -> int:
+    """Choose a task's size: small inputs still feed several workers, large ones make large parts.
+
+    It depends on the inputs alone, so that the cuts do not depend on where the job runs.
+    """
+    expected = EXPANSION * sum(file.bytes for file in inputs.files)
+    return min(max(expected // WANTED_TASKS, MIN_SPLIT_BYTES), SPLIT_BYTES)
 
 
 def agree_on_schema(

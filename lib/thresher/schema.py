@@ -87,7 +87,8 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
             columns.append(cast(batch.column(field.name), field.type))
         except pa.ArrowInvalid as error:
             raise InputError(
-                f"column {field.name!r} cannot be kept exactly as {field.type}: {' '.join(str(error).split())}",
+                f"column {field.name!r} cannot be kept exactly as {field.type}: "
+                f"{' '.join(str(error).split())}",
                 remedy="write the column as strings, or with one number type",
             ) from error
     if not columns:

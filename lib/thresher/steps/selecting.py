@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +24,15 @@ from thresher.stage import Receipt, Task
 from thresher.steps.attributes import Status, TaskAttributes, decode_schema, load
 from thresher.steps.reading import ReadTask, TaskBlock, compared_text, read_task
 from thresher.steps.rows import RowMap
-from thresher.steps.spread import read_table
+from thresher.steps.tallies import (
+    KEPT,
+    QUARANTINED,
+    REMOVED,
+    SHOWN_CHARACTERS,
+    Counts,
+    Judged,
+    Shown,
+)
 from thresher.steps.verdicts import REASONS, Verdicts, read_verdicts
 from thresher.store import Published, Store, sync_file
 from thresher.text.hashing import FINGERPRINT_START
@@ -59,8 +67,6 @@ LEDGER = pa.schema(
         ("score", pa.float64()),
     ]
 )
-SHOWN_CHARACTERS = 6000
-KEPT, REMOVED, QUARANTINED = range(3)
 VERDICT_NAMES = pa.array(["kept", "removed", "quarantined"])
 ERRORS = {
     Status.NULL: "the compared text is null",
@@ -134,14 +140,6 @@ class _Writers:
         return tuple(files)
 
 
-class _Judged(NamedTuple):
-    """One block's rows with what becomes of them."""
-
-    ids: Column
-    state: Column
-    text: pa.Array
-
-
 def select(
     params: SelectParams,
     attributes: str,
@@ -172,8 +170,8 @@ def select(
     if params.null_text == "keep":
         state[found.status == Status.NULL] = KEPT
     state[docid.row_of(removal.ids)] = REMOVED
-    shown = _Shown(store, wanted, task.index)
-    counts = _Counts(len(read.splits))
+    shown = Shown(store, wanted, task.index)
+    counts = Counts(len(read.splits))
     prints = [FINGERPRINT_START] * len(read.splits)
     schema = params.schema
     with _Writers(store, task.index, params) as writers:
@@ -182,7 +180,7 @@ def select(
             text = compared_text(block.batch, params.columns, path)
             prints[block.split] = fingerprint(text, prints[block.split])
             _check_readable(block, found.status, path)
-            here = _Judged(docid.pack(task.index, block.rows), state[block.rows], text)
+            here = Judged(docid.pack(task.index, block.rows), state[block.rows], text)
             counts.add(block, here)
             shown.take(here)
             own = np.searchsorted(removal.ids, here.ids[here.state == REMOVED])
@@ -258,7 +256,7 @@ def _removed(
     rows: RowMap,
     user: pa.Array | None,
     block: TaskBlock,
-    here: _Judged,
+    here: Judged,
     removal: Verdicts,
     own: Column,
     matched: pa.Array,
@@ -278,7 +276,7 @@ def _removed(
 
 
 def _quarantined(
-    rows: RowMap, found: Any, task: int, block: TaskBlock, here: _Judged
+    rows: RowMap, found: Any, task: int, block: TaskBlock, here: Judged
 ) -> pa.RecordBatch:
     """Return the block's rows that cannot be judged, unreadable ones included, in input order."""
     mask = here.state == QUARANTINED
@@ -305,7 +303,7 @@ def _ledger(
     user: pa.Array | None,
     task: int,
     block: TaskBlock,
-    here: _Judged,
+    here: Judged,
     removal: Verdicts,
     own: Column,
     matched: pa.Array,
@@ -333,7 +331,7 @@ def _ledger(
 
 
 def _signatures(
-    rows: RowMap, found: TaskAttributes, block: TaskBlock, here: _Judged
+    rows: RowMap, found: TaskAttributes, block: TaskBlock, here: Judged
 ) -> pa.RecordBatch:
     """Return the signatures of the block's rows that could be judged."""
     judged = found.status[block.rows] == Status.OK
@@ -343,57 +341,6 @@ def _signatures(
         pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1]),
     ]
     return pa.record_batch(columns, ["_row_id", "signature"])
-
-
-class _Shown:
-    """Collects the texts that the report shows, cut to a bearable length."""
-
-    def __init__(self, store: Store, wanted: str, task: int) -> None:
-        ids = read_table(store, wanted).column("id").to_numpy()
-        low, high = docid.task_range(task)
-        self._ids = set(ids[(ids >= low) & (ids < high)].tolist())
-        self.texts: dict[str, str] = {}
-
-    def take(self, here: _Judged) -> None:
-        """Keep the wanted texts of a block."""
-        if not self._ids:
-            return
-        for place in np.flatnonzero(
-            np.isin(here.ids, np.array(list(self._ids), np.uint64))
-        ).tolist():
-            text = here.text[place].as_py() or ""
-            self.texts[str(int(here.ids[place]))] = text[:SHOWN_CHARACTERS]
-
-
-class _Counts:
-    """Rows and text bytes by split and verdict."""
-
-    def __init__(self, splits: int) -> None:
-        self._rows = np.zeros((splits, 3), dtype=np.int64)
-        self._bytes = np.zeros((splits, 3), dtype=np.int64)
-
-    def add(self, block: TaskBlock, here: _Judged) -> None:
-        """Count a block."""
-        lengths = pc.fill_null(pc.binary_length(here.text), 0).to_numpy(zero_copy_only=False)
-        self._rows[block.split] += np.bincount(here.state, minlength=3)
-        self._bytes[block.split] += np.bincount(here.state, lengths, minlength=3).astype(np.int64)
-        self._rows[block.split, QUARANTINED] += len(block.bad)
-        self._bytes[block.split, QUARANTINED] += sum(len(bad.raw) for bad in block.bad)
-
-    def rows(self) -> int:
-        """Return all rows counted."""
-        return int(self._rows.sum())
-
-    def bytes(self) -> int:
-        """Return all text bytes counted."""
-        return int(self._bytes.sum())
-
-    def facts(self) -> list[dict[str, list[int]]]:
-        """Return, by split, [kept, removed, quarantined] rows and bytes."""
-        return [
-            {"rows": r.tolist(), "bytes": b.tolist()}
-            for r, b in zip(self._rows, self._bytes, strict=True)
-        ]
 
 
 def select_texts(

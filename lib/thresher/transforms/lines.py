@@ -56,7 +56,7 @@ def _select_repeated(keys: Column, ids: Column, slots: Any) -> tuple[Column, Col
     for line in range(keys.shape[0]):
         slot = np.int64(keys[line] & mask)
         seen[slot] = min(seen[slot] + 1, 2)
-    count: Any = 0
+    count: Any = np.int64(0)
     for line in range(keys.shape[0]):
         count += seen[np.int64(keys[line] & mask)] == 2
     some_keys = np.empty(count, dtype=np.uint64)

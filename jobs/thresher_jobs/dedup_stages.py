@@ -1,0 +1,207 @@
+"""The stages of `dedup` between the pass over the text and the writing of rows."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from thresher.errors import InputError
+from thresher.run import Run
+from thresher.stage import WORK, ExchangeStage, MapStage, Task
+from thresher.steps import auditing, bucketing, collapsing, deciding, marks, screening
+from thresher.steps.spread import write_table
+from thresher.steps.verdicts import gather
+from thresher_jobs import dedup_report
+from thresher_jobs.dedup_params import DedupParams
+from thresher_jobs.dedup_state import State, decide_params, partitions_of
+
+ROWS_PER_PARTITION = 1 << 20
+LINES_PER_PARTITION = 1 << 22
+SCREEN_ROWS_PER_PARTITION = 1 << 18
+PIECE_ROWS_PER_PARTITION = 1 << 16
+MARK_TASKS = 4
+AUDIT_DRAWS = 2
+
+
+def check_ids(run: Run, state: State, params: DedupParams) -> None:
+    """Refuse ids that repeat.
+
+    Raises:
+        InputError: Naming some of the rows.
+    """
+    partitions = partitions_of(state.num_rows, ROWS_PER_PARTITION)
+    stage = ExchangeStage(
+        "check-ids",
+        state.stage_key("ids", str(partitions)),
+        partial(collapsing.emit_row_ids, state.attributes, partitions),
+        collapsing.reduce_copies,
+        state.plan.tasks,
+        partitions,
+    )
+    repeated = gather(run.store, run.execute(stage), collapsing.COPIES)
+    if len(repeated):
+        ids = repeated.column("id").to_numpy()[:3]
+        kept = repeated.column("kept").to_numpy()[:3]
+        rows = state.row_map
+        pairs = zip(rows.row_ids(ids).to_pylist(), rows.row_ids(kept).to_pylist(), strict=True)
+        shown = "; ".join(f"{a} repeats {b}" for a, b in pairs)
+        raise InputError(
+            f"id column '{params.id_column}' is not unique: "
+            f"{len(repeated)} rows repeat an id ({shown})",
+            remedy="drop --id-column, or make the ids unique",
+        )
+
+
+def collapse(run: Run, state: State, params: DedupParams) -> None:
+    """Find the rows whose exact key an earlier row has."""
+    filter_name: str | None = None
+    if params.method == "bloom":
+        filter_name = _marks(run, state, params)
+    partitions = partitions_of(state.num_rows, ROWS_PER_PARTITION)
+    stage = ExchangeStage(
+        "collapse",
+        state.stage_key("collapse", str(params.source_priority), str(filter_name), str(partitions)),
+        partial(
+            collapsing.emit_text_keys,
+            state.attributes,
+            partitions,
+            params.source_priority,
+            filter_name,
+        ),
+        collapsing.reduce_copies,
+        state.plan.tasks,
+        partitions,
+    )
+    receipts = run.execute(stage)
+    state.facts["exact_looked_at"] = sum(r.rows_in for r in receipts)
+    state.copies_table = gather(run.store, receipts, collapsing.COPIES)
+    state.copies = f"{stage.folder}/copies.arrow"
+    write_table(run.store, state.copies, state.copies_table)
+
+
+def _marks(run: Run, state: State, params: DedupParams) -> str:
+    groups = np.array_split(
+        np.arange(len(state.plan.tasks)), min(MARK_TASKS, len(state.plan.tasks))
+    )
+    tasks = tuple(Task(i, tuple(group.tolist())) for i, group in enumerate(groups))
+    stage = MapStage(
+        "marks",
+        state.stage_key("marks", str(params.filter_bytes), str(params.seed)),
+        partial(marks.mark, state.attributes, params.filter_bytes * 4, params.seed),
+        tasks,
+    )
+    return marks.merge_marks(run.store, stage.folder, run.execute(stage))
+
+
+def near(run: Run, state: State, params: DedupParams) -> None:
+    """Find the rows with an earlier kept row that is similar enough."""
+    decide = decide_params(params)
+    pieces = _screen(run, state, decide, _pieces(run, state, params))
+    partition, count = bucketing.assign_pieces(pieces, PIECE_ROWS_PER_PARTITION)
+    key = state.stage_key("decide", decide.digest(), str(count))
+    name = f"{WORK}/pieces-{key}/pieces.arrow"
+    bucketing.write_pieces(run.store, name, pieces, partition)
+    stage = ExchangeStage(
+        "decide",
+        key,
+        partial(deciding.emit_rows, decide, state.attributes, name),
+        partial(deciding.reduce_pieces, decide),
+        state.plan.tasks,
+        count,
+    )
+    receipts = run.execute(stage) if count else []
+    state.decided_table = gather(run.store, receipts, deciding.DECIDED)
+    state.decided = f"{WORK}/pieces-{key}/decided.arrow"
+    write_table(run.store, state.decided, state.decided_table)
+    state.facts |= {
+        "candidate_rows": len(pieces.ids),
+        "pairs_compared": sum(r.facts["compared"] for r in receipts),
+        "pairs_verified": sum(r.facts["verified"] for r in receipts),
+    }
+
+
+def _screen(
+    run: Run, state: State, decide: deciding.DecideParams, pieces: bucketing.Pieces
+) -> bucketing.Pieces:
+    partition, count = bucketing.assign_pieces(pieces, SCREEN_ROWS_PER_PARTITION)
+    key = state.stage_key("screen", decide.digest(), str(count))
+    name = f"{WORK}/bucketed-{key}/pieces.arrow"
+    bucketing.write_pieces(run.store, name, pieces, partition)
+    stage = ExchangeStage(
+        "screen",
+        key,
+        partial(screening.emit_pictures, state.attributes, name, decide.ngram),
+        partial(screening.reduce_pictures, decide.numerator, decide.denominator),
+        state.plan.tasks,
+        count,
+    )
+    receipts = run.execute(stage) if count else []
+    state.facts |= {
+        "rows_in_buckets": len(pieces.ids),
+        "pairs_screened": sum(r.facts["compared"] for r in receipts),
+    }
+    return screening.screened_pieces(gather(run.store, receipts, screening.SCREENED))
+
+
+def _pieces(run: Run, state: State, params: DedupParams) -> bucketing.Pieces:
+    partitions = partitions_of(state.num_rows * params.banding.bands, LINES_PER_PARTITION)
+    stage = ExchangeStage(
+        "buckets",
+        state.stage_key("buckets", str(params.source_priority), str(partitions)),
+        partial(bucketing.emit_bands, state.attributes, state.copies, params.ngram, partitions),
+        bucketing.reduce_buckets,
+        state.plan.tasks,
+        partitions,
+    )
+    receipts = run.execute(stage)
+    state.facts["rows_compared"] = sum(r.rows_in for r in receipts) // params.banding.bands
+    state.facts["buckets"] = sum(r.facts.get("buckets", 0) for r in receipts)
+    state.facts["largest_bucket"] = max((r.facts.get("largest", 0) for r in receipts), default=0)
+    return bucketing.find_pieces(run.store, stage.folder, receipts, state.task_rows)
+
+
+def nothing_decided(run: Run, state: State) -> None:
+    """State that there are no near copies, for methods that do not look for any."""
+    state.decided_table = deciding.DECIDED.empty_table()
+    state.decided = f"{WORK}/pieces-{state.key}/decided.arrow"
+    write_table(run.store, state.decided, state.decided_table)
+
+
+def audit(run: Run, state: State, params: DedupParams) -> dedup_report.AuditResult | None:
+    """Measure recall on sampled kept rows; None where the method promises none."""
+    if params.method != "minhash" or params.clusters != "greedy" or not params.audit_rows:
+        return None
+    decide = decide_params(params)
+    tasks = state.plan.tasks
+    drawn_from = auditing.spread_evenly(tasks, [1] * len(tasks), AUDIT_DRAWS)
+    each = -(-params.audit_rows // len(drawn_from))
+    key = state.stage_key("audit", decide.digest(), str(params.audit_rows), str(params.audit_bytes))
+    names = (state.attributes, state.copies, state.decided)
+    draw = MapStage("draw", key, partial(auditing.draw, decide, *names, each), drawn_from)
+    drawn = run.execute(draw)
+    weights = [sum(r.facts["text_bytes"]) for r in state.receipts]
+    compared = auditing.spread_evenly(tasks, weights, params.audit_bytes)
+    samples = tuple(r.files[0].name for r in drawn)
+    compare = MapStage("audit", key, partial(auditing.compare, decide, *names, samples), compared)
+    receipts = run.execute(compare)
+    state.facts["kept_compared"] = _kept_compared(state)
+    missed: dict[int, tuple[int, int]] = {}
+    for receipt in receipts:
+        for sample, shared, union in receipt.facts["misses"]:
+            best = missed.get(sample)
+            if best is None or shared * best[1] > best[0] * union:
+                missed[sample] = (shared, union)
+    return dedup_report.AuditResult(
+        sampled=sum(r.rows_out for r in drawn),
+        compared=sum(r.rows_in for r in receipts),
+        whole=len(compared) == len(tasks),
+        misses=tuple(missed.values()),
+    )
+
+
+def _kept_compared(state: State) -> int:
+    """Count the kept rows that near-duplicate search looked at."""
+    looked_at = state.facts["rows_compared"]
+    assert state.decided_table is not None
+    return int(looked_at) - len(state.decided_table)

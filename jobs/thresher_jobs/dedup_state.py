@@ -1,0 +1,91 @@
+"""What the driver of `dedup` knows as the job goes on, and what it asks of the stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from thresher.planning import Plan
+from thresher.stage import Receipt, stage_key
+from thresher.steps import attributes, deciding
+from thresher.steps.rows import RowMap
+from thresher_jobs.dedup_params import DedupParams
+
+CODE_VERSION = "1"  # of the stages' meaning: raise it when equal inputs give other stage files
+
+
+@dataclass
+class State:
+    """What the driver knows as the job goes on: names and narrow columns, never rows."""
+
+    plan: Plan
+    key: str
+    attributes: str = ""
+    receipts: list[Receipt] = field(default_factory=list)
+    schema: pa.Schema | None = None
+    rows: RowMap | None = None
+    copies: str = ""
+    copies_table: pa.Table | None = None
+    decided: str = ""
+    decided_table: pa.Table | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def stage_key(self, *more: str) -> str:
+        """Return the content name of a stage that follows the attributes."""
+        return stage_key(CODE_VERSION, self.key, *more)
+
+    @property
+    def row_map(self) -> RowMap:
+        """Return the way from ids to row ids; known once the rows are counted."""
+        assert self.rows is not None
+        return self.rows
+
+    @property
+    def task_rows(self) -> list[int]:
+        """Rows of each task."""
+        return [r.rows_in for r in self.receipts]
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of all tasks."""
+        return sum(self.task_rows)
+
+
+def attribute_params(params: DedupParams) -> attributes.AttributeParams:
+    """Return what the pass over the text has to compute."""
+    near = params.method == "minhash"
+    banding = params.banding if near else None
+    return attributes.AttributeParams(
+        columns=params.compared,
+        id_column=params.id_column,
+        keep=params.keep.partition(":")[0],
+        keep_column=params.keep_column,
+        ngram=params.ngram,
+        bands=banding.bands if banding else 0,
+        rows_per_band=banding.rows if banding else 0,
+        seed=params.seed,
+        words=near or params.exact_on == "words",
+        skip_unreadable=params.skip_unreadable,
+        max_doc_bytes=params.max_doc_bytes,
+        keep_signatures=params.export_signatures,
+    )
+
+
+def decide_params(params: DedupParams) -> deciding.DecideParams:
+    """Return how pieces are decided."""
+    return deciding.DecideParams(
+        columns=params.compared,
+        ngram=params.ngram,
+        numerator=params.fraction.numerator,
+        denominator=params.fraction.denominator,
+        clusters=params.clusters,
+        use_priority=params.source_priority,
+        max_doc_bytes=params.max_doc_bytes,
+    )
+
+
+def partitions_of(rows: int, each: int) -> int:
+    """Return how many partitions hold `rows` lines, about `each` in one."""
+    return max(1, -(-rows // each))
