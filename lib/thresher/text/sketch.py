@@ -147,7 +147,7 @@ def _process(
     targets = (*result, *(collected or (_NO_VALUES, _NO_VALUES)))
     outputs = Outputs(*(address(array) for array in targets))
     longest = int((bounds[1] - bounds[0]).max(initial=0)) if with_words else 0
-    tables = table_addresses().addresses
+    tables = table_addresses()  # held: of two threads that load them first, one gets its own copy
     row, end, composing = 0, 0, False
     while row < batch.num_rows:
         work = make_work(
@@ -157,7 +157,9 @@ def _process(
             composing=composing,
             sorting=collected is not None,
         )
-        row, end = process_rows(batch, plan.addresses, tables, work.addresses, outputs, row, end)
+        row, end = process_rows(
+            batch, plan.addresses, tables.addresses, work.addresses, outputs, row, end
+        )
         composing = True
 
 
