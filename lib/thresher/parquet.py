@@ -186,8 +186,12 @@ def _coded_columns(schema: pa.Schema, text_columns: frozenset[str]) -> list[str]
     """List the leaves that get a dictionary and statistics: all but those of text columns."""
     if not len(schema):
         return []
-    metadata = _leaf_paths(schema)
-    return [path for path in metadata if path.split(".")[0] not in text_columns]
+    paths = _leaf_paths(schema)
+    return [path for path in paths if not any(_is_below(path, text) for text in text_columns)]
+
+
+def _is_below(path: str, column: str) -> bool:
+    return path == column or path.startswith(f"{column}.")
 
 
 def _leaf_paths(schema: pa.Schema) -> list[str]:

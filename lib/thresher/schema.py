@@ -49,7 +49,7 @@ def unify(
                 _agree(field.name, known_in, known, name, field.type, union_columns),
             )
     if not union_columns:
-        for name, schema in schemas:
+        for name, schema in [*schemas[1:], *schemas[:1]]:  # the first file is the model
             _check_missing(name, schema, columns)
     result = pa.schema([(name, kind) for name, (_, kind) in columns.items()])
     _check_text(result, text_columns, schemas)

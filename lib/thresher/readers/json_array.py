@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from thresher.errors import InputError
 from thresher.readers.block import Block, Request
 from thresher.readers.json_rows import RowParser
-from thresher.readers.scan import CLOSED, FIRST, new_state, read_records, scan_array
+from thresher.readers.scan import CLOSED, new_state, read_records, scan_array
 from thresher.readers.streams import CHUNK_BYTES, decompress
 
 
@@ -19,8 +19,6 @@ def read_json_array(request: Request) -> Iterator[Block]:
     with decompress(request.file) as stream:
         blocks = read_records(stream, scan_array, state, request.batch_bytes, request.max_doc_bytes)
         for records in blocks:
-            if state[CLOSED] == 1 and state[FIRST] >= 0 and records.ends[-1] == len(records.data):
-                break
             yield parser.parse(records)
     if state[CLOSED] == 3:
         raise InputError(

@@ -8,7 +8,7 @@ from thresher.errors import InputError
 from thresher.readers.block import Block, Request
 from thresher.readers.json_rows import RowParser
 from thresher.readers.lines import read_lines
-from thresher.readers.streams import CHUNK_BYTES, Decompressed, decompress, open_input
+from thresher.readers.streams import CHUNK_BYTES, decompress
 
 
 def read_jsonl(request: Request) -> Iterator[Block]:
@@ -16,10 +16,7 @@ def read_jsonl(request: Request) -> Iterator[Block]:
     file, split = request.file, request.split
     parser = RowParser(request, lambda offset: _line_number(request, offset))
     stop = None if file.compression else split.stop
-    raw = open_input(file)
-    if split.start:
-        raw.seek(split.start - 1)
-    with Decompressed(file, raw) as stream:
+    with decompress(file, max(0, split.start - 1)) as stream:
         lines = read_lines(stream, split.start, stop, request.batch_bytes, request.max_doc_bytes)
         for records in lines:
             if len(records.starts):

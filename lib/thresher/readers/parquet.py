@@ -76,8 +76,13 @@ class _Group(NamedTuple):
         group = self.file.metadata.row_group(self.number)
         for i in range(group.num_columns):
             column = group.column(i)
-            if column.path_in_schema.split(".")[0] in self.columns or not self.columns:
+            if any(_is_below(column.path_in_schema, name) for name in self.columns):
                 yield i, column.path_in_schema, column
+
+
+def _is_below(path: str, column: str) -> bool:
+    """Tell whether a leaf belongs to a top-level column, whose own name may have dots."""
+    return path == column or path.startswith(f"{column}.")
 
 
 def _read_group(request: Request, group: _Group, row: int) -> Iterator[Block]:

@@ -155,15 +155,16 @@ def open_input(file: InputFile) -> BinaryIO:
 class Decompressed:
     """The plain bytes of a file, read forwards; a damaged stream is an `InputError`."""
 
-    def __init__(self, file: InputFile, raw: BinaryIO | None = None) -> None:
+    def __init__(self, file: InputFile, start: int = 0) -> None:
         self._path = file.path
         self._kind = file.compression
-        self._raw = raw or open_input(file)
+        self._raw: Any = open_input(file)
+        self._raw.seek(start)
         self._stream: Any = self._raw
         if file.compression:
-            native = pa.PythonFile(self._raw, mode="r") if is_remote(file.path) else None
-            source = native or pa.OSFile(file.path)
-            self._stream = pa.CompressedInputStream(source, file.compression)
+            self._stream = pa.CompressedInputStream(
+                pa.PythonFile(self._raw, mode="r"), file.compression
+            )
 
     def read(self, size: int) -> bytes:
         """Read up to `size` bytes; empty at the end."""
@@ -192,9 +193,9 @@ class Decompressed:
         self.close()
 
 
-def decompress(file: InputFile) -> Decompressed:
-    """Open the plain bytes of a file."""
-    return Decompressed(file)
+def decompress(file: InputFile, start: int = 0) -> Decompressed:
+    """Open the plain bytes of a file, from an offset of the stored bytes on."""
+    return Decompressed(file, start)
 
 
 def head_bytes(path: str, compression: str | None) -> bytes:
