@@ -8,6 +8,7 @@ exchange resumes by task and by reducer, and they are deleted when the exchange 
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
@@ -90,10 +91,13 @@ class LocalEngine:
 
 
 def _result(future: Future[Receipt]) -> Receipt:
-    try:
+    error = future.exception()
+    if error is None:
         return future.result()
-    except (OSError, MemoryError, pa.ArrowMemoryError) as error:
+    traceback.clear_frames(error.__traceback__)  # closes what the failed task still held open
+    if isinstance(error, (OSError, MemoryError, pa.ArrowMemoryError)):
         raise from_os_error(error) from error
+    raise error
 
 
 def _spool_stage(stage: ExchangeStage) -> MapStage:
