@@ -22,7 +22,15 @@ from typing import Any
 import pyarrow as pa
 
 from thresher.engines.options import EngineOptions
-from thresher.errors import ConfigError, InternalError, Stopped, ThresherError, from_os_error
+from thresher.errors import (
+    ConfigError,
+    InputError,
+    InternalError,
+    LimitError,
+    Stopped,
+    ThresherError,
+    from_os_error,
+)
 from thresher.params import digest_of
 from thresher.stage import WORK, Engine, Receipt, Stage, load_receipt
 from thresher.store import TEMPORARY, Store
@@ -116,13 +124,14 @@ class Run:
         return complete
 
     def _free(self) -> bool:
-        """Say whether the folder is absent, empty, or holds only the traces of a run that never
-        began."""
+        """Say whether the folder is absent, empty, or holds only what a failed start left."""
         root = Path(self.store.root)
         if not root.exists():
             return True
-        traces = {STATUS} if self.store.names(WORK) else {STATUS, WORK}
-        return all(e.name in traces or e.name.startswith(TEMPORARY) for e in root.iterdir())
+        return not self.store.exists(IDENTITY) and all(
+            entry.name in (STATUS, WORK) or entry.name.startswith(TEMPORARY)
+            for entry in root.iterdir()
+        )
 
     @contextlib.contextmanager
     def guard(self) -> Iterator[None]:
@@ -139,6 +148,10 @@ class Run:
         except Stopped as error:
             self._record("stopped", error)
             raise
+        except (ConfigError, InputError, LimitError) as error:
+            self._record("failed", error)
+            self._release()
+            raise
         except ThresherError as error:
             self._record("failed", error)
             raise
@@ -152,6 +165,14 @@ class Run:
             )
             self._record("failed", ours)
             raise ours from error
+
+    def _release(self) -> None:
+        """Let the corrected command use the folder, as long as no row was written.
+
+        Stage files stay: they are named by what they are made of, so the next run uses what fits.
+        """
+        if self._claimed and not self.store.exists("data"):
+            self.store.remove(IDENTITY)
 
     def _record(self, state: str, error: ThresherError) -> None:
         """Write the status where we may; a full disk or a refused folder must not hide the first
