@@ -11,7 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.jobs.runs import Command, Outcome
 from thresher.testing.planted import Planted, planted
+from thresher_jobs import cli
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,3 +27,15 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
 def garden() -> Planted:
     """400 rows with planted copies, and the truth about them."""
     return planted(400, seed=3)
+
+
+@pytest.fixture
+def thresher(capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run one `thresher` command in this process."""
+
+    def run(*arguments: object) -> Outcome:
+        capsys.readouterr()
+        code = cli.run([str(a) for a in arguments])
+        return Outcome(code, *capsys.readouterr())
+
+    return run

@@ -8,9 +8,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,6 +25,17 @@ from thresher_jobs.dedup_params import DedupParams
 
 RESULT_FOLDERS = ("data", "removed", "quarantine", "ledger", "signatures")
 Row = dict[str, Any]
+
+
+class Outcome(NamedTuple):
+    """What a command did: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Outcome]
 Addresses = str | Path | Sequence[str | Path]
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.jobs import runs
-from tests.jobs.conftest import Command
+from tests.jobs.runs import Command
 from tests.jobs.test_options import BASE, CLOSE, sentence
 
 COPIED, SHOUTED = sentence(5), sentence(6)
