@@ -256,6 +256,7 @@ def _select_params(state: State, params: DedupParams) -> selecting.SelectParams:
     return selecting.SelectParams(
         job="dedup",
         columns=params.compared,
+        checked=attribute_params(params).read_columns,
         schema_text=attributes.encode_schema(state.schema),
         null_text=params.null_text,
         max_doc_bytes=params.max_doc_bytes,

@@ -11,13 +11,14 @@ The format: https://github.com/apache/parquet-format/blob/master/src/main/thrift
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+from thresher.text.kernel import kernel
 
 ReadAt = Callable[[int, int], bytes]
 
@@ -117,13 +118,21 @@ def longest_value(page: bytes, plain_bytes: int, compression: str) -> int:
     if codec is None and compression != "UNCOMPRESSED":
         return plain_bytes
     data = page if codec is None else pa.decompress(page, plain_bytes, codec, asbytes=True)
-    longest = position = 0
-    size_at = struct.Struct("<I").unpack_from
-    while position + 4 <= len(data):
-        (size,) = size_at(data, position)
+    return min(int(_longest(np.frombuffer(data, np.uint8))), plain_bytes)
+
+
+@kernel
+def _longest(data: Any) -> Any:
+    """Walk values that are laid out as a little-endian length of 4 bytes and the bytes."""
+    longest = np.int64(0)
+    position = np.int64(0)
+    while position + 4 <= data.shape[0]:
+        size = np.int64(0)
+        for byte in range(4):
+            size |= np.int64(data[position + byte]) << (8 * byte)
         longest = max(longest, size)
         position += 4 + size
-    return min(longest, plain_bytes)
+    return longest
 
 
 def _extent(column: Any) -> tuple[int, int]:

@@ -59,6 +59,12 @@ class AttributeParams(Params):
     keep_signatures: bool
 
     @property
+    def read_columns(self) -> tuple[str, ...]:
+        """The columns that rows are judged by."""
+        extra = [c for c in (self.id_column, self.keep_column) if c]
+        return tuple(dict.fromkeys([*self.columns, *extra]))
+
+    @property
     def banding(self) -> Banding | None:
         """The banding, or None when no signatures are wanted."""
         return Banding(self.bands, self.rows_per_band) if self.bands else None
@@ -166,8 +172,7 @@ def _compute(params: AttributeParams, store: Store, folder: str, task: Task) -> 
 def _wanted_columns(params: AttributeParams, read: ReadTask) -> list[str] | None:
     if any(file.format not in ("parquet", "arrow") for file in read.files):
         return None
-    extra = [c for c in (params.id_column, params.keep_column) if c]
-    return list(dict.fromkeys([*params.columns, *extra]))
+    return list(params.read_columns)
 
 
 def _merge(seen: pa.Schema | None, new: pa.Schema, file: str) -> pa.Schema:

@@ -61,8 +61,17 @@ def read_task(
     columns: Sequence[str] | None,
     schema: pa.Schema | None,
     max_doc_bytes: int,
+    checked: Sequence[str] | None = None,
 ) -> Iterator[TaskBlock]:
     """Yield a task's rows in order.
+
+    Args:
+        task: What to read.
+        columns: Columns to return; all if None.
+        schema: What batches are cast to.
+        max_doc_bytes: Rows with a larger value are bad.
+        checked: Columns whose values can make a row bad, for a second pass that reads more columns
+            than the first judged by; all that are read if None.
 
     Raises:
         InputError: A file is unreadable or no longer what was planned.
@@ -72,7 +81,12 @@ def read_task(
         check_unchanged(file)
         start = base
         for block in read_split(
-            file, split, columns=columns, schema=schema, max_doc_bytes=max_doc_bytes
+            file,
+            split,
+            columns=columns,
+            schema=schema,
+            max_doc_bytes=max_doc_bytes,
+            checked=checked,
         ):
             bad = tuple(BadRow(b.row + start, b.error, b.raw) for b in block.bad)
             rows = block.rows + start

@@ -79,6 +79,7 @@ class SelectParams(Params):
 
     job: str
     columns: tuple[str, ...]
+    checked: tuple[str, ...]
     schema_text: str
     null_text: str
     max_doc_bytes: int
@@ -175,7 +176,7 @@ def select(
     prints = [FINGERPRINT_START] * len(read.splits)
     schema = params.schema
     with _Writers(store, task.index, params) as writers:
-        for block in read_task(read, None, schema, params.max_doc_bytes):
+        for block in read_task(read, None, schema, params.max_doc_bytes, params.checked):
             path = read.files[block.split].path
             text = compared_text(block.batch, params.columns, path)
             prints[block.split] = fingerprint(text, prints[block.split])

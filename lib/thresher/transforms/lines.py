@@ -41,11 +41,11 @@ def scatter(keys_RB: Column, ids: Column, partitions: Any) -> tuple[Column, Colu
     for row in range(num):
         for band in range(bands):
             key = keys_RB[row, band]
-            partition = np.int64((key >> half) * scale >> half)
-            place = ends[partition]
+            target = np.int64((key >> half) * scale >> half)
+            place: Any = ends[target]
             keys[place] = key
             owners[place] = ids[row]
-            ends[partition] = place + 1
+            ends[target] = place + 1
     return keys, owners, ends[:partitions]
 
 
