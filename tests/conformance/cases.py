@@ -10,7 +10,7 @@ import pyarrow as pa
 from tests.jobs import runs
 from thresher.testing.planted import Planted
 
-SPLIT_BYTES = 24 << 10
+SPLIT_BYTES = 36 << 10
 CASES: dict[str, dict[str, Any]] = {
     "greedy": {},
     "ids": {"id_column": "id", "keep": "best:score"},

@@ -82,7 +82,7 @@ def denied(tmp_path: Path) -> Iterator[Callable[[Path], None]]:
         path.chmod(0o700)
 
 
-@pytest.mark.parametrize("where", ["input", "output"])
+@pytest.mark.parametrize("where", ["input", pytest.param("output", marks=pytest.mark.slow)])
 def test_permission_denied_is_exit_7_and_names_the_path(
     where: str, denied: Callable[[Path], None], tmp_path: Path
 ) -> None:
@@ -103,8 +103,8 @@ def test_permission_denied_is_exit_7_and_names_the_path(
 
 @pytest.fixture(scope="module")
 def long_input(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An input of hundreds of tasks, which takes seconds."""
-    rows = [{"text": sentence(n % 350)} for n in range(1400)]
+    """An input of some forty tasks, more than a signal lets end."""
+    rows = [{"text": sentence(n % 350)} for n in range(500)]
     return runs.jsonl(tmp_path_factory.mktemp("long") / "in.jsonl", rows)
 
 
@@ -178,6 +178,7 @@ def test_a_dictionary_bomb_is_read_in_bounded_memory(tmp_path: Path) -> None:
     assert len(runs.rows_of(out, "data")) == 1
 
 
+@pytest.mark.slow
 def test_a_fresh_process_may_begin_on_many_threads(garden: Planted, tmp_path: Path) -> None:
     file = runs.parquet(tmp_path / "in.parquet", garden.table, 50)
     command = ("dedup", file, "--out", tmp_path / "out", "--quiet", "--workers", 4)
