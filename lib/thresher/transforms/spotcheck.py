@@ -91,8 +91,11 @@ def _meet(
             counts[owner] = 0
             if denominator * shared >= numerator * (size + sizes[owner] - shared):
                 if num_found == found.shape[0]:
+                    # copied by hand: numba takes five seconds to compile a slice assignment
                     grown = np.empty((2 * num_found, 3), dtype=np.int64)
-                    grown[:num_found] = found
+                    for old in range(num_found):
+                        for field in range(3):
+                            grown[old, field] = found[old, field]
                     found = grown
                 found[num_found, 0] = row
                 found[num_found, 1] = owner
