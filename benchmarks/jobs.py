@@ -278,8 +278,14 @@ def scale_section(options: argparse.Namespace) -> dict[str, Any]:
                 corpus = generate(folder / "in", kind, rows, options.words)
                 job = ours(options, corpus, options.cores[0])
                 per_million = job.wall_s / rows * 1e6
-                smallest = smallest or per_million
-                costs = {"s_per_million": per_million, "beside_smallest": per_million / smallest}
+                cpu = job.cpu_s / rows * 1e6
+                smallest = smallest or (per_million, cpu)
+                costs = {
+                    "s_per_million": per_million,
+                    "beside_smallest": per_million / smallest[0],
+                    "cpu_s_per_million": cpu,
+                    "cpu_beside_smallest": cpu / smallest[1],
+                }
                 results.append({"kind": kind, **figures(corpus, job, options.cores[0]), **costs})
             print(f"{kind}: {rows:,} rows {job.wall_s:.0f} s", file=sys.stderr)
     columns = {
@@ -289,6 +295,7 @@ def scale_section(options: argparse.Namespace) -> dict[str, Any]:
         "job s": "job_s",
         "s/million": "s_per_million",
         "flat": "beside_smallest",
+        "cpu flat": "cpu_beside_smallest",
         "text MB/s/core": "text_mb_per_s_per_core",
         "peak GB": "peak_gb",
     }

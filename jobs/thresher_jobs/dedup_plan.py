@@ -9,10 +9,12 @@ from thresher.planning import Plan, make_plan
 from thresher_jobs.dedup_params import DedupParams
 
 _MIB = 1 << 20
-# Bytes of buffers, decoded columns and keys at once for each byte of text a task reads; measured
-# on 64 MiB tasks of prose and of template rows, peak resident memory less the idle process.
-TASK_MEMORY_FACTOR = 4
-DRIVER_BYTES_PER_ROW = 16
+# Resident bytes for each byte of text a task reads. A million rows of prose and of templates in
+# tasks of 64 MiB on two workers peaked at 0.74 and 1.12 GB, of which 0.2 GB is the idle process
+# (2026-11-21): at most 7 bytes a byte.
+TASK_MEMORY_FACTOR = 7
+DRIVER_BYTES_PER_ROW = 16  # union-find, sizes and the rows that share a bucket
+DRIVER_BYTES_PER_REMOVED_ROW = 60  # both tables of removals and the verdicts made of them
 
 
 def describe(
@@ -37,7 +39,10 @@ def describe(
     yield f"memory      largest task {largest / _MIB:,.0f} MiB, together {together / _MIB:,.0f} MiB"
     if plan.rows is not None:
         driver = plan.rows * DRIVER_BYTES_PER_ROW / _MIB
-        yield f"driver      {driver:,.0f} MiB at most ({DRIVER_BYTES_PER_ROW} bytes a row)"
+        yield (
+            f"driver      {driver:,.0f} MiB ({DRIVER_BYTES_PER_ROW} bytes a row), "
+            f"and {DRIVER_BYTES_PER_REMOVED_ROW} bytes a removed row"
+        )
     yield from _method(params, plan)
     for ignored in plan.inputs.ignored:
         yield f"ignored     {ignored.path}: {ignored.reason}"

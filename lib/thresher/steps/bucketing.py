@@ -21,7 +21,7 @@ from thresher.steps.attributes import Status, TaskAttributes, load
 from thresher.steps.collapsing import part_name
 from thresher.steps.spread import concatenated, read_table, write_table
 from thresher.store import Store
-from thresher.transforms.components import audit, flatten, singletons, unite
+from thresher.transforms.components import audit, flatten, in_company, singletons, unite
 from thresher.transforms.lines import scatter, select_repeated
 
 Column = np.ndarray[Any, Any]
@@ -128,8 +128,7 @@ def find_pieces(store: Store, folder: str, receipts: list[Receipt], task_rows: l
     for receipt in receipts:
         if receipt.files and audit(parent, *_dense(store, receipt, bases)):
             raise InternalError("connected pieces: an edge crosses two pieces")
-    sizes = np.bincount(parent, minlength=len(parent)) if len(parent) else np.zeros(0, np.int64)
-    rows = np.flatnonzero(sizes[parent] > 1)
+    rows = in_company(parent).astype(np.int64)
     tasks = np.searchsorted(bases, rows, side="right") - 1
     ids = (tasks.astype(np.uint64) << np.uint64(32)) | (rows - bases[tasks]).astype(np.uint64)
     return Pieces(ids, parent[rows])

@@ -48,6 +48,24 @@ def flatten(parent: Column) -> None:
 
 
 @kernel
+def in_company(parent: Column) -> Column:
+    """Return the rows of flattened pieces of two rows or more, ascending, as uint32."""
+    sizes = np.zeros(parent.shape[0], dtype=np.uint32)
+    for i in range(parent.shape[0]):
+        sizes[np.int64(parent[i])] += np.uint32(1)
+    count = 0
+    for i in range(parent.shape[0]):
+        count += sizes[np.int64(parent[i])] > 1
+    rows = np.empty(count, dtype=np.uint32)
+    count = 0
+    for i in range(parent.shape[0]):
+        if sizes[np.int64(parent[i])] > 1:
+            rows[count] = i
+            count += 1
+    return rows
+
+
+@kernel
 def audit(parent: Column, left: Column, right: Column) -> Any:
     """Count the pairs whose ends carry different labels; anything but zero is a bug."""
     bad = 0
