@@ -22,6 +22,7 @@ from thresher.errors import ConfigError
 from thresher.params import build
 from thresher.parquet import write_part
 from thresher.result import open_result
+from thresher.schema import plain_schema, unify
 from thresher_jobs.dedup import dedup as run_dedup
 from thresher_jobs.dedup_params import DedupParams
 
@@ -67,6 +68,7 @@ def dedup(
     Args:
         data: What to clean. Rows of a table are named `table.parquet:<row number>`.
         out: Folder that keeps the full result (report, ledger, manifest); a temporary one if None.
+            Paths given again with it resume; a table needs a new folder each time.
         workers: Tasks at once; 0 takes every core.
         settings: Any field of `DedupParams`: text_column, columns, id_column, method, threshold,
             keep, ...
@@ -81,7 +83,7 @@ def dedup(
     if isinstance(settings.get("columns"), (list, tuple)):
         settings["columns"] = tuple(settings["columns"])
     params = build(DedupParams, settings)
-    options = EngineOptions(workers=workers)
+    options = build(EngineOptions, {"workers": workers})
     with tempfile.TemporaryDirectory(prefix="thresher-") as scratch:
         folder = os.fspath(out) if out is not None else os.path.join(scratch, "out")
         table, addresses = _inputs(data, scratch)
@@ -92,8 +94,13 @@ def dedup(
             for name in ("data", "removed", "quarantine")
         }
         html = Path(folder, "report.html").read_text(encoding="utf-8")
-    kept = tables["data"] if table is None else _like(data, tables["data"], table.schema)
-    return DedupResult(kept, tables["removed"], tables["quarantine"], report, html)
+    kept, removed = tables["data"], tables["removed"]
+    if table is not None:
+        kept = _like(data, kept.cast(table.schema))
+        removed = removed.cast(
+            pa.schema([*table.schema, *list(removed.schema)[len(table.schema) :]])
+        )
+    return DedupResult(kept, removed, tables["quarantine"], report, html)
 
 
 def _inputs(data: Any, scratch: str) -> tuple[pa.Table | None, list[str]]:
@@ -114,7 +121,8 @@ def _inputs(data: Any, scratch: str) -> tuple[pa.Table | None, list[str]]:
             remedy="give a pyarrow.Table, a datasets.Dataset, a path or a list of paths",
         )
     path = os.path.join(scratch, TABLE_FILE)
-    write_part(path, table.schema, [table])
+    unify([(TABLE_FILE, table.schema)])  # one name for two columns is the caller's mistake
+    write_part(path, plain_schema(table.schema), [table])
     return table, [path]
 
 
@@ -126,12 +134,11 @@ def _is_dataset(data: Any) -> bool:
     )
 
 
-def _like(data: Any, kept: pa.Table, schema: pa.Schema) -> Any:
-    """Give the kept rows the type and schema of what came in."""
-    table = kept.cast(schema)
+def _like(data: Any, kept: pa.Table) -> Any:
+    """Give the kept rows the kind of what came in."""
     if isinstance(data, pa.Table):
-        return table
-    return type(data)(table, info=data.info)
+        return kept
+    return type(data)(kept, info=data.info, split=data.split)
 
 
 __all__ = ["DedupResult", "dedup"]
