@@ -132,21 +132,30 @@ def _rows_at_once(request: Request, group: _Group, leaves: list[Leaf]) -> int:
 
 
 def _gather(request: Request, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Join small batches and slice large ones, to about `batch_bytes`."""
+    """Join small batches and slice large ones, to about `batch_bytes` once decoded."""
     held: list[pa.RecordBatch] = []
     size = 0
     for batch in batches:
-        if held and size + batch.nbytes > request.batch_bytes:
+        added = _decoded_bytes(batch)
+        if held and size + added > request.batch_bytes:
             yield _joined(held)
             held, size = [], 0
         held.append(batch)
-        size += batch.nbytes
+        size += added
         if size > 2 * request.batch_bytes:
             step = max(1, batch.num_rows * request.batch_bytes // size)
             yield from (batch.slice(at, step) for at in range(0, batch.num_rows, step))
             held, size = [], 0
     if held:
         yield _joined(held)
+
+
+def _decoded_bytes(batch: pa.RecordBatch) -> int:
+    """Count bytes as they will be: columns that a file states as dictionaries unfold later."""
+    return sum(
+        int(value_bytes(column).sum()) if pa.types.is_dictionary(column.type) else column.nbytes
+        for column in batch.columns
+    )
 
 
 def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
