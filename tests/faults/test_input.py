@@ -14,7 +14,7 @@ import pytest
 
 from tests.jobs import runs
 from tests.jobs.runs import Command
-from tests.jobs.test_options import BASE, sentence
+from tests.jobs.sentences import BASE, sentence
 from thresher.errors import InputError
 from thresher.run import Event
 

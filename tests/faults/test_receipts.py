@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.jobs import runs
-from tests.jobs.test_options import sentence
+from tests.jobs.sentences import sentence
 from thresher.engines.local import LocalEngine
 from thresher.errors import InternalError, Stopped
 from thresher.run import Event

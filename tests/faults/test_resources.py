@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.jobs import runs
-from tests.jobs.test_options import sentence
+from tests.jobs.sentences import sentence
 from thresher.testing.planted import Planted
 
 ROOT = Path(__file__).parents[2]

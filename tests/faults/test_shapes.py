@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.jobs import runs
-from tests.jobs.test_options import WORDS, sentence
+from tests.jobs.sentences import WORDS, sentence
 from tests.oracle.judge import Removed, Words, exact_answer, judge
 from thresher.errors import LimitError
 from thresher.testing.planted import jaccard

@@ -12,7 +12,7 @@ import pytest
 
 from tests.jobs import runs
 from tests.jobs.runs import Command
-from tests.jobs.test_options import BASE, CLOSE, sentence
+from tests.jobs.sentences import BASE, CLOSE, sentence
 
 COPIED, SHOUTED = sentence(5), sentence(6)
 ROWS = [BASE, sentence(2), CLOSE, COPIED, COPIED, SHOUTED, SHOUTED.upper(), "short", sentence(3)]

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.jobs import runs
-from tests.jobs.test_options import BASE, CLOSE, WORDS, sentence
+from tests.jobs.sentences import BASE, CLOSE, WORDS, sentence
 from thresher.errors import InputError, Stopped
 from thresher.run import Event
 from thresher.testing.corpus import templates

@@ -11,39 +11,21 @@ import numpy as np
 import pytest
 
 from tests.jobs import runs
+from tests.jobs.sentences import BASE, CLOSE, FAR, WORDS, sentence, with_tail
 from thresher.errors import ConfigError, InputError, LimitError
 from thresher.params import build
-from thresher.testing.corpus import lexicon
 from thresher.transforms.minhash import estimate
 from thresher_jobs.dedup_params import DedupParams
-
-WORDS = [word for word in lexicon().words if word.isalpha()]
-
-
-def sentence(start: int, num: int = 40) -> str:
-    """Return so many words that no other start shares."""
-    return " ".join(WORDS[start * 100 : start * 100 + num])
-
-
-def with_tail(start: int, num: int, tail: int) -> str:
-    """Return `num` words of one start and `tail` others."""
-    return " ".join(
-        [*WORDS[start * 100 : start * 100 + num], *WORDS[9000 + start : 9000 + start + tail]]
-    )
-
-
-BASE = sentence(1, 64)  # 60 shingles
-CLOSE = with_tail(1, 57, 7)  # shares 53 of 67: 0.79
-FAR = with_tail(1, 50, 14)  # shares 46 of 74: 0.62
 
 
 def ids(out: Path, column: str = "id") -> list[Any]:
     return sorted(runs.kept_texts(out, column))
 
 
-def test_every_parameter_is_tested_here() -> None:
-    tree = ast.parse(Path(__file__).read_text(encoding="utf-8"))
-    names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+def test_every_parameter_is_tested_here_or_in_test_order() -> None:
+    files = (Path(__file__), Path(__file__).with_name("test_order.py"))
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
+    names = [n.name for tree in trees for n in tree.body if isinstance(n, ast.FunctionDef)]
     missing = [
         p for p in DedupParams.model_fields if f"test_{p}" not in {n.split("__")[0] for n in names}
     ]
@@ -193,109 +175,6 @@ def test_clusters__greedy_keeps_the_ends_of_a_chain(tmp_path: Path) -> None:
     for clusters, kept in (("greedy", [0, 2]), ("transitive", [0])):
         runs.run(file, tmp_path / clusters, clusters=clusters, keep="best:rank")
         assert ids(tmp_path / clusters) == kept
-
-
-def test_keep__first_is_decided_by_source_then_content_not_by_row_order(tmp_path: Path) -> None:
-    kept = []
-    for name, rows in (("a", [BASE, CLOSE]), ("b", [CLOSE, BASE])):
-        file = runs.texts(tmp_path / name / "in.parquet", rows)
-        runs.run(file, tmp_path / name / "out", keep="first")
-        kept.append(runs.kept_texts(tmp_path / name / "out"))
-    assert kept[0] == kept[1]
-
-
-def test_keep__longest(tmp_path: Path) -> None:
-    longer = BASE + " and more"
-    for order in ([BASE, longer], [longer, BASE]):
-        out = tmp_path / str(order.index(longer))
-        file = runs.texts(out.with_suffix(".parquet"), order)
-        runs.run(file, out, keep="longest")
-        assert runs.kept_texts(out) == [longer]
-
-
-@pytest.mark.parametrize(
-    ("values", "best"),
-    [
-        ([1, 3, 2], 1),
-        ([0.5, None, 0.25], 0),
-        ([-1.5, -0.5, float("nan")], 1),
-        ([-(2**62), 2**62, 2**62 - 1], 1),
-        ([None, None, 0], 2),
-        (["9", "10", "8.5"], 1),
-    ],
-)
-def test_keep__best_takes_the_largest_number_and_null_last(
-    values: list[Any], best: int, tmp_path: Path
-) -> None:
-    rows = [{"id": n, "text": "same", "score": v} for n, v in enumerate(values)]
-    runs.run(runs.parquet(tmp_path / "in.parquet", rows), tmp_path / "out", keep="best:score")
-    assert ids(tmp_path / "out") == [best]
-
-
-def test_keep__best_compares_whole_and_broken_numbers_across_files(tmp_path: Path) -> None:
-    runs.jsonl(tmp_path / "in" / "a.jsonl", [{"id": 1, "text": "same", "score": 10}])
-    runs.jsonl(tmp_path / "in" / "b.jsonl", [{"id": 2, "text": "same", "score": 2.5}])
-    runs.run(tmp_path / "in", tmp_path / "out", keep="best:score")
-    assert ids(tmp_path / "out") == [1]
-
-
-@pytest.mark.parametrize(
-    "times",
-    [
-        ("2023-01-01", "2024-06-01", "2024-05-31"),
-        ("2023-01-01T10:00:00", "2024-06-01T00:00:01", "2024-06-01T00:00:00"),
-        ("2023-01-01T10:00:00Z", "2024-06-01T00:00:01Z", "2024-06-01T00:00:00Z"),
-        ("2024-05-31T23:00:00+02:00", "2024-06-01T00:00:01+00:00", "2024-06-01T02:00:00+02:00"),
-    ],
-)
-def test_keep__newest_takes_the_latest_time(times: tuple[str, ...], tmp_path: Path) -> None:
-    rows = [{"id": n, "text": "same", "seen": t} for n, t in enumerate(times)]
-    runs.run(runs.jsonl(tmp_path / "in.jsonl", rows), tmp_path / "out", keep="newest:seen")
-    assert ids(tmp_path / "out") == [1]
-
-
-@pytest.mark.parametrize("keep", ["best:score", "newest:score"])
-def test_keep__refuses_a_column_without_order(keep: str, tmp_path: Path) -> None:
-    rows = [{"text": "a", "score": "high"}, {"text": "b", "score": "low"}]
-    with pytest.raises(InputError, match="column 'score' cannot order rows"):
-        runs.run(runs.parquet(tmp_path / "in.parquet", rows), tmp_path / "out", keep=keep)
-
-
-@pytest.mark.parametrize("keep", ["last", "best:", "first:x", "newest"])
-def test_keep__refuses_what_it_does_not_know(keep: str) -> None:
-    with pytest.raises(ConfigError, match="expected first, longest, best:COLUMN"):
-        build(DedupParams, {"keep": keep})
-
-
-def test_source_priority__lets_the_earlier_input_win(tmp_path: Path) -> None:
-    names = ("a", "b")
-    files = [
-        runs.texts(tmp_path / f"{n}.parquet", [t])
-        for n, t in zip(names, (BASE, CLOSE), strict=True)
-    ]
-    for order in (files, files[::-1]):
-        out = tmp_path / f"first-{order[0].stem}"
-        runs.run(order, out, max_removed_fraction=1)
-        assert runs.kept_texts(out) == [BASE if order[0].stem == "a" else CLOSE]
-    without = [tmp_path / "ab", tmp_path / "ba"]
-    for order, out in zip((files, files[::-1]), without, strict=True):
-        runs.run(order, out, source_priority=False, max_removed_fraction=1)
-    assert runs.kept_texts(without[0]) == runs.kept_texts(without[1])
-
-
-def test_source_priority__comes_before_keep(tmp_path: Path) -> None:
-    short, long = (
-        runs.texts(tmp_path / "a.parquet", [BASE]),
-        runs.texts(tmp_path / "b.parquet", [BASE + " x"]),
-    )
-    for priority, kept in ((True, BASE), (False, BASE + " x")):
-        how: dict[str, Any] = {
-            "keep": "longest",
-            "source_priority": priority,
-            "max_removed_fraction": 1,
-        }
-        runs.run([short, long], tmp_path / str(priority), **how)
-        assert runs.kept_texts(tmp_path / str(priority)) == [kept]
 
 
 def test_null_text__is_quarantined_or_kept(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.jobs import runs
-from tests.jobs.test_options import BASE, CLOSE, sentence
+from tests.jobs.sentences import BASE, CLOSE, sentence
 from thresher.errors import ConfigError
 from thresher.testing.planted import Planted
 
