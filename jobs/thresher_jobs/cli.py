@@ -61,7 +61,10 @@ Threshold = Annotated[
 Clusters = Annotated[str | None, typer.Option(help="greedy or transitive. [default: greedy]")]
 Keep = Annotated[
     str | None,
-    typer.Option(help="Who stays: first, longest, best:COLUMN, newest:COLUMN. [default: first]"),
+    typer.Option(
+        help="Who stays: first (of an earlier INPUT; ties fall by content), longest, best:COLUMN, "
+        "newest:COLUMN. [default: first]"
+    ),
 ]
 Skip = Annotated[
     bool, typer.Option("--skip-unreadable", help="Leave unreadable files out, named in the report.")
@@ -87,14 +90,8 @@ def _settings(
     config: str | None, settings: list[str] | None, flags: dict[str, Any]
 ) -> list[dict[str, Any]]:
     from_file = load_yaml(config) if config else {}
-    columns = flags.pop("columns", None)
-    if columns is not None:
-        flags["columns"] = tuple(name.strip() for name in columns.split(","))
-    given = {key: value for key, value in flags.items() if value not in (None, False)}
-    typed = parse_settings(settings or [])
-    if isinstance(typed.get("columns"), str):
-        typed["columns"] = tuple(typed["columns"].split(","))
-    return [from_file, given, typed]
+    given = {key: value for key, value in flags.items() if value is not None and value is not False}
+    return [from_file, given, parse_settings(settings or [])]
 
 
 def _engine(name: str | None, workers: int | None, cluster: str | None) -> EngineOptions:
@@ -207,7 +204,7 @@ def plan_dedup(
 Result = Annotated[str, typer.Argument(metavar="OUT", help="A folder that a job has written.")]
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})
 def explain(
     out: Result, row_id: Annotated[str, typer.Argument(help="A row id, as in _row_id.")]
 ) -> None:

@@ -14,6 +14,7 @@ select       map       rows go to data, removed and quarantine
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -25,7 +26,7 @@ import pyarrow as pa
 import thresher
 from thresher import docid
 from thresher.engines.options import EngineOptions
-from thresher.errors import InputError, LimitError
+from thresher.errors import ConfigError, InputError, LimitError
 from thresher.inputs import check_unchanged
 from thresher.planning import Plan, agree_on_schema, make_plan
 from thresher.run import Listener, Run, open_run
@@ -82,13 +83,13 @@ def _dedup(
         addresses, split_bytes=params.split_bytes, skip_unreadable=params.skip_unreadable
     )
     check_columns(plan, params)
+    check_apart(plan, run.store.root)
     if run.claim(identity(plan, params)):
         logger.info("%s is complete already; nothing to do", run.store.root)
         report: dict[str, Any] = run.store.get_json("report.json")
         return report
     run.state("running")
     state = _attributes(run, plan, params)
-    _check_quarantined(state, params)
     if params.id_column:
         check_ids(run, state, params)
     collapse(run, state, params)
@@ -132,6 +133,30 @@ def identity(plan: Plan, params: DedupParams) -> dict[str, Any]:
     }
 
 
+def check_apart(plan: Plan, out: str) -> None:
+    """Refuse to write into an input, or to read what an earlier run wrote into this folder.
+
+    Raises:
+        ConfigError: The output folder lies inside an input, or an input inside the output folder.
+    """
+    target = os.path.realpath(out)
+    places = [s.address for s in plan.inputs.sources if os.path.isdir(s.address)]
+    for place in places:
+        if target == os.path.realpath(place) or target.startswith(os.path.realpath(place) + os.sep):
+            raise ConfigError(
+                f"the output folder lies inside the input {place}",
+                path=out,
+                remedy="the next run would read it as input: choose another --out",
+            )
+    for file in plan.inputs.files:
+        if "://" not in file.path and os.path.realpath(file.path).startswith(target + os.sep):
+            raise ConfigError(
+                f"the input {file.path} lies inside the output folder",
+                path=out,
+                remedy="choose another --out",
+            )
+
+
 def _named_columns(params: DedupParams) -> list[tuple[str, str]]:
     named = []
     if params.id_column:
@@ -171,6 +196,7 @@ def _attributes(run: Run, plan: Plan, params: DedupParams) -> State:
             without=[*(u for u in plan.unreadable), *(Unreadable(*b) for b in sorted(bad))],
         )
     state = State(plan, key, stage.folder, receipts)
+    _check_quarantined(state, params)
     schemas = dict(plan.schemas)
     for task, receipt in zip(plan.tasks, receipts, strict=True):
         for split, text in zip(task.payload.splits, receipt.facts["schemas"], strict=True):

@@ -120,6 +120,12 @@ class DedupParams(Params):
             return value
         raise ValueError("expected first, longest, best:COLUMN or newest:COLUMN")
 
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        """Take `a,b` as well as a list."""
+        return tuple(n.strip() for n in value.split(",") if n) if isinstance(value, str) else value
+
     @field_validator("columns")
     @classmethod
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:

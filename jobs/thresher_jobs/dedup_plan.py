@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from thresher.engines.options import EngineOptions
 from thresher.planning import Plan, make_plan
+from thresher.readers import read_split
 from thresher_jobs.dedup_params import DedupParams
 
 _MIB = 1 << 20
+_HEAD_BYTES = 1 << 16
 # Resident bytes for each byte of text a task reads. A million rows of prose and of templates in
 # tasks of 64 MiB on two workers peaked at 0.74 and 1.12 GB, of which 0.2 GB is the idle process
 # (2026-11-21): at most 7 bytes a byte.
@@ -44,12 +46,27 @@ def describe(
             f"and {DRIVER_BYTES_PER_REMOVED_ROW} bytes a removed row"
         )
     yield from _method(params, plan)
+    yield from _absent_columns(plan, params)
     for ignored in plan.inputs.ignored:
         yield f"ignored     {ignored.path}: {ignored.reason}"
     for unreadable in plan.unreadable:
         yield f"left out    {unreadable.path}: {unreadable.error}"
     for note in plan.notes:
         yield f"note        {note}"
+
+
+def _absent_columns(plan: Plan, params: DedupParams) -> Iterator[str]:
+    """Look at the first rows of files without a footer: is there what will be compared?"""
+    for split in plan.splits():
+        file = plan.inputs.files[split.file]
+        if split.file in plan.schemas or split.start:
+            continue
+        first = next(read_split(file, split, batch_bytes=_HEAD_BYTES), None)
+        names = first.batch.schema.names if first else []
+        for column in params.compared:
+            if column not in names:
+                shown = ", ".join(names)
+                yield f"WARNING     {file.path}: no '{column}' in the first rows (columns: {shown})"
 
 
 def _method(params: DedupParams, plan: Plan) -> Iterator[str]:

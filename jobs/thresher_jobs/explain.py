@@ -26,7 +26,7 @@ def explain(out: str, row_id: str) -> Iterator[str]:
     if line is None:
         raise ConfigError(f"no row {row_id!r} in {out}", remedy=_near_ids(result))
     params = DedupParams.model_validate(result.manifest["params"])
-    yield f"row       {line.row_id}  (row {line.row} of {line.file})"
+    yield _one_line(f"row       {line.row_id}  (row {line.row} of {line.file})")
     yield f"verdict   {line.verdict}" + (f", {line.reason}" if line.reason else "")
     if line.verdict == "quarantined":
         yield f"error     {_quarantine_error(result, line)}"
@@ -43,7 +43,7 @@ def _removed(result: Result, line: Line, params: DedupParams) -> Iterator[str]:
     rows = result.rows([line, partner])
     text = compared(rows[line.row_id], params)
     kept = compared(rows[partner.row_id], params)
-    yield f"kept      {partner.row_id}  (row {partner.row} of {partner.file})"
+    yield _one_line(f"kept      {partner.row_id}  (row {partner.row} of {partner.file})")
     if line.reason == "exact_copy":
         yield "because   the compared bytes are equal"
     elif line.reason == "same_words":
@@ -77,7 +77,7 @@ def _kept(result: Result, line: Line, params: DedupParams) -> Iterator[str]:
     followers = _followers(result, line.row_id)
     yield f"copies    {len(followers)} rows were removed in its favour"
     for row_id, reason, score in followers[:10]:
-        yield f"          {row_id}  {reason}  {score:.4f}"
+        yield _one_line(f"          {row_id}  {reason}  {score:.4f}")
     yield ""
     yield _cut(text)
 
@@ -105,7 +105,17 @@ def compared(row: dict[str, Any], params: DedupParams) -> str:
     return "\n".join(row[name] or "" for name in params.compared)
 
 
+def _one_line(text: str) -> str:
+    return visible(text).replace("\n", "\\n")
+
+
+def visible(text: str) -> str:
+    """Return a text with control characters written out, so that it cannot steer a terminal."""
+    return "".join(c if c in "\n\t" or c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def _cut(text: str) -> str:
+    text = visible(text)
     return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + " [...]"
 
 
@@ -122,7 +132,7 @@ def _differences(text: str, kept: str) -> Iterator[str]:
                 words.append("[-" + " ".join(left[a:a_end]) + "-]")
             if b_end > b:
                 words.append("{+" + " ".join(right[b:b_end]) + "+}")
-        yield "  ... " + " ".join(words) + " ..."
+        yield visible("  ... " + " ".join(words) + " ...")
 
 
 def _near_ids(result: Result) -> str:

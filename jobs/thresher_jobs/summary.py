@@ -5,12 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 
+def _percent(part: int, whole: int) -> str:
+    """Return a share with one decimal; a few rows never round to none or all."""
+    shown = f"{100 * part / whole:5.1f} %"
+    if part and shown.strip() == "0.0 %":
+        return "< 0.1 %"
+    if part != whole and shown.strip() == "100.0 %":
+        return "> 99.9 %"
+    return shown
+
+
 def print_summary(report: dict[str, Any], out: str) -> None:
     """Print rows in, kept, removed and quarantined, the recall, and where to look."""
     rows_in = max(1, report["rows_in"])
 
     def share(key: str) -> str:
-        return f"{report[key]:>12,}  {100 * report[key] / rows_in:5.1f} %"
+        return f"{report[key]:>12,}  {_percent(report[key], rows_in)}"
 
     print(f"rows in      {report['rows_in']:>12,}")
     print(f"kept         {share('rows_kept')}")

@@ -54,6 +54,13 @@ def _check_hashes(result: Result) -> str:
         if hash_file(path) != (size, sha256):
             raise InputError("size or hash differs from the manifest", path=str(path))
         total += size
+    stated = {name for name, _, _ in result.manifest["files"]}
+    for folder in (*VERDICTS, "ledger"):
+        for name in result.store.names(folder):
+            if name not in stated:
+                raise InputError(
+                    "is not in the manifest", path=str(result.store.path(name)), remedy="remove it"
+                )
     count = len(result.manifest["files"])
     return f"files       {count} files, {total:,} bytes, hashes as in the manifest"
 

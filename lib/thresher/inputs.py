@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
 
-from thresher.errors import EngineError, InputError, StorageError
+from thresher.errors import ConfigError, EngineError, InputError, StorageError
 from thresher.readers.streams import Remote, head_bytes, is_remote, join_local, remote
 
 Format = Literal["parquet", "jsonl", "json", "csv", "arrow"]
@@ -102,13 +102,18 @@ def list_inputs(addresses: Sequence[str]) -> Inputs:
         InputError: A path does not exist, nothing readable was found, or one file is reached twice.
         StorageError: A folder or file may not be read.
     """
+    if any(not address.strip() for address in addresses):
+        raise ConfigError("an input is empty", remedy="name files, folders, globs or addresses")
     names = _unique_names([_source_name(address) for address in addresses])
     files: list[InputFile] = []
     ignored: list[Ignored] = []
     for number, address in enumerate(addresses):
-        prefix = f"{names[number]}/" if len(addresses) > 1 else ""
         for found in sorted(_find(address, ignored)):
-            files.append(_pinned(number, prefix, found))
+            name = found.name
+            if len(addresses) > 1:  # a source that is one file goes by the source's name
+                alone = name == _source_name(address)
+                name = names[number] if alone else f"{names[number]}/{name}"
+            files.append(_pinned(number, name, found))
     _refuse_twice(files, addresses)
     if not files:
         raise _nothing_found(addresses, ignored)
@@ -136,16 +141,14 @@ def check_unchanged(file: InputFile) -> None:
         )
 
 
-def _pinned(source: int, prefix: str, found: _Found) -> InputFile:
+def _pinned(source: int, name: str, found: _Found) -> InputFile:
     format_, compression = split_extension(found.name)
     if found.format is not None:
         format_, compression = found.format, None
     elif format_ == "json" and head_bytes(found.path, compression)[:1] == b"{":
         format_ = "jsonl"  # JSON lines under the name .json are common on the hub
     assert format_ is not None
-    return InputFile(
-        source, prefix + found.name, found.path, format_, compression, found.bytes, found.pin
-    )
+    return InputFile(source, name, found.path, format_, compression, found.bytes, found.pin)
 
 
 def split_extension(name: str) -> tuple[Format | None, Compression]:

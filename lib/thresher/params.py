@@ -94,7 +94,7 @@ def build(cls: type[P], *layers: Mapping[str, Any]) -> P:
         return cls.model_validate(merged)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or cls.__name__
+        field = ".".join(str(part) for part in first["loc"])
         message = str(first["msg"]).removeprefix("Value error, ")
         given = f" (given: {first['input']!r})" if first["loc"] else ""
-        raise ConfigError(f"setting {field}: {message}{given}") from error
+        raise ConfigError(f"setting {field}: {message}{given}" if field else message) from error

@@ -49,7 +49,11 @@ class Result:
 
     def report(self) -> dict[str, Any]:
         """Return report.json."""
-        value: dict[str, Any] = self.store.get_json("report.json")
+        try:
+            value: dict[str, Any] = self.store.get_json("report.json")
+            value["rows_in"], value["job"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise _damaged(self.store, "report.json") from error
         return value
 
     @property
@@ -131,4 +135,13 @@ def open_result(out: str) -> Result:
             path=out,
             remedy="give the --out folder of a finished run; status.json tells what became of it",
         )
-    return Result(store, store.get_json(MANIFEST))
+    try:
+        manifest = store.get_json(MANIFEST)
+        manifest["params"], manifest["inputs"], manifest["files"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(store, MANIFEST) from error
+    return Result(store, manifest)
+
+
+def _damaged(store: Store, name: str) -> InputError:
+    return InputError("damaged", path=str(store.path(name)), remedy="run the job again")

@@ -9,6 +9,8 @@ written last, and without it there is no result.
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import json
 import logging
 import os
@@ -28,6 +30,7 @@ from thresher.errors import (
     InternalError,
     LimitError,
     Stopped,
+    StorageError,
     ThresherError,
     from_os_error,
 )
@@ -86,6 +89,7 @@ class Run:
     listener: Listener | None = None
     records: list[StageRecord] = field(default_factory=list)
     _claimed: bool = False
+    _locked: int | None = None
 
     def claim(self, identity: Mapping[str, Any]) -> bool:
         """Take the folder for this run; return True when the result is already complete.
@@ -117,11 +121,49 @@ class Run:
                     remedy="choose another --out",
                 )
             self.store.put_json(IDENTITY, value)
+        self._lock(root)
         self._claimed = True
         complete = self.store.exists(MANIFEST)
+        if complete and not self._whole():
+            logger.warning("%s: files of the result are gone or cut; making them again", root)
+            self.store.remove(MANIFEST)
+            complete = False
         if complete and self.store.names(WORK) != [IDENTITY]:
             self._finish()  # the run before was killed between its manifest and its end
         return complete
+
+    def _lock(self, root: Path) -> None:
+        """Take the folder for this process; the lock goes with the process, however it ends.
+
+        Raises:
+            ConfigError: Another process is at work here.
+        """
+        handle = os.open(root, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(handle)
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                logger.warning("%s: no lock to be had here (%s)", root, error)
+                return
+            raise ConfigError(
+                "another run is writing this output folder", path=str(root), remedy="wait for it"
+            ) from error
+        self._locked = handle
+
+    def _unlock(self) -> None:
+        if self._locked is not None:
+            os.close(self._locked)
+            self._locked = None
+
+    def _whole(self) -> bool:
+        """Say whether every file of the result is there in its full size, and the report."""
+        try:
+            files = self.store.get_json(MANIFEST)["files"]
+            sizes = [self.store.path(n).stat().st_size == size for n, size, _ in files]
+            return all(sizes) and "rows_in" in self.store.get_json("report.json")
+        except (OSError, ValueError, KeyError, TypeError, StorageError):
+            return False
 
     def _free(self) -> bool:
         """Say whether the folder is absent, empty, or holds only what a failed start left."""
@@ -165,6 +207,8 @@ class Run:
             )
             self._record("failed", ours)
             raise ours from error
+        finally:
+            self._unlock()
 
     def _release(self) -> None:
         """Let the corrected command use the folder, as long as no row was written.
@@ -295,7 +339,8 @@ def _paths(old: Any, new: Any, at: str = "") -> list[str]:
         return found
     if old == new:
         return []
-    if isinstance(old, list) or isinstance(new, list) or len(str(old)) + len(str(new)) > 120:
+    nested = any(isinstance(v, list) and any(isinstance(i, list) for i in v) for v in (old, new))
+    if nested or len(str(old)) + len(str(new)) > 120:
         return [f"{at} differs ({digest_of(old)[:8]} there, {digest_of(new)[:8]} now)"]
     return [f"{at} was {old!r}, is now {new!r}"]
 

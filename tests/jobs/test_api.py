@@ -215,7 +215,7 @@ def test_data_of_another_type_is_refused_with_what_is_taken(data: Any) -> None:
         ({"threshold": 8}, "threshold: .*less than or equal to 1"),
         ({"workers": -1}, "workers: .*greater than or equal to 0"),
         ({"keep": "best"}, "expected first, longest, best:COLUMN"),
-        ({"columns": "text"}, "columns: .*tuple"),
+        ({"columns": 5}, "columns: .*tuple"),
     ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> None:

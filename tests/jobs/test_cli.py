@@ -13,6 +13,9 @@ import pytest
 from tests.jobs import runs
 from tests.jobs.runs import Command
 from tests.jobs.sentences import BASE, CLOSE, sentence
+from thresher.engines.options import EngineOptions
+from thresher.errors import ConfigError
+from thresher.run import open_run
 
 COPIED, SHOUTED = sentence(5), sentence(6)
 ROWS = [BASE, sentence(2), CLOSE, COPIED, COPIED, SHOUTED, SHOUTED.upper(), "short", sentence(3)]
@@ -305,3 +308,82 @@ def test_help_and_usage() -> None:
     assert cli.run(["dedup", "--help"]) == 0
     assert cli.run(["dedup"]) == 2
     assert cli.run(["nonsense"]) == 2
+
+
+def test_a_threshold_of_zero_is_refused_not_replaced(thresher: Command, tmp_path: Path) -> None:
+    file = runs.texts(tmp_path / "in.parquet", ["a"])
+    code, _, err = thresher("dedup", file, "--out", tmp_path / "out", "--threshold", "0")
+    assert code == 2
+    assert "threshold" in err
+
+
+def test_an_output_folder_inside_an_input_is_refused(thresher: Command, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    runs.texts(tmp_path / "in" / "a.parquet", ["a"])
+    code, _, err = thresher("dedup", tmp_path / "in", "--out", tmp_path / "in" / "out")
+    assert code == 2
+    assert "inside the input" in err
+
+
+def test_an_empty_input_is_refused(thresher: Command, tmp_path: Path) -> None:
+    code, _, err = thresher("dedup", "", "--out", tmp_path / "out")
+    assert code == 2
+    assert "input is empty" in err
+
+
+def test_a_rerun_makes_a_lost_part_again(thresher: Command, tmp_path: Path) -> None:
+    file = runs.texts(tmp_path / "in.parquet", ["a", "b", "a"])
+    assert thresher("dedup", file, "--out", tmp_path / "out")[0] == 0
+    part = tmp_path / "out" / "data" / "part-00000.parquet"
+    before = part.read_bytes()
+    part.unlink()
+    assert thresher("verify", tmp_path / "out")[0] == 3
+    assert thresher("dedup", file, "--out", tmp_path / "out")[0] == 0
+    assert part.read_bytes() == before
+    assert thresher("verify", tmp_path / "out")[0] == 0
+
+
+def test_verify_refuses_a_file_that_no_job_wrote(thresher: Command, tmp_path: Path) -> None:
+    file = runs.texts(tmp_path / "in.parquet", ["a"])
+    assert thresher("dedup", file, "--out", tmp_path / "out")[0] == 0
+    (tmp_path / "out" / "data" / "part-00099.parquet").write_bytes(b"PAR1")
+    code, _, err = thresher("verify", tmp_path / "out")
+    assert code == 3
+    assert "part-00099" in err
+
+
+def test_a_damaged_manifest_is_bad_input_not_a_bug(thresher: Command, tmp_path: Path) -> None:
+    file = runs.texts(tmp_path / "in.parquet", ["a"])
+    assert thresher("dedup", file, "--out", tmp_path / "out")[0] == 0
+    for text in ("{}", "not json"):
+        (tmp_path / "out" / "manifest.json").write_text(text)
+        code, _, err = thresher("verify", tmp_path / "out")
+        assert code == 3
+        assert "manifest.json: damaged" in err
+
+
+def test_two_runs_at_once_in_one_folder_are_refused(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = open_run(str(out), EngineOptions(workers=1))
+    second = open_run(str(out), EngineOptions(workers=1))
+    with first.guard():
+        assert not first.claim({"job": "x"})
+        with second.guard(), pytest.raises(ConfigError, match="another run is writing"):
+            second.claim({"job": "x"})
+
+
+def test_explain_shows_control_characters_instead_of_sending_them(
+    thresher: Command, tmp_path: Path
+) -> None:
+    file = runs.texts(tmp_path / "in.parquet", ["bold \x1b[1m text"])
+    assert thresher("dedup", file, "--out", tmp_path / "out")[0] == 0
+    _, out, _ = thresher("explain", tmp_path / "out", "in.parquet:0")
+    assert "\x1b" not in out
+    assert "\\x1b[1m" in out
+
+
+def test_plan_warns_of_a_column_that_lines_do_not_have(thresher: Command, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"body": "a"}\n')
+    code, out, _ = thresher("plan", "dedup", tmp_path / "in.jsonl")
+    assert code == 0
+    assert "no 'text' in the first rows (columns: body)" in out

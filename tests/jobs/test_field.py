@@ -264,9 +264,9 @@ def test_a_near_copy_names_the_row_that_stayed(tmp_path: Path) -> None:
     runs.texts(tmp_path / "new.parquet", [CLOSE, sentence(4), BASE, sentence(3)])
     runs.run([tmp_path / "old.parquet", tmp_path / "new.parquet"], tmp_path / "out")
     assert runs.partners(tmp_path / "out") == {
-        "new.parquet/new.parquet:0": "old.parquet/old.parquet:1",
-        "new.parquet/new.parquet:2": "old.parquet/old.parquet:1",
-        "new.parquet/new.parquet:3": "old.parquet/old.parquet:0",
+        "new.parquet:0": "old.parquet:1",
+        "new.parquet:2": "old.parquet:1",
+        "new.parquet:3": "old.parquet:0",
     }
 
 

@@ -91,7 +91,7 @@ def test_text_bytes_balance(report: dict[str, Any], out: Path) -> None:
 
 def test_row_ids_are_file_and_row_number(out: Path, inputs: list[Path]) -> None:
     ledger = runs.rows_of(out, "ledger")
-    names = ("first/a.parquet", "first/deep/b.jsonl", "second.parquet/second.parquet")
+    names = ("first/a.parquet", "first/deep/b.jsonl", "second.parquet")
     sizes = (200, 102, 100)
     expected = [f"{n}:{row}" for n, size in zip(names, sizes, strict=True) for row in range(size)]
     assert [line["_row_id"] for line in ledger] == expected
