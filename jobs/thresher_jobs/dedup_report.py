@@ -35,6 +35,8 @@ NUM_MEMBERS = 5
 NUM_PAIRS = 20
 SHOWN_SIZES = 40
 NEAR_THRESHOLD = 0.05
+ALERT_ROWS = 10_000
+ALERT_SHARE = 0.1
 
 
 class Shown(NamedTuple):
@@ -230,7 +232,7 @@ def _report(
         "stages": [vars(record) for record in run.records],
         "plan": _plan_facts(outcome, run),
         "config": params.model_dump(mode="json"),
-        "notes": list(outcome.plan.notes),
+        "notes": [*outcome.plan.notes, *_size_alert(outcome)],
     }
 
 
@@ -347,6 +349,18 @@ def _recall(outcome: Outcome) -> dict[str, Any] | None:
         "near_threshold_estimate": recall(missed_near * scale, found_near),
         "note": f"{audit.sampled} sampled kept rows compared exactly with {share} kept rows",
     }
+
+
+def _size_alert(outcome: Outcome) -> list[str]:
+    """Say so when one piece holds a large share of the rows: it is decided by one worker alone."""
+    largest = outcome.facts.get("largest_piece", 0)
+    rows = sum(read.rows_in for read in outcome.read)
+    if largest < ALERT_ROWS or largest < ALERT_SHARE * rows:
+        return []
+    return [
+        f"one piece of similar rows holds {largest:,} of {rows:,} rows: look at the largest "
+        "clusters; a template may outweigh what differs (compare other columns, or raise threshold)"
+    ]
 
 
 def _plan_facts(outcome: Outcome, run: Run) -> dict[str, Any]:

@@ -116,6 +116,7 @@ def near(run: Run, state: State, params: DedupParams) -> None:
     write_table(run.store, state.decided, state.decided_table)
     state.facts |= {
         "candidate_rows": len(pieces.ids),
+        "largest_piece": int(np.bincount(pieces.piece).max()) if len(pieces.ids) else 0,
         "pairs_compared": sum(r.facts["compared"] for r in receipts),
         "pairs_verified": sum(r.facts["verified"] for r in receipts),
     }
