@@ -18,8 +18,9 @@ from thresher_jobs.dedup_state import State, decide_params, partitions_of
 
 ROWS_PER_PARTITION = 1 << 20
 LINES_PER_PARTITION = 1 << 22
-SCREEN_ROWS_PER_PARTITION = 1 << 18
-PIECE_ROWS_PER_PARTITION = 1 << 16
+# Small enough that the tables of a partition stay in the cache: 2^18 rows took 2.3 times as long.
+SCREEN_ROWS_PER_PARTITION = 1 << 15
+PIECE_ROWS_PER_PARTITION = 1 << 15
 MARK_TASKS = 4
 AUDIT_DRAWS = 2
 
