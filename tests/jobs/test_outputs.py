@@ -234,7 +234,7 @@ def test_a_report_page_shows_the_pair_and_runs_nothing(tmp_path: Path) -> None:
 def test_a_giant_piece_is_announced(tmp_path: Path) -> None:
     """A chain of rows, each like the next, is one piece: the report says how much it holds."""
     words = [f"w{i}" for i in range(14_000)]
-    chain = [" ".join(words[i : i + 60]) for i in range(0, 13_000)]
+    chain = [" ".join(words[i : i + 60]) for i in range(13_000)]
     file = runs.texts(tmp_path / "in.parquet", chain)
     report = runs.run(file, tmp_path / "out", audit_rows=0, max_removed_fraction=1.0)
     assert report["plan"]["largest_piece"] > 10_000
