@@ -103,8 +103,8 @@ def test_permission_denied_is_exit_7_and_names_the_path(
 
 @pytest.fixture(scope="module")
 def long_input(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An input of some forty tasks, more than a signal lets end."""
-    rows = [{"text": sentence(n % 350)} for n in range(500)]
+    """An input of a hundred tasks and more: even a busy machine signals before they end."""
+    rows = [{"text": sentence(n % 350)} for n in range(1500)]
     return runs.jsonl(tmp_path_factory.mktemp("long") / "in.jsonl", rows)
 
 
