@@ -17,6 +17,8 @@ from tests.jobs import runs
 from thresher.stage import Engine
 from thresher.testing.planted import Planted
 
+pytestmark = pytest.mark.slow
+
 HOW: dict[str, dict[str, Any]] = {
     "greedy": {},
     "transitive": {"clusters": "transitive"},

@@ -13,6 +13,8 @@ from tests.faults.settings import PARAMS
 from tests.jobs import runs
 from thresher.testing.planted import Planted
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -18,6 +18,8 @@ from tests.jobs import runs
 from tests.jobs.sentences import sentence
 from thresher.testing.planted import Planted
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 THRESHER = [sys.executable, "-m", "thresher_jobs.cli"]
 

@@ -16,6 +16,8 @@ import thresher
 from tests.jobs import runs
 from thresher.errors import ConfigError, InputError, LimitError, ThresherError
 
+pytestmark = pytest.mark.slow
+
 COPY = " ".join(f"word{i}" for i in range(60))
 NEAR = f"{COPY} more"
 TEXTS = [COPY, "one line", NEAR, "another line", "one line", "last"]

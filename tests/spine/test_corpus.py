@@ -15,6 +15,8 @@ from thresher.testing.corpus import BATCH_ROWS, prose, templates
 from thresher.testing.planted import THRESHOLD, jaccard, planted
 from thresher.text import reference
 
+pytestmark = pytest.mark.slow
+
 
 def texts(batches: Any) -> list[str]:
     return [text for batch in batches for text in batch.column("text").to_pylist()]

@@ -10,6 +10,8 @@ import pytest
 from thresher.text import reference
 from thresher.text.sketch import shingles, sketch
 
+pytestmark = pytest.mark.slow
+
 
 def _word_shingles(words: list[str]) -> npt.NDArray[np.uint64]:
     return shingles(pa.array([" ".join(words)], pa.large_string()), n=1)[1]

@@ -11,6 +11,8 @@ import pytest
 from tests.transforms.crowds import Column
 from thresher.transforms.bloom import PROBES, Filter
 
+pytestmark = pytest.mark.slow
+
 SLOTS = [4, 5, 7, 63, 1000, 1 << 10, 12_345]
 
 
