@@ -286,7 +286,6 @@ def _select_params(state: State, params: DedupParams) -> selecting.SelectParams:
         schema_text=attributes.encode_schema(state.schema),
         null_text=params.null_text,
         max_doc_bytes=params.max_doc_bytes,
-        user_ids=params.id_column is not None,
         permutations=params.banding.permutations if params.export_signatures else 0,
     )
 

@@ -83,7 +83,6 @@ class SelectParams(Params):
     schema_text: str
     null_text: str
     max_doc_bytes: int
-    user_ids: bool
     permutations: int = 0
 
     @property
