@@ -208,6 +208,7 @@ class Run:
             self._record("failed", ours)
             raise ours from error
         finally:
+            self.engine.close()
             self._unlock()
 
     def _release(self) -> None:

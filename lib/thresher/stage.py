@@ -128,6 +128,9 @@ class Engine(Protocol):
     ) -> None:
         """Run an exchange for the given partitions; `done` is called once a partition."""
 
+    def close(self) -> None:
+        """Let go of what the engine started; it may be used again, and then starts anew."""
+
 
 def receipt_name(folder: str, task: int) -> str:
     """Return the name of a task's receipt."""

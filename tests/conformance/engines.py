@@ -1,6 +1,7 @@
 """The engines that must give one answer. A new engine joins the suite by one line here.
 
 Values make a fresh engine: a test may need several, since a stopped run is resumed by another.
+Cluster engines join the one small cluster of their kind that this process starts.
 """
 
 from __future__ import annotations

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from thresher.engines.options import EngineOptions
-from thresher.errors import ConfigError
+from typing import get_args
+
+from thresher.engines.options import EngineName, EngineOptions
 from thresher.stage import Engine
 
-ENGINES = ("local",)
+ENGINES: tuple[str, ...] = get_args(EngineName)
 
 
 def make_engine(options: EngineOptions) -> Engine:
     """Build the engine that a cluster profile or the command line names.
 
     Raises:
-        ConfigError: No such engine.
+        EngineError: Its package is not installed.
     """
-    if options.engine == "local":
-        from thresher.engines.local import LocalEngine
+    if options.engine == "ray":
+        from thresher.engines.ray import RayEngine
 
-        return LocalEngine(workers=options.resolved_workers())
-    raise ConfigError(f"unknown engine {options.engine!r}", remedy=f"known: {', '.join(ENGINES)}")
+        return RayEngine(options)
+    if options.engine == "spark":
+        from thresher.engines.spark import SparkEngine
+
+        return SparkEngine(options)
+    from thresher.engines.local import LocalEngine
+
+    return LocalEngine(workers=options.resolved_workers())

@@ -62,6 +62,9 @@ class LocalEngine:
         )
         store.remove(spooling.folder)
 
+    def close(self) -> None:
+        """Nothing is held between stages."""
+
     def _attempt(self, work: Callable[[T], Receipt], item: T) -> Receipt:
         """Run one unit of work; chaos engines override this to misbehave."""
         return work(item)
