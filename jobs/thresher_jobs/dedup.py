@@ -24,7 +24,6 @@ import numpy as np
 import pyarrow as pa
 
 import thresher
-from thresher import docid
 from thresher.engines.options import EngineOptions
 from thresher.errors import ConfigError, InputError, LimitError
 from thresher.inputs import check_unchanged
@@ -36,13 +35,14 @@ from thresher.steps import (
     attributes,
     selecting,
 )
+from thresher.steps.removals import RemovalCounts
 from thresher.steps.rows import row_map
 from thresher.steps.spread import write_table
-from thresher.steps.verdicts import Verdicts, combine, write_verdicts
 from thresher_jobs import dedup_report
+from thresher_jobs.dedup_joins import join_verdicts
 from thresher_jobs.dedup_params import DedupParams
-from thresher_jobs.dedup_stages import audit, check_ids, collapse, near, nothing_decided
-from thresher_jobs.dedup_state import CODE_VERSION, State, attribute_params, decide_params
+from thresher_jobs.dedup_stages import audit, check_ids, collapse, near
+from thresher_jobs.dedup_state import CODE_VERSION, State, attribute_params
 
 logger = logging.getLogger(__name__)
 Column = np.ndarray[Any, Any]
@@ -89,19 +89,16 @@ def _dedup(
         report: dict[str, Any] = run.store.get_json("report.json")
         return report
     run.state("running")
-    state = _attributes(run, plan, params)
+    state = _attributes(run, plan, params, options.driver_rows)
     if params.id_column:
         check_ids(run, state, params)
     collapse(run, state, params)
     if params.method == "minhash":
         near(run, state, params)
-    else:
-        nothing_decided(run, state)
-    assert state.copies_table is not None and state.decided_table is not None
-    verdicts = combine(state.copies_table, state.decided_table)
-    _check_removed(run, state, params)
+    counts = join_verdicts(run, state, params)
+    _check_removed(state, params, counts)
     recall = audit(run, state, params)
-    selected, shown = _select(run, state, params, verdicts)
+    selected = _select(run, state, params, counts)
     for file in state.plan.inputs.files:
         check_unchanged(file)
     return dedup_report.publish(
@@ -112,9 +109,8 @@ def _dedup(
             state.plan,
             state.receipts,
             state.row_map,
-            verdicts,
+            counts,
             selected,
-            shown,
             recall,
             state.facts,
             state.attributes,
@@ -178,7 +174,7 @@ def check_columns(plan: Plan, params: DedupParams) -> None:
         )
 
 
-def _attributes(run: Run, plan: Plan, params: DedupParams) -> State:
+def _attributes(run: Run, plan: Plan, params: DedupParams, driver_rows: int) -> State:
     """Compute attributes; plan again without files that turn out to be unreadable."""
     wanted = attribute_params(params)
     while True:
@@ -195,7 +191,7 @@ def _attributes(run: Run, plan: Plan, params: DedupParams) -> State:
             skip_unreadable=True,
             without=[*(u for u in plan.unreadable), *(Unreadable(*b) for b in sorted(bad))],
         )
-    state = State(plan, key, stage.folder, receipts)
+    state = State(plan, key, driver_rows, stage.folder, receipts)
     _check_quarantined(state, params)
     schemas = dict(plan.schemas)
     for task, receipt in zip(plan.tasks, receipts, strict=True):
@@ -243,35 +239,30 @@ def _check_quarantined(state: State, params: DedupParams) -> None:
             )
 
 
-def _check_removed(run: Run, state: State, params: DedupParams) -> None:
+def _check_removed(state: State, params: DedupParams, counts: RemovalCounts) -> None:
     """Refuse when too much of a source would go as near copies, showing the clusters to blame."""
-    assert state.decided_table is not None
-    ids = state.decided_table.column("id").to_numpy()
-    sources = np.array([t.payload.source for t in state.plan.tasks])
-    rows = np.bincount(sources, state.task_rows)
-    near = np.bincount(sources[docid.task_of(ids)], minlength=len(rows))
-    for source in np.flatnonzero(near > params.max_removed_fraction * rows).tolist():
-        kept = state.decided_table.column("kept").to_numpy()[sources[docid.task_of(ids)] == source]
+    rows = [0] * len(state.plan.inputs.sources)
+    for task, num in zip(state.plan.tasks, state.task_rows, strict=True):
+        rows[task.payload.source] += num
+    for source, (removed, total) in enumerate(zip(counts.walked, rows, strict=True)):
+        if removed <= params.max_removed_fraction * total:
+            continue
         name = state.plan.inputs.sources[source].name
         raise LimitError(
-            f"{near[source]} of {int(rows[source])} rows of source '{name}' would be removed "
+            f"{removed} of {total} rows of source '{name}' would be removed "
             f"as near copies, more than max_removed_fraction {params.max_removed_fraction}. "
-            f"Largest clusters:" + _blame(run, state, params, kept),
+            f"Largest clusters:" + _blame(state, params, counts.blamed[source]),
             remedy="look at these clusters; compare other --columns, raise --threshold, "
             "or raise the limit with --set",
         )
 
 
-def _blame(run: Run, state: State, params: DedupParams, kept: Column) -> str:
-    leaders, counts = np.unique(kept, return_counts=True)
-    top = np.argsort(-counts, kind="stable")[:5]
-    assert state.schema is not None
-    texts = dict(
-        selecting.select_texts(_select_params(state, params), leaders[top], state.plan.tasks)
-    )
-    names = state.row_map.row_ids(leaders[top]).to_pylist()
+def _blame(state: State, params: DedupParams, blamed: list[tuple[int, int]]) -> str:
+    leaders = np.array([leader for leader, _ in blamed], np.uint64)
+    texts = dict(selecting.select_texts(_select_params(state, params), leaders, state.plan.tasks))
+    names = state.row_map.row_ids(leaders).to_pylist()
     lines = []
-    for name, leader, count in zip(names, leaders[top].tolist(), counts[top].tolist(), strict=True):
+    for name, (leader, count) in zip(names, blamed, strict=True):
         snippet = " ".join(texts[leader].split())[:160]
         lines.append(f"\n  {count} rows like {name}: {snippet!r}")
     return "".join(lines) + "\n "
@@ -290,33 +281,17 @@ def _select_params(state: State, params: DedupParams) -> selecting.SelectParams:
     )
 
 
-def _select(
-    run: Run, state: State, params: DedupParams, verdicts: Verdicts
-) -> tuple[list[Receipt], dedup_report.Shown]:
-    shown = dedup_report.choose_shown(verdicts)
+def _select(run: Run, state: State, params: DedupParams, counts: RemovalCounts) -> list[Receipt]:
     how = _select_params(state, params)
-    key = state.stage_key("select", how.digest(), decide_params(params).digest(), params.digest())
-    names = f"{WORK}/verdicts-{key}"
-    write_verdicts(
-        run.store,
-        f"{names}/verdicts.arrow",
-        verdicts,
-        state.attributes,
-        params.id_column is not None,
-    )
-    wanted = pa.table({"id": pa.array(shown.wanted())})
-    write_table(run.store, f"{names}/wanted.arrow", wanted)
+    assert state.removed is not None
+    key = state.stage_key("select", how.digest(), state.removed.folder, params.digest())
+    wanted = f"{WORK}/wanted-{key}/wanted.arrow"
+    write_table(run.store, wanted, pa.table({"id": pa.array(counts.shown())}))
     expected = tuple(tuple(r.facts["fingerprints"]) for r in state.receipts)
     function: Callable[..., Receipt] = partial(
-        selecting.select,
-        how,
-        state.attributes,
-        f"{names}/verdicts.arrow",
-        f"{names}/wanted.arrow",
-        state.row_map,
-        expected,
+        selecting.select, how, state.attributes, state.removed, wanted, state.row_map, expected
     )
-    return run.execute(MapStage("select", key, function, state.plan.tasks)), shown
+    return run.execute(MapStage("select", key, function, state.plan.tasks))
 
 
 __all__ = ["dedup", "identity"]

@@ -9,59 +9,30 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 import thresher
-from thresher import docid
 from thresher.engines.options import EngineOptions
 from thresher.errors import InternalError
 from thresher.planning import Plan
 from thresher.report import Report, render
 from thresher.run import Run
 from thresher.stage import Receipt
+from thresher.steps.removals import BINS, Removal, RemovalCounts
 from thresher.steps.rows import RowMap
-from thresher.steps.verdicts import EXACT, NEAR, REASONS, SAME_WORDS, Verdicts, read_user_ids
+from thresher.steps.verdicts import EXACT, NEAR, REASONS, SAME_WORDS, read_user_ids
 from thresher.transforms.spotcheck import wilson
 from thresher_jobs.card import dataset_card
+from thresher_jobs.dedup_joins import NEAR_THRESHOLD
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.quarantined import quarantine_reasons
 
 Column = np.ndarray[Any, Any]
-NUM_CLUSTERS = 12
-NUM_MEMBERS = 5
-NUM_PAIRS = 20
-NEAR_THRESHOLD = 0.05
 ALERT_ROWS = 10_000
 ALERT_SHARE = 0.1
-
-
-class Shown(NamedTuple):
-    """Which rows the report shows: the largest clusters and the least similar pairs, as places in
-    the verdicts.
-
-    Args:
-        leaders, sizes: Kept ids and rows of their clusters, largest first.
-        members: For each leader, places of a few removed rows, least similar first.
-        pairs: Places of the least similar removals.
-        size_counts: (size, clusters) of all clusters.
-    """
-
-    leaders: list[int]
-    sizes: list[int]
-    members: list[list[int]]
-    pairs: list[int]
-    ids: Column
-    kept: Column
-    size_counts: list[tuple[int, int]]
-
-    def wanted(self) -> Column:
-        """Return the ids whose text is needed, sorted."""
-        places = [p for group in self.members for p in group] + self.pairs
-        needed = [np.array(self.leaders, np.uint64), self.ids[places], self.kept[places]]
-        return np.unique(np.concatenate(needed).astype(np.uint64))
 
 
 @dataclass(frozen=True)
@@ -83,36 +54,11 @@ class Outcome:
     plan: Plan
     read: list[Receipt]
     rows: RowMap
-    verdicts: Verdicts
+    removals: RemovalCounts
     selected: list[Receipt]
-    shown: Shown
     audit: AuditResult | None
     facts: dict[str, Any]
     attributes: str
-
-
-def choose_shown(verdicts: Verdicts) -> Shown:
-    """Choose what the report shows; ties fall by id, so equal results show equal rows."""
-    leaders, inverse, counts = np.unique(verdicts.kept, return_inverse=True, return_counts=True)
-    sizes, clusters = np.unique(counts + 1, return_counts=True)
-    top = np.argsort(-counts, kind="stable")[:NUM_CLUSTERS]
-    scores = verdicts.scores()
-    members = []
-    for leader in top.tolist():
-        places = np.flatnonzero(inverse == leader)
-        least = places[np.argsort(scores[places], kind="stable")[:NUM_MEMBERS]]
-        members.append(least.tolist())
-    near = np.flatnonzero(verdicts.reason == NEAR)
-    pairs = near[np.argsort(scores[near], kind="stable")[:NUM_PAIRS]].tolist()
-    return Shown(
-        leaders[top].tolist(),
-        (counts[top] + 1).tolist(),
-        members,
-        pairs,
-        verdicts.ids,
-        verdicts.kept,
-        list(zip(sizes.tolist(), clusters.tolist(), strict=True)),
-    )
 
 
 def publish(run: Run, outcome: Outcome, begin: float) -> dict[str, Any]:
@@ -157,13 +103,13 @@ def _balance(outcome: Outcome) -> tuple[list[dict[str, Any]], list[dict[str, Any
         for f in read_files
     ]
     of_file = np.array([f.source for f in inputs.files], dtype=np.int64)
-    reasons = _reasons_by_source(outcome)
+    reasons = outcome.removals.by_source
     sources = []
     for number, source in enumerate(inputs.sources):
         mine = [f for f in read_files if of_file[f] == number]
         kept, removed, quarantined = rows[mine].sum(axis=0).tolist() if mine else (0, 0, 0)
         b_kept, b_removed, b_quarantined = size[mine].sum(axis=0).tolist() if mine else (0, 0, 0)
-        if reasons[number].sum() != removed:
+        if sum(reasons[number]) != removed:
             raise InternalError(f"source {source.name}: removals do not add up")
         sources.append(
             {
@@ -173,9 +119,9 @@ def _balance(outcome: Outcome) -> tuple[list[dict[str, Any]], list[dict[str, Any
                 "rows_added": 0,
                 "rows_kept": kept,
                 "rows_removed": removed,
-                "removed_exact": int(reasons[number, EXACT]),
-                "removed_same_words": int(reasons[number, SAME_WORDS]),
-                "removed_near": int(reasons[number, NEAR]),
+                "removed_exact": reasons[number][EXACT],
+                "removed_same_words": reasons[number][SAME_WORDS],
+                "removed_near": reasons[number][NEAR],
                 "rows_quarantined": quarantined,
                 "text_bytes_in": b_kept + b_removed + b_quarantined,
                 "text_bytes_kept": b_kept,
@@ -186,22 +132,13 @@ def _balance(outcome: Outcome) -> tuple[list[dict[str, Any]], list[dict[str, Any
     return files, sources
 
 
-def _reasons_by_source(outcome: Outcome) -> Column:
-    of_task = np.array([t.payload.source for t in outcome.plan.tasks], dtype=np.int64)
-    source = of_task[docid.task_of(outcome.verdicts.ids)]
-    counts = np.zeros((len(outcome.plan.inputs.sources), len(REASONS)), np.int64)
-    np.add.at(counts, (source, outcome.verdicts.reason.astype(np.int64)), 1)
-    return counts
-
-
 def _report(
     run: Run, outcome: Outcome, files: list[dict[str, Any]], sources: list[dict[str, Any]]
 ) -> dict[str, Any]:
     def total(key: str) -> int:
         return sum(source[key] for source in sources)
 
-    verdicts, params = outcome.verdicts, outcome.params
-    reasons = np.bincount(verdicts.reason, minlength=len(REASONS)).tolist()
+    removals, params = outcome.removals, outcome.params
     return {
         "rows_in": total("rows_in"),
         "rows_added": 0,
@@ -220,11 +157,9 @@ def _report(
         "files": files,
         "ignored_files": [i._asdict() for i in outcome.plan.inputs.ignored],
         "unreadable_files": [{"path": u.path, "reason": u.error} for u in outcome.plan.unreadable],
-        "removed_by": dict(zip(REASONS, reasons, strict=True)),
-        "similarity_histogram": _histogram(verdicts, params),
-        "cluster_sizes": [
-            {"size": size, "clusters": count} for size, count in outcome.shown.size_counts
-        ],
+        "removed_by": dict(zip(REASONS, removals.by_reason(), strict=True)),
+        "similarity_histogram": _histogram(removals, params),
+        "cluster_sizes": [{"size": size, "clusters": count} for size, count in removals.sizes],
         **_shown_texts(run, outcome),
         "recall": _recall(outcome),
         "quarantine": quarantine_reasons(run.store, outcome.selected),
@@ -235,55 +170,46 @@ def _report(
     }
 
 
-def _histogram(verdicts: Verdicts, params: DedupParams) -> dict[str, Any]:
-    near = verdicts.reason == NEAR
-    if not near.any():
+def _histogram(removals: RemovalCounts, params: DedupParams) -> dict[str, Any]:
+    if not any(removals.histogram):
         return {"edges": [], "counts": []}
-    scores = verdicts.scores()[near]
-    lowest = min(float(scores.min()), params.threshold)
-    first = int(np.floor(lowest * 50 + 1e-9))
-    edges = np.arange(first, 51) / 50
-    counts, _ = np.histogram(scores, edges)
-    return {"edges": edges.tolist(), "counts": counts.tolist()}
+    first = int(np.floor(min(removals.lowest, params.threshold) * BINS + 1e-9))
+    edges = np.arange(first, BINS + 1) / BINS
+    return {"edges": edges.tolist(), "counts": removals.histogram[first:]}
 
 
 def _shown_texts(run: Run, outcome: Outcome) -> dict[str, Any]:
     texts = {int(i): t for r in outcome.selected for i, t in r.facts["texts"].items()}
-    wanted = outcome.shown.wanted()
-    names = _names(run, outcome, wanted)
-    verdicts = outcome.verdicts
-    scores = verdicts.scores()
+    names = _names(run, outcome, outcome.removals.shown())
 
-    def member(place: int) -> dict[str, Any]:
-        number = int(verdicts.ids[place])
+    def member(removal: Removal) -> dict[str, Any]:
         return {
-            "id": names[number],
-            "reason": REASONS[verdicts.reason[place]],
-            "score": float(scores[place]),
-            "text": texts[number],
+            "id": names[removal.id],
+            "reason": REASONS[removal.reason],
+            "score": removal.score,
+            "text": texts[removal.id],
         }
 
-    shown = outcome.shown
     clusters = [
         {
-            "kept_id": names[leader],
-            "size": size,
-            "text": texts[leader],
-            "members": [member(place) for place in places],
+            "kept_id": names[cluster.kept],
+            "size": cluster.size,
+            "text": texts[cluster.kept],
+            "members": [member(removal) for removal in cluster.members],
         }
-        for leader, size, places in zip(shown.leaders, shown.sizes, shown.members, strict=True)
+        for cluster in outcome.removals.clusters
     ]
     pairs = [
         {
-            "removed_id": names[int(verdicts.ids[place])],
-            "matched_id": names[int(verdicts.kept[place])],
-            "score": float(scores[place]),
-            "shared": int(verdicts.shared[place]),
-            "union": int(verdicts.union[place]),
-            "removed_text": texts[int(verdicts.ids[place])],
-            "matched_text": texts[int(verdicts.kept[place])],
+            "removed_id": names[removal.id],
+            "matched_id": names[removal.kept],
+            "score": removal.score,
+            "shared": removal.shared,
+            "union": removal.union,
+            "removed_text": texts[removal.id],
+            "matched_text": texts[removal.kept],
         }
-        for place in shown.pairs
+        for removal in outcome.removals.pairs
     ]
     return {"largest_clusters": clusters, "least_similar": pairs}
 
@@ -325,7 +251,7 @@ def _recall(outcome: Outcome) -> dict[str, Any] | None:
     }
     if audit is None or not audit.sampled:
         return value
-    removed = int((outcome.verdicts.reason == NEAR).sum())
+    removed = outcome.removals.by_reason()[NEAR]
     kept = outcome.facts["kept_compared"]
     scale = kept / audit.sampled * max(1.0, kept / max(1, audit.compared))
     low, high = wilson(len(audit.misses), audit.sampled)
@@ -334,9 +260,7 @@ def _recall(outcome: Outcome) -> dict[str, Any] | None:
         return found / (found + missed) if found + missed else None
 
     share = "all" if audit.whole else f"{audit.compared} of {kept}"
-    scores = outcome.verdicts.scores()
     border = params.threshold + NEAR_THRESHOLD
-    found_near = int(((outcome.verdicts.reason == NEAR) & (scores <= border)).sum())
     missed_near = sum(s <= border * u for s, u in audit.misses)
     return value | {
         "sampled_rows": audit.sampled,
@@ -345,7 +269,7 @@ def _recall(outcome: Outcome) -> dict[str, Any] | None:
         "estimate": recall(len(audit.misses) * scale, removed),
         "low": recall(high * scale, removed),
         "high": recall(low * scale, removed),
-        "near_threshold_estimate": recall(missed_near * scale, found_near),
+        "near_threshold_estimate": recall(missed_near * scale, outcome.removals.bordering),
         "note": f"{audit.sampled} sampled kept rows compared exactly with {share} kept rows",
     }
 

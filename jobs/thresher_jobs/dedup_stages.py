@@ -8,11 +8,11 @@ import numpy as np
 
 from thresher.errors import InputError
 from thresher.run import Run
-from thresher.stage import WORK, ExchangeStage, MapStage, Task
+from thresher.stage import ExchangeStage, MapStage, Task
 from thresher.steps import auditing, bucketing, collapsing, deciding, marks, screening
-from thresher.steps.spread import write_table
-from thresher.steps.verdicts import gather
+from thresher.steps.owned import Owned, gather
 from thresher_jobs import dedup_report
+from thresher_jobs.dedup_joins import join_pieces, own
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.dedup_state import State, decide_params, partitions_of
 
@@ -75,11 +75,9 @@ def collapse(run: Run, state: State, params: DedupParams) -> None:
         state.plan.tasks,
         partitions,
     )
-    receipts = run.execute(stage)
-    state.facts["exact_looked_at"] = sum(r.rows_in for r in receipts)
-    state.copies_table = gather(run.store, receipts, collapsing.COPIES)
-    state.copies = f"{stage.folder}/copies.arrow"
-    write_table(run.store, state.copies, state.copies_table)
+    state.collapsed = run.execute(stage)
+    state.facts["exact_looked_at"] = sum(r.rows_in for r in state.collapsed)
+    state.copies = own(run, state, stage, state.collapsed, collapsing.COPIES)
 
 
 def _marks(run: Run, state: State, params: DedupParams) -> str:
@@ -99,59 +97,54 @@ def _marks(run: Run, state: State, params: DedupParams) -> str:
 def near(run: Run, state: State, params: DedupParams) -> None:
     """Find the rows with an earlier kept row that is similar enough."""
     decide = decide_params(params)
-    pieces = _screen(run, state, decide, _pieces(run, state, params))
-    partition, count = bucketing.assign_pieces(pieces, PIECE_ROWS_PER_PARTITION)
-    key = state.stage_key("decide", decide.digest(), str(count))
-    name = f"{WORK}/pieces-{key}/pieces.arrow"
-    bucketing.write_pieces(run.store, name, pieces, partition)
+    pieces, rows = _screen(run, state, decide, *_pieces(run, state, params))
+    partitions = partitions_of(rows, PIECE_ROWS_PER_PARTITION)
     stage = ExchangeStage(
         "decide",
-        key,
-        partial(deciding.emit_rows, decide, state.attributes, name),
+        state.stage_key("decide", decide.digest(), pieces.folder, str(partitions)),
+        partial(deciding.emit_rows, decide, state.attributes, pieces, partitions),
         partial(deciding.reduce_pieces, decide),
         state.plan.tasks,
-        count,
+        partitions,
     )
-    receipts = run.execute(stage) if count else []
-    state.decided_table = gather(run.store, receipts, deciding.DECIDED)
-    state.decided = f"{WORK}/pieces-{key}/decided.arrow"
-    write_table(run.store, state.decided, state.decided_table)
+    state.decided = run.execute(stage) if rows else []
     state.facts |= {
-        "candidate_rows": len(pieces.ids),
-        "largest_piece": int(np.bincount(pieces.piece).max()) if len(pieces.ids) else 0,
-        "pairs_compared": sum(r.facts["compared"] for r in receipts),
-        "pairs_verified": sum(r.facts["verified"] for r in receipts),
+        "candidate_rows": rows,
+        "largest_piece": max((r.facts["largest"] for r in state.decided), default=0),
+        "pairs_compared": sum(r.facts["compared"] for r in state.decided),
+        "pairs_verified": sum(r.facts["verified"] for r in state.decided),
     }
 
 
 def _screen(
-    run: Run, state: State, decide: deciding.DecideParams, pieces: bucketing.Pieces
-) -> bucketing.Pieces:
-    partition, count = bucketing.assign_pieces(pieces, SCREEN_ROWS_PER_PARTITION)
-    key = state.stage_key("screen", decide.digest(), str(count))
-    name = f"{WORK}/bucketed-{key}/pieces.arrow"
-    bucketing.write_pieces(run.store, name, pieces, partition)
+    run: Run, state: State, decide: deciding.DecideParams, pieces: Owned, rows: int
+) -> tuple[Owned, int]:
+    """Return the pieces that are left after screening, and how many rows they have."""
+    partitions = partitions_of(rows, SCREEN_ROWS_PER_PARTITION)
     stage = ExchangeStage(
         "screen",
-        key,
-        partial(screening.emit_pictures, state.attributes, name, decide.ngram),
+        state.stage_key("screen", decide.digest(), pieces.folder, str(partitions)),
+        partial(screening.emit_pictures, state.attributes, pieces, decide.ngram, partitions),
         partial(screening.reduce_pictures, decide.numerator, decide.denominator),
         state.plan.tasks,
-        count,
+        partitions,
     )
-    receipts = run.execute(stage) if count else []
+    receipts = run.execute(stage) if rows else []
     state.facts |= {
-        "rows_in_buckets": len(pieces.ids),
+        "rows_in_buckets": rows,
         "pairs_screened": sum(r.facts["compared"] for r in receipts),
     }
-    return screening.screened_pieces(gather(run.store, receipts, screening.SCREENED))
+    screened = own(run, state, stage, receipts, bucketing.PIECES)
+    return screened, sum(r.rows_out for r in receipts)
 
 
-def _pieces(run: Run, state: State, params: DedupParams) -> bucketing.Pieces:
+def _pieces(run: Run, state: State, params: DedupParams) -> tuple[Owned, int]:
+    """Return the pieces of rows that share a bucket, and how many rows they have."""
+    assert state.copies is not None
     partitions = partitions_of(state.num_rows * params.banding.bands, LINES_PER_PARTITION)
     stage = ExchangeStage(
         "buckets",
-        state.stage_key("buckets", str(params.source_priority), str(partitions)),
+        state.stage_key("buckets", state.copies.folder, str(partitions)),
         partial(bucketing.emit_bands, state.attributes, state.copies, params.ngram, partitions),
         bucketing.reduce_buckets,
         state.plan.tasks,
@@ -161,14 +154,7 @@ def _pieces(run: Run, state: State, params: DedupParams) -> bucketing.Pieces:
     state.facts["rows_compared"] = sum(r.rows_in for r in receipts) // params.banding.bands
     state.facts["buckets"] = sum(r.facts.get("buckets", 0) for r in receipts)
     state.facts["largest_bucket"] = max((r.facts.get("largest", 0) for r in receipts), default=0)
-    return bucketing.find_pieces(run.store, stage.folder, receipts, state.task_rows)
-
-
-def nothing_decided(run: Run, state: State) -> None:
-    """State that there are no near copies, for methods that do not look for any."""
-    state.decided_table = deciding.DECIDED.empty_table()
-    state.decided = f"{WORK}/pieces-{state.key}/decided.arrow"
-    write_table(run.store, state.decided, state.decided_table)
+    return join_pieces(run, state, stage, receipts)
 
 
 def audit(run: Run, state: State, params: DedupParams) -> dedup_report.AuditResult | None:
@@ -179,8 +165,15 @@ def audit(run: Run, state: State, params: DedupParams) -> dedup_report.AuditResu
     tasks = state.plan.tasks
     drawn_from = auditing.spread_evenly(tasks, [1] * len(tasks), AUDIT_DRAWS)
     each = -(-params.audit_rows // len(drawn_from))
-    key = state.stage_key("audit", decide.digest(), str(params.audit_rows), str(params.audit_bytes))
-    names = (state.attributes, state.copies, state.decided)
+    assert state.removed is not None
+    key = state.stage_key(
+        "audit",
+        decide.digest(),
+        state.removed.folder,
+        str(params.audit_rows),
+        str(params.audit_bytes),
+    )
+    names = (state.attributes, state.removed)
     draw = MapStage("draw", key, partial(auditing.draw, decide, *names, each), drawn_from)
     drawn = run.execute(draw)
     weights = [sum(r.facts["text_bytes"]) for r in state.receipts]
@@ -188,7 +181,8 @@ def audit(run: Run, state: State, params: DedupParams) -> dedup_report.AuditResu
     samples = tuple(r.files[0].name for r in drawn)
     compare = MapStage("audit", key, partial(auditing.compare, decide, *names, samples), compared)
     receipts = run.execute(compare)
-    state.facts["kept_compared"] = _kept_compared(state)
+    removed = sum(r.rows_out for r in state.decided)
+    state.facts["kept_compared"] = state.facts["rows_compared"] - removed
     missed: dict[int, tuple[int, int]] = {}
     for receipt in receipts:
         for sample, shared, union in receipt.facts["misses"]:
@@ -201,10 +195,3 @@ def audit(run: Run, state: State, params: DedupParams) -> dedup_report.AuditResu
         whole=len(compared) == len(tasks),
         misses=tuple(missed.values()),
     )
-
-
-def _kept_compared(state: State) -> int:
-    """Count the kept rows that near-duplicate search looked at."""
-    looked_at = state.facts["rows_compared"]
-    assert state.decided_table is not None
-    return int(looked_at) - len(state.decided_table)

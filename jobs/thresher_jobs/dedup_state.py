@@ -10,10 +10,11 @@ import pyarrow as pa
 from thresher.planning import Plan
 from thresher.stage import Receipt, stage_key
 from thresher.steps import attributes, deciding
+from thresher.steps.owned import Owned
 from thresher.steps.rows import RowMap
 from thresher_jobs.dedup_params import DedupParams
 
-CODE_VERSION = "1"  # of the stages' meaning: raise it when equal inputs give other stage files
+CODE_VERSION = "2"  # of the stages' meaning: raise it when equal inputs give other stage files
 
 
 @dataclass
@@ -22,14 +23,15 @@ class State:
 
     plan: Plan
     key: str
+    driver_rows: int
     attributes: str = ""
     receipts: list[Receipt] = field(default_factory=list)
     schema: pa.Schema | None = None
     rows: RowMap | None = None
-    copies: str = ""
-    copies_table: pa.Table | None = None
-    decided: str = ""
-    decided_table: pa.Table | None = None
+    collapsed: list[Receipt] = field(default_factory=list)
+    copies: Owned | None = None
+    decided: list[Receipt] = field(default_factory=list)
+    removed: Owned | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
     def stage_key(self, *more: str) -> str:
@@ -51,6 +53,12 @@ class State:
     def num_rows(self) -> int:
         """Rows of all tasks."""
         return sum(self.task_rows)
+
+    @property
+    def by_stages(self) -> bool:
+        """Whether stages join what concerns rows, since the driver holds no more than
+        `driver_rows`."""
+        return self.num_rows > self.driver_rows
 
 
 def attribute_params(params: DedupParams) -> attributes.AttributeParams:

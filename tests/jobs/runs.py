@@ -45,13 +45,18 @@ def run(
     *,
     engine: Engine | None = None,
     listener: Listener | None = None,
+    options: EngineOptions | None = None,
     **params: Any,
 ) -> dict[str, Any]:
     """Run the job and return its report."""
     addresses = [inputs] if isinstance(inputs, str | Path) else inputs
     prepared = Run(Store(str(Path(out).absolute())), engine or LocalEngine(1), listener)
     return dedup(
-        [str(a) for a in addresses], str(out), DedupParams(**params), EngineOptions(), run=prepared
+        [str(a) for a in addresses],
+        str(out),
+        DedupParams(**params),
+        options or EngineOptions(),
+        run=prepared,
     )
 
 

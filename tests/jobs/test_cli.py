@@ -98,7 +98,7 @@ def test_columns_are_given_as_a_list(tmp_path: Path, thresher: Command) -> None:
         (["--set", "treshold=0.5"], 2, "unknown setting 'treshold' (did you mean 'threshold'?)"),
         (["--set", "threshold"], 2, "--set 'threshold' is not of the form key=value"),
         (["--config", "/no/such.yaml"], 2, "/no/such.yaml: cannot read the configuration"),
-        (["--engine", "slurm"], 2, "unknown engine 'slurm'"),
+        (["--engine", "slurm"], 2, "Input should be 'local', 'ray' or 'spark' (given: 'slurm')"),
     ],
 )
 def test_mistakes_are_one_line_and_write_nothing(

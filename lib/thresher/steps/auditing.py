@@ -16,9 +16,10 @@ import pyarrow as pa
 from thresher import docid
 from thresher.stage import Receipt, Task
 from thresher.steps.attributes import TaskAttributes, load
-from thresher.steps.bucketing import compared_rows, own_slice
+from thresher.steps.bucketing import compared_rows
 from thresher.steps.collapsing import part_name
 from thresher.steps.deciding import DecideParams
+from thresher.steps.owned import Owned
 from thresher.steps.reading import ReadTask, compared_text, read_task
 from thresher.steps.spread import read_table, write_table
 from thresher.store import Store
@@ -39,21 +40,10 @@ SAMPLE = pa.schema(
 ORDER_COLUMNS = SAMPLE.names[:5]
 
 
-def kept_rows(
-    params: DecideParams, store: Store, found: TaskAttributes, copies: str, decided: str, task: int
-) -> Column:
-    """Return the row numbers of a task's kept rows that near-duplicate search looked at."""
-    rows = compared_rows(store, found, copies, params.ngram, task)
-    removed = read_table(store, decided).column("id").to_numpy()
-    gone = docid.row_of(removed[own_slice(removed, task)])
-    return np.setdiff1d(rows, gone, assume_unique=True)
-
-
 def draw(
     params: DecideParams,
     attributes: str,
-    copies: str,
-    decided: str,
+    removed: Owned,
     size: int,
     store: Store,
     folder: str,
@@ -61,7 +51,7 @@ def draw(
 ) -> Receipt:
     """Draw a task's samples and write their place in the order and their shingles."""
     found = load(store, attributes, task.index)
-    rows = kept_rows(params, store, found, copies, decided, task.index)
+    rows = compared_rows(store, found, removed, params.ngram, task.index)
     chosen = np.sort(rows[np.argsort(found.bytes_hash[rows, 0], kind="stable")[:size]])
     offsets, values = _shingles_of(params, task, chosen)
     columns = _order(params, task, found, chosen)
@@ -109,8 +99,7 @@ def _shingles_of(params: DecideParams, task: Task, rows: Column) -> tuple[Column
 def compare(
     params: DecideParams,
     attributes: str,
-    copies: str,
-    decided: str,
+    removed: Owned,
     samples: tuple[str, ...],
     store: Store,
     folder: str,
@@ -119,7 +108,7 @@ def compare(
     """Compare a task's kept rows with all samples; facts list misses as [sample id, shared,
     union]."""
     found = load(store, attributes, task.index)
-    kept = kept_rows(params, store, found, copies, decided, task.index)
+    kept = compared_rows(store, found, removed, params.ngram, task.index)
     drawn = pa.concat_tables([read_table(store, name) for name in samples]).combine_chunks()
     inverted = _invert(drawn)
     order = {name: drawn.column(name).to_numpy() for name in ORDER_COLUMNS}

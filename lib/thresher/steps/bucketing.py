@@ -9,7 +9,7 @@ only near copy is an equal word sequence) take no part.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ from thresher.errors import InternalError
 from thresher.stage import Receipt, Task
 from thresher.steps.attributes import Status, TaskAttributes, load
 from thresher.steps.collapsing import part_name
+from thresher.steps.owned import Owned
 from thresher.steps.spread import concatenated, read_table, write_table
 from thresher.store import Store
 from thresher.transforms.components import audit, flatten, in_company, singletons, unite
@@ -26,27 +27,26 @@ from thresher.transforms.lines import scatter, select_repeated
 
 Column = np.ndarray[Any, Any]
 EDGES = pa.schema([("left", pa.uint64()), ("right", pa.uint64())])
-
-
-def own_slice(ids: Column, task: int) -> slice:
-    """Return where a task's ids lie in a sorted column of ids."""
-    low, high = docid.task_range(task)
-    begin, end = np.searchsorted(ids, np.array([low, high], dtype=np.uint64))
-    return slice(int(begin), int(end))
+PIECES = pa.schema([("id", pa.uint64()), ("piece", pa.uint64())])
 
 
 def compared_rows(
-    store: Store, found: TaskAttributes, copies: str, ngram: int, task: int
+    store: Store, found: TaskAttributes, removed: Owned, ngram: int, task: int
 ) -> Column:
-    """Return the row numbers of a task that near-duplicate search looks at."""
+    """Return the row numbers of a task that near-duplicate search looks at, less removed ones."""
     looked_at = (found.status == Status.OK) & (found.num_words >= ngram)
-    removed = read_table(store, copies).column("id").to_numpy()
-    looked_at[docid.row_of(removed[own_slice(removed, task)])] = False
+    looked_at[docid.row_of(removed.of_task(store, task).column("id").to_numpy())] = False
     return np.flatnonzero(looked_at)
 
 
 def emit_bands(
-    attributes: str, copies: str, ngram: int, partitions: int, store: Store, folder: str, task: Task
+    attributes: str,
+    copies: Owned,
+    ngram: int,
+    partitions: int,
+    store: Store,
+    folder: str,
+    task: Task,
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Emit (band key, id) for every band of every compared row."""
     found = load(store, attributes, task.index)
@@ -97,24 +97,17 @@ def reduce_buckets(
     )
 
 
-class Pieces(NamedTuple):
-    """Connected pieces of two rows or more.
-
-    Args:
-        ids: uint64, sorted.
-        piece: uint32 label of each id's piece.
-    """
-
-    ids: Column
-    piece: Column
-
-
-def find_pieces(store: Store, folder: str, receipts: list[Receipt], task_rows: list[int]) -> Pieces:
+def find_pieces(
+    store: Store, folder: str, receipts: list[Receipt], task_rows: list[int]
+) -> pa.Table:
     """Join all edges into pieces, on the driver; four bytes an input row.
 
     Args:
         store, folder, receipts: Where the edges are.
         task_rows: Rows of each task.
+
+    Returns:
+        (id, smallest id of its piece) of every row with company, sorted by id.
 
     Raises:
         InternalError: An edge's ends carry different labels.
@@ -127,11 +120,24 @@ def find_pieces(store: Store, folder: str, receipts: list[Receipt], task_rows: l
     flatten(parent)
     for receipt in receipts:
         if receipt.files and audit(parent, *_dense(store, receipt, bases)):
-            raise InternalError("connected pieces: an edge crosses two pieces")
-    rows = in_company(parent).astype(np.int64)
+            raise crossing_edge()
+    rows = in_company(parent)
+    columns = (_ids(rows.astype(np.int64), bases), _ids(parent[rows].astype(np.int64), bases))
+    return pa.table([pa.array(c) for c in columns], schema=PIECES)
+
+
+def crossing_edge() -> InternalError:
+    """Return the error for an edge between two pieces, which joining must not leave."""
+    return InternalError("connected pieces: an edge crosses two pieces")
+
+
+def _ids(rows: Column, bases: Column) -> Column:
+    """Return the document ids of rows numbered through all tasks."""
     tasks = np.searchsorted(bases, rows, side="right") - 1
-    ids = (tasks.astype(np.uint64) << np.uint64(32)) | (rows - bases[tasks]).astype(np.uint64)
-    return Pieces(ids, parent[rows])
+    ids: Column = (tasks.astype(np.uint64) << np.uint64(32)) | (rows - bases[tasks]).astype(
+        np.uint64
+    )
+    return ids
 
 
 def _dense(store: Store, receipt: Receipt, bases: Column) -> tuple[Column, Column]:
@@ -141,25 +147,3 @@ def _dense(store: Store, receipt: Receipt, bases: Column) -> tuple[Column, Colum
         ids = table.column(side).to_numpy()
         both.append((bases[docid.task_of(ids)] + docid.row_of(ids)).astype(np.uint32))
     return both[0], both[1]
-
-
-def assign_pieces(pieces: Pieces, partition_rows: int) -> tuple[Column, int]:
-    """Pack whole pieces into partitions of about `partition_rows` rows, in the order of their
-    labels.
-
-    Returns:
-        (uint32 partition of each id, number of partitions).
-    """
-    if not len(pieces.ids):
-        return np.zeros(0, np.uint32), 0
-    _, inverse, sizes = np.unique(pieces.piece, return_inverse=True, return_counts=True)
-    before = np.cumsum(sizes) - sizes
-    of_label = (before // partition_rows).astype(np.uint32)
-    _, dense = np.unique(of_label, return_inverse=True)
-    return dense.astype(np.uint32)[inverse], int(dense[-1]) + 1
-
-
-def write_pieces(store: Store, name: str, pieces: Pieces, partition: Column) -> None:
-    """Write (id, piece, partition), sorted by id, for the tasks of the next exchange."""
-    columns = {"id": pieces.ids, "piece": pieces.piece, "partition": partition}
-    write_table(store, name, pa.table({k: pa.array(v) for k, v in columns.items()}))

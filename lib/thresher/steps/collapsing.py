@@ -54,7 +54,8 @@ def emit_text_keys(
         seen = Filter.load(store.path(marks))
         rows = rows[seen.maybe_repeated(found.word_hash[rows])]
     priority = task.payload.source if use_priority else 0
-    yield from spread(_lines(task.index, found, rows, priority), "k0", partitions)
+    lines = _lines(task.index, found, rows, priority)
+    yield from spread(lines, lines["k0"], partitions)
 
 
 def _lines(task: int, found: TaskAttributes, rows: Column, priority: int) -> dict[str, Column]:
@@ -89,7 +90,7 @@ def emit_row_ids(
         "b1": keys[:, 1],
         "id": docid.pack(task.index, rows),
     }
-    yield from spread(lines, "k0", partitions)
+    yield from spread(lines, keys[:, 0], partitions)
 
 
 def reduce_copies(

@@ -18,10 +18,17 @@ from thresher import docid
 from thresher.params import Params
 from thresher.stage import Receipt, Task
 from thresher.steps.attributes import TaskAttributes, load
-from thresher.steps.bucketing import own_slice
 from thresher.steps.collapsing import part_name
+from thresher.steps.owned import Owned
 from thresher.steps.reading import ReadTask, TaskBlock, compared_text, read_task
-from thresher.steps.spread import fixed_lists, matrix, read_table, spread_batch, write_table
+from thresher.steps.spread import (
+    fixed_lists,
+    matrix,
+    mixed,
+    partition_of,
+    spread_batch,
+    write_table,
+)
 from thresher.store import Store
 from thresher.text.sketch import shingles
 from thresher.transforms.clusters import Threshold, link, walk
@@ -51,15 +58,20 @@ class DecideParams(Params):
 
 
 def emit_rows(
-    params: DecideParams, attributes: str, pieces: str, store: Store, folder: str, task: Task
+    params: DecideParams,
+    attributes: str,
+    pieces: Owned,
+    partitions: int,
+    store: Store,
+    folder: str,
+    task: Task,
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Emit a task's rows that lie in a piece: id, order, band keys and shingles."""
-    table = read_table(store, pieces)
-    own = own_slice(table.column("id").to_numpy(), task.index)
-    table = table.slice(own.start, own.stop - own.start)
+    table = pieces.of_task(store, task.index)
     if not len(table):
         return
-    ids = table.column("id").to_numpy()
+    ids, piece = (table.column(name).to_numpy() for name in ("id", "piece"))
+    target = partition_of(mixed(piece), partitions)
     rows = docid.row_of(ids)
     found = load(store, attributes, task.index)
     read: ReadTask = task.payload
@@ -71,8 +83,8 @@ def emit_rows(
         places = np.searchsorted(block.rows, rows[here])
         text = compared_text(block.batch, params.columns, read.files[block.split].path)
         offsets, values = shingles(text, n=params.ngram, rows=places)
-        batch = _batch(params, read, found, table, here, offsets, values)
-        yield from spread_batch(batch, table.column("partition").to_numpy()[here])
+        batch = _batch(params, read, found, ids[here], piece[here], offsets, values)
+        yield from spread_batch(batch, target[here])
 
 
 def _rows_of_block(rows: Column, block: TaskBlock) -> slice:
@@ -86,18 +98,17 @@ def _batch(
     params: DecideParams,
     read: ReadTask,
     found: TaskAttributes,
-    table: pa.Table,
-    here: slice,
+    ids: Column,
+    piece: Column,
     offsets: Column,
     values: Column,
 ) -> pa.RecordBatch:
-    ids = table.column("id").to_numpy()[here]
     rows = docid.row_of(ids)
     priority = read.source if params.use_priority else 0
     return pa.record_batch(
         {
             "id": pa.array(ids),
-            "piece": pa.array(table.column("piece").to_numpy()[here]),
+            "piece": pa.array(piece),
             "priority": pa.array(np.full(len(ids), priority, dtype=np.uint32)),
             "keep": pa.array(found.keep[rows]),
             "b0": pa.array(found.bytes_hash[rows, 0]),
@@ -118,6 +129,8 @@ def reduce_pieces(
     """Walk the rows of a partition's pieces in order; write (id, kept id, shared, union) of removed
     rows."""
     parts = list(batches)
+    if not parts:
+        return Receipt(task=partition, facts={"compared": 0, "verified": 0, "largest": 0})
     columns = {
         name: np.concatenate([b.column(name).to_numpy() for b in parts])
         for name in ("id", "piece", "priority", "keep", "b0", "b1")
@@ -153,5 +166,9 @@ def reduce_pieces(
         rows_out=len(table),
         bytes_in=values.nbytes,
         files=(file,),
-        facts={"compared": decision.compared, "verified": decision.verified},
+        facts={
+            "compared": decision.compared,
+            "verified": decision.verified,
+            "largest": int(np.unique(columns["piece"], return_counts=True)[1].max()),
+        },
     )

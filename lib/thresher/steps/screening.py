@@ -17,37 +17,49 @@ import pyarrow as pa
 from thresher import docid
 from thresher.stage import Receipt, Task
 from thresher.steps.attributes import load
-from thresher.steps.bucketing import Pieces, own_slice
+from thresher.steps.bucketing import PIECES
 from thresher.steps.collapsing import part_name
-from thresher.steps.spread import fixed_lists, matrix, read_table, spread_batch, write_table
+from thresher.steps.owned import Owned
+from thresher.steps.spread import (
+    fixed_lists,
+    matrix,
+    mixed,
+    partition_of,
+    spread_batch,
+    write_table,
+)
 from thresher.store import Store
 from thresher.transforms.screen import screen
 
 Column = np.ndarray[Any, Any]
-SCREENED = pa.schema([("id", pa.uint64()), ("piece", pa.uint64())])
 
 
 def emit_pictures(
-    attributes: str, pieces: str, ngram: int, store: Store, folder: str, task: Task
+    attributes: str,
+    pieces: Owned,
+    ngram: int,
+    partitions: int,
+    store: Store,
+    folder: str,
+    task: Task,
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Emit id, piece, band keys and picture of a task's rows that lie in a bucket piece."""
-    table = read_table(store, pieces)
-    own = own_slice(table.column("id").to_numpy(), task.index)
-    if own.start == own.stop:
+    table = pieces.of_task(store, task.index)
+    if not len(table):
         return
-    ids = table.column("id").to_numpy()[own]
+    ids, piece = (table.column(name).to_numpy() for name in PIECES.names)
     rows = docid.row_of(ids)
     found = load(store, attributes, task.index)
     batch = pa.record_batch(
         {
             "id": pa.array(ids),
-            "piece": pa.array(table.column("piece").to_numpy()[own]),
+            "piece": pa.array(piece),
             "total": pa.array(found.num_words[rows].astype(np.int64) - (ngram - 1)),
             "bands": fixed_lists(found.bands[rows]),
             "picture": fixed_lists(found.pictures[rows]),
         }
     )
-    yield from spread_batch(batch, table.column("partition").to_numpy()[own])
+    yield from spread_batch(batch, partition_of(mixed(piece), partitions))
 
 
 def reduce_pictures(
@@ -61,6 +73,8 @@ def reduce_pictures(
     """Screen the rows of a partition's pieces; write (id, piece) of those that still have
     company."""
     parts = list(batches)
+    if not parts:
+        return Receipt(task=partition, facts={"compared": 0})
     ids, pieces, totals = (
         np.concatenate([b.column(name).to_numpy() for b in parts])
         for name in ("id", "piece", "total")
@@ -72,7 +86,7 @@ def reduce_pictures(
     root, compared = screen(bands, pictures, totals[order], (numerator, denominator))
     company = np.flatnonzero(np.bincount(root, minlength=len(root))[root] > 1)
     by_id = company[np.argsort(ids[company])]
-    table = pa.table([pa.array(ids[by_id]), pa.array(ids[root[by_id]])], schema=SCREENED)
+    table = pa.table([pa.array(ids[by_id]), pa.array(ids[root[by_id]])], schema=PIECES)
     file = write_table(store, part_name(folder, partition), table)
     return Receipt(
         task=partition,
@@ -82,9 +96,3 @@ def reduce_pictures(
         files=(file,),
         facts={"compared": compared},
     )
-
-
-def screened_pieces(table: pa.Table) -> Pieces:
-    """Return the pieces of a gathered table of (id, piece), with small labels."""
-    _, labels = np.unique(table.column("piece").to_numpy(), return_inverse=True)
-    return Pieces(table.column("id").to_numpy(), labels.astype(np.uint32))

@@ -22,6 +22,7 @@ from thresher.params import Params
 from thresher.parquet import PartWriter
 from thresher.stage import Receipt, Task
 from thresher.steps.attributes import Status, TaskAttributes, decode_schema, load
+from thresher.steps.owned import Owned
 from thresher.steps.reading import ReadTask, TaskBlock, compared_text, read_task
 from thresher.steps.rows import RowMap
 from thresher.steps.tallies import (
@@ -33,7 +34,7 @@ from thresher.steps.tallies import (
     Judged,
     Shown,
 )
-from thresher.steps.verdicts import REASONS, Verdicts, read_verdicts
+from thresher.steps.verdicts import MATCHED, REASONS, Verdicts
 from thresher.store import Published, Store, sync_file
 from thresher.text.hashing import FINGERPRINT_START
 from thresher.text.sketch import fingerprint
@@ -143,7 +144,7 @@ class _Writers:
 def select(
     params: SelectParams,
     attributes: str,
-    verdicts: str,
+    verdicts: Owned,
     wanted: str,
     rows: RowMap,
     expected: tuple[tuple[str, ...], ...],
@@ -155,7 +156,7 @@ def select(
 
     Args:
         attributes: Folder of the attribute files.
-        verdicts: Name of the verdicts table.
+        verdicts: The verdicts, with the users' ids of the kept rows where they have them.
         wanted: Name of a table of ids whose text the report shows.
         rows: From ids to row ids.
         expected: Fingerprints of the text, by task and split.
@@ -165,7 +166,10 @@ def select(
     """
     read: ReadTask = task.payload
     found = load(store, attributes, task.index)
-    removal, matched = read_verdicts(store, verdicts, task.index)
+    lines = verdicts.of_task(store, task.index)
+    removal = Verdicts.of_table(lines)
+    named = MATCHED.name in lines.column_names
+    matched = lines.column(MATCHED.name).combine_chunks() if named else None
     state = np.where(found.status == Status.OK, KEPT, QUARANTINED)
     if params.null_text == "keep":
         state[found.status == Status.NULL] = KEPT

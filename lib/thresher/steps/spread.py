@@ -22,13 +22,23 @@ def partition_of(hashes: Column, partitions: int) -> Column:
     return ((hashes >> np.uint64(32)) * np.uint64(partitions) >> np.uint64(32)).astype(np.int64)
 
 
+def mixed(ids: Column) -> Column:
+    """Return a hash of each uint64 id, for columns that are no hashes: MurmurHash3's fmix64."""
+    hashes: Column = ids ^ (ids >> np.uint64(33))
+    hashes *= np.uint64(0xFF51AFD7ED558CCD)
+    hashes ^= hashes >> np.uint64(33)
+    hashes *= np.uint64(0xC4CEB9FE1A85EC53)
+    hashes ^= hashes >> np.uint64(33)
+    return hashes
+
+
 def spread(
-    lines: dict[str, Column], by: str, partitions: int
+    lines: dict[str, Column], hashes: Column, partitions: int
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Cut lines into one batch a partition, by the hash column `by`; empty partitions are left
+    """Cut lines into one batch a partition, by a hash of each line; empty partitions are left
     out."""
     batch = pa.record_batch({name: pa.array(column) for name, column in lines.items()})
-    yield from spread_batch(batch, partition_of(lines[by], partitions))
+    yield from spread_batch(batch, partition_of(hashes, partitions))
 
 
 def spread_batch(batch: pa.RecordBatch, target: Column) -> Iterator[tuple[int, pa.RecordBatch]]:
