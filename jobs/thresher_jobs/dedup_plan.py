@@ -1,4 +1,7 @@
-"""`thresher plan dedup`: what the job would do, from footers and sizes alone."""
+"""`thresher plan dedup`: what the job would do, from footers and sizes alone.
+
+The arithmetic is that of `dedup_sizes`; this module reads footers and prints.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,15 @@ from thresher.engines.options import EngineOptions
 from thresher.planning import Plan, make_plan
 from thresher.readers import read_split
 from thresher_jobs.dedup_params import DedupParams
+from thresher_jobs.dedup_sizes import (
+    DRIVER_BYTES_PER_REMOVED_ROW,
+    DRIVER_BYTES_PER_ROW,
+    Sizes,
+    sizes,
+)
 
 _MIB = 1 << 20
 _HEAD_BYTES = 1 << 16
-# Resident bytes for each byte of text a task reads. A million rows of prose and of templates in
-# tasks of 64 MiB on two workers peaked at 0.74 and 1.12 GB, of which 0.2 GB is the idle process
-# (2026-11-21): at most 7 bytes a byte.
-TASK_MEMORY_FACTOR = 7
-DRIVER_BYTES_PER_ROW = 16  # union-find, sizes and the rows that share a bucket
-DRIVER_BYTES_PER_REMOVED_ROW = 60  # both tables of removals and the verdicts made of them
 
 
 def describe(
@@ -29,23 +32,23 @@ def describe(
         addresses, split_bytes=params.split_bytes, skip_unreadable=params.skip_unreadable
     )
     check_columns(plan, params)
-    workers = options.resolved_workers()
+    found = sizes(
+        plan.rows or 0,
+        plan.bytes,
+        params,
+        options,
+        tasks=len(plan.tasks),
+        largest_task_bytes=plan.largest_task_bytes,
+    )
     stored = sum(file.bytes for file in plan.inputs.files)
     yield f"inputs      {len(plan.inputs.files)} files, {stored:,} bytes stored"
     rows = f"{plan.rows:,} rows" if plan.rows is not None else "rows known after reading"
     yield f"to read     {plan.bytes:,} bytes uncompressed (estimated), {rows}"
-    busy = min(workers, len(plan.tasks))
-    yield f"tasks       {len(plan.tasks)} on {busy} of {workers} workers, engine {options.engine}"
-    largest = plan.largest_task_bytes * TASK_MEMORY_FACTOR
-    together = largest * busy
-    yield f"memory      largest task {largest / _MIB:,.0f} MiB, together {together / _MIB:,.0f} MiB"
+    yield from _where(found, options)
+    yield from _driver(found, options, known=plan.rows is not None)
+    yield from _method(params)
     if plan.rows is not None:
-        driver = plan.rows * DRIVER_BYTES_PER_ROW / _MIB
-        yield (
-            f"driver      {driver:,.0f} MiB ({DRIVER_BYTES_PER_ROW} bytes a row), "
-            f"and {DRIVER_BYTES_PER_REMOVED_ROW} bytes a removed row"
-        )
-    yield from _method(params, plan)
+        yield from _moved(found, params)
     yield from _absent_columns(plan, params)
     for ignored in plan.inputs.ignored:
         yield f"ignored     {ignored.path}: {ignored.reason}"
@@ -53,6 +56,63 @@ def describe(
         yield f"left out    {unreadable.path}: {unreadable.error}"
     for note in plan.notes:
         yield f"note        {note}"
+
+
+def _where(found: Sizes, options: EngineOptions) -> Iterator[str]:
+    """Say which workers run the tasks, and what one of them needs."""
+    largest = found.task_memory_bytes / _MIB
+    if found.workers is None:
+        on = "as many workers as the cluster has cores"
+        together = ""
+    else:
+        busy = min(found.workers, found.tasks)
+        on = f"{busy} of {found.workers} workers"
+        together = f", together {largest * busy:,.0f} MiB"
+    yield f"tasks       {found.tasks:,} on {on}, engine {options.engine}"
+    yield from _profile(options)
+    yield f"memory      largest task {largest:,.0f} MiB{together}"
+    aside = options.ray.task_memory_bytes if options.engine == "ray" else 0
+    if aside and aside < found.task_memory_bytes:
+        yield (
+            f"WARNING     ray.task_memory_bytes sets {aside / _MIB:,.0f} MiB aside for a task that "
+            f"takes {largest:,.0f} MiB: raise it, or lower split_bytes"
+        )
+
+
+def _profile(options: EngineOptions) -> Iterator[str]:
+    """Say what the profile gives a cluster engine."""
+    starts = (
+        f"at most {options.attempts} starts a task, {options.stall_seconds:,} s without progress"
+    )
+    if options.engine == "ray":
+        address = options.ray.address or "RAY_ADDRESS, else a cluster of this machine"
+        aside = options.ray.task_memory_bytes
+        memory = f"{aside / _MIB:,.0f} MiB set aside a task" if aside else "no memory set aside"
+        yield f"profile     cluster {address}; {memory}; {starts}"
+    elif options.engine == "spark":
+        cluster = options.spark.remote or options.spark.master
+        place = cluster or "what spark-submit set, else this machine"
+        yield f"profile     cluster {place}; {len(options.spark.conf)} settings; {starts}"
+        for name in ("spark.executor.cores", "spark.executor.memory", "spark.executor.instances"):
+            if name in options.spark.conf:
+                yield f"            {name} {options.spark.conf[name]}"
+
+
+def _driver(found: Sizes, options: EngineOptions, *, known: bool) -> Iterator[str]:
+    """Say who joins pieces and verdicts, and what the driver holds."""
+    limit = f"driver_rows {options.driver_rows:,}"
+    if not known:
+        yield f"pieces      joined by the driver up to {limit}, by stages beyond"
+    elif found.on_driver:
+        yield f"pieces      joined by the driver: no more rows than {limit}"
+        yield (
+            f"driver      {found.driver_bytes / _MIB:,.0f} MiB "
+            f"({DRIVER_BYTES_PER_ROW} bytes a row), "
+            f"and {DRIVER_BYTES_PER_REMOVED_ROW} bytes a removed row"
+        )
+    else:
+        yield f"pieces      joined by stages: more rows than {limit}"
+        yield "driver      nothing that grows with the rows"
 
 
 def _absent_columns(plan: Plan, params: DedupParams) -> Iterator[str]:
@@ -69,7 +129,7 @@ def _absent_columns(plan: Plan, params: DedupParams) -> Iterator[str]:
                 yield f"WARNING     {file.path}: no '{column}' in the first rows (columns: {shown})"
 
 
-def _method(params: DedupParams, plan: Plan) -> Iterator[str]:
+def _method(params: DedupParams) -> Iterator[str]:
     if params.method != "minhash":
         yield f"method      {params.method} on {params.exact_on}"
         return
@@ -82,6 +142,21 @@ def _method(params: DedupParams, plan: Plan) -> Iterator[str]:
     points += [params.threshold + 0.05, params.threshold + 0.1]
     shown = ", ".join(f"{p:.2f}: {banding.probability(p):.4f}" for p in points if 0 < p <= 1)
     yield f"found       {shown} (wanted {params.recall} at {params.threshold})"
-    if plan.rows is not None:
-        moved = plan.rows * (banding.bands * 16 + 52)
-        yield f"exchanged   at most {moved:,} bytes of keys, then the shingles of likely copies"
+
+
+def _moved(found: Sizes, params: DedupParams) -> Iterator[str]:
+    """Say what is written beside the rows, and what the exchanges move."""
+    yield f"attributes  {found.attribute_bytes:,} bytes"
+    yield f"exchanged   keys {found.key_bytes:,} bytes in {found.key_partitions:,} partitions"
+    if params.method != "minhash":
+        return
+    yield (
+        f"            bands at most {found.band_bytes:,} bytes in {found.band_lines:,} lines, "
+        f"{found.band_partitions:,} partitions"
+    )
+    if found.join_bytes:
+        yield f"            edges at most {found.join_bytes:,} bytes a round of joining"
+    yield f"            pictures at most {found.screen_bytes:,} bytes, of rows that share a bucket"
+    yield f"            shingles at most about {found.decide_bytes:,} bytes, of likely copies"
+    yield f"disk        {found.spill_bytes:,} bytes for the largest exchange, on all workers"
+    yield f"            {found.work_bytes:,} bytes at most in the output folder while it runs"
