@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.engines import ENGINES
+from tests.conformance.engines import Setting
 from tests.jobs import runs
-from thresher.stage import Engine
 from thresher.testing.planted import Planted
 
 pytestmark = pytest.mark.slow
@@ -28,9 +27,11 @@ HOW: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=list(ENGINES))
-def engine(request: pytest.FixtureRequest) -> Callable[[], Engine]:
-    return ENGINES[request.param]
+ENGINES = [
+    Setting("local", 4, "shuffled", "driver", "greedy"),
+    Setting("ray", 2, "shuffled", "stages", "greedy"),
+    Setting("spark", 2, "twice", "driver", "greedy"),
+]
 
 
 def _write(folder: Path, rows: list[runs.Row], order: random.Random) -> Path:
@@ -75,14 +76,16 @@ def test_the_same_texts_stay_when_rows_are_shuffled_among_files(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("setting", ENGINES, ids=str)
 def test_the_same_texts_stay_under_every_engine_when_rows_are_shuffled(
-    engine: Callable[[], Engine],
+    setting: Setting,
     seed: int,
     garden: Planted,
     kept: Callable[[str], list[str]],
     tmp_path: Path,
 ) -> None:
     folder = _write(tmp_path / "in", garden.table.to_pylist(), random.Random(seed))
-    runs.run(folder, tmp_path / "out", engine=engine(), split_bytes=16 << 10)
+    how: dict[str, Any] = {"engine": setting.make(), "options": setting.options}
+    runs.run(folder, tmp_path / "out", split_bytes=16 << 10, **how)
     assert sorted(runs.kept_texts(tmp_path / "out")) == kept("greedy")

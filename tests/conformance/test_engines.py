@@ -1,36 +1,32 @@
 """Every engine gives the bytes that one local worker gives, in the manifest and all outputs.
 
-Each engine takes each configuration; the inner loop takes one pair for each kind of engine.
+CI runs settings in which every two values of engine, workers, misbehaviour, way of joining and
+configuration meet; `python -m tests.conformance.soak` runs them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conformance.cases import CASES, SPLIT_BYTES, write_inputs
-from tests.conformance.engines import ENGINES
+from tests.conformance.engines import KINDS, Setting, pairwise
 from tests.jobs import runs
 from thresher.engines.local import LocalEngine
 from thresher.errors import Stopped
 from thresher.run import Event
-from thresher.stage import Engine
 from thresher.testing.planted import Planted
 
-QUICK = {"local-2": "ids", "shuffled-4": "greedy", "twice": "transitive", "flaky": "bloom"}
+QUICK = ("greedy", "ids")
 Reference = Callable[[str], Path]
 
 
-def _pairs() -> Iterator[Any]:
-    for engine in ENGINES:
-        for case in CASES:
-            quick = case == QUICK.get(engine)
-            yield pytest.param(
-                engine, case, id=f"{engine}:{case}", marks=() if quick else pytest.mark.slow
-            )
+def _marked(setting: Setting) -> Any:
+    quick = setting.kind == "local" and setting.case in QUICK
+    return pytest.param(setting, id=str(setting), marks=() if quick else pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")
@@ -56,25 +52,23 @@ def reference(tmp_path_factory: pytest.TempPathFactory, inputs: list[Path]) -> R
     return of
 
 
-@pytest.fixture
-def engine(request: pytest.FixtureRequest) -> Callable[[], Engine]:
-    """Make engines of the kind under test."""
-    return ENGINES[request.param]
-
-
-@pytest.mark.parametrize(("engine", "case"), list(_pairs()), indirect=["engine"])
+@pytest.mark.parametrize("setting", [_marked(s) for s in pairwise()])
 def test_the_engine_gives_the_bytes_of_one_local_worker(
-    engine: Callable[[], Engine],
-    case: str,
-    inputs: list[Path],
-    reference: Reference,
-    tmp_path: Path,
+    setting: Setting, inputs: list[Path], reference: Reference, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    report = runs.run(inputs, out, engine=engine(), split_bytes=SPLIT_BYTES, **CASES[case])
-    assert runs.tree(out) == runs.tree(reference(case))
+    report = runs.run(
+        inputs,
+        out,
+        engine=setting.make(),
+        options=setting.options,
+        split_bytes=SPLIT_BYTES,
+        **CASES[setting.case],
+    )
+    assert runs.tree(out) == runs.tree(reference(setting.case))
     assert report["rows_removed"] > 20
     assert report["rows_in"] == 408
+    assert report["plan"]["engine"].partition(",")[0] == setting.kind
 
 
 class StopAfter:
@@ -90,41 +84,44 @@ class StopAfter:
                 raise Stopped(15)
 
 
-def _stops() -> Iterator[Any]:
-    for engine in ENGINES:
-        for units in (3, 13, 28):
-            quick = (engine, units) == ("flaky", 13)
-            yield pytest.param(
-                engine, units, id=f"{engine}:{units}", marks=() if quick else pytest.mark.slow
-            )
+STOPS = [
+    pytest.param(setting, units, id=f"{setting}:{units}", marks=marks)
+    for setting, units, marks in [
+        (Setting("local", 2, "flaky", "driver", "greedy"), 13, ()),
+        (Setting("local", 1, "calm", "driver", "greedy"), 3, pytest.mark.slow),
+        (Setting("local", 4, "shuffled", "stages", "greedy"), 28, pytest.mark.slow),
+        (Setting("ray", 2, "calm", "driver", "greedy"), 3, pytest.mark.slow),
+        (Setting("ray", 4, "flaky", "stages", "greedy"), 13, pytest.mark.slow),
+        (Setting("spark", 2, "calm", "driver", "greedy"), 3, pytest.mark.slow),
+        (Setting("spark", 4, "shuffled", "stages", "greedy"), 13, pytest.mark.slow),
+    ]
+]
 
 
-@pytest.mark.parametrize(("engine", "units"), list(_stops()), indirect=["engine"])
+@pytest.mark.parametrize(("setting", "units"), STOPS)
 def test_a_stopped_run_resumes_to_the_same_bytes(
-    engine: Callable[[], Engine],
-    units: int,
-    inputs: list[Path],
-    reference: Reference,
-    tmp_path: Path,
+    setting: Setting, units: int, inputs: list[Path], reference: Reference, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    how: dict[str, Any] = {"split_bytes": SPLIT_BYTES, **CASES["greedy"]}
+    how: dict[str, Any] = {"split_bytes": SPLIT_BYTES, "options": setting.options}
     with pytest.raises(Stopped):
-        runs.run(inputs, out, engine=engine(), listener=StopAfter(units), **how)
+        runs.run(inputs, out, engine=setting.make(), listener=StopAfter(units), **how)
     assert not (out / "manifest.json").exists()
     assert runs.status(out)["state"] == "stopped"
-    report = runs.run(inputs, out, engine=engine(), **how)
+    report = runs.run(inputs, out, engine=setting.make(), **how)
     assert sum(runs.resumed(report).values()) >= units
     assert runs.tree(out) == runs.tree(reference("greedy"))
 
 
-@pytest.mark.parametrize("engine", ["shuffled-4"], indirect=True)
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "second"), [("spark", "ray"), ("ray", "local")])
 def test_a_run_stopped_by_one_engine_is_finished_by_another(
-    engine: Callable[[], Engine], inputs: list[Path], reference: Reference, tmp_path: Path
+    first: str, second: str, inputs: list[Path], reference: Reference, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
+    engine = KINDS[first](2)
     with pytest.raises(Stopped):
-        runs.run(inputs, out, engine=engine(), listener=StopAfter(15), split_bytes=SPLIT_BYTES)
-    report = runs.run(inputs, out, engine=LocalEngine(2), split_bytes=SPLIT_BYTES)
+        runs.run(inputs, out, engine=engine, listener=StopAfter(15), split_bytes=SPLIT_BYTES)
+    report = runs.run(inputs, out, engine=KINDS[second](2), split_bytes=SPLIT_BYTES)
     assert runs.resumed(report)["attributes"] == report["plan"]["tasks"]
     assert runs.tree(out) == runs.tree(reference("greedy"))

@@ -21,7 +21,7 @@ from thresher.steps.collapsing import part_name
 from thresher.steps.owned import part_tasks
 from thresher.steps.spread import read_table, write_table
 from thresher.store import Store
-from thresher.testing.chaos import ShuffledEngine
+from thresher.testing.chaos import Shuffled
 from thresher_jobs.dedup_joins import audit_edges, join_by_stages
 
 Column = np.ndarray[Any, Any]
@@ -101,7 +101,7 @@ def edge_parts(run: Run, graph: Graph, parts: int) -> tuple[MapStage, list[Recei
 def test_stages_find_the_pieces_of_the_drivers_union_find(
     graph: Callable[[int, np.random.Generator], Graph], partitions: int, tmp_path: Path
 ) -> None:
-    run = Run(Store(str(tmp_path)), ShuffledEngine(2, seed=partitions))
+    run = Run(Store(str(tmp_path)), Shuffled(LocalEngine(2), seed=partitions))
     made = graph(ROWS, np.random.default_rng(partitions))
     stage, receipts = edge_parts(run, made, parts=4)
     task_rows = [len(range(t, ROWS, TASKS)) for t in range(TASKS)]

@@ -13,7 +13,7 @@ from thresher.engines.local import LocalEngine
 from thresher.engines.options import EngineOptions
 from thresher.errors import LimitError, Stopped
 from thresher.run import Event
-from thresher.testing.chaos import ShuffledEngine
+from thresher.testing.chaos import Shuffled
 from thresher.testing.planted import Planted
 
 QUICK = "greedy"
@@ -35,7 +35,7 @@ def test_beyond_the_drivers_limit_stages_give_the_same_bytes(
     assert not any(r["name"] == "follow" for r in whole["stages"])
     for limit in (0, 100):
         out = tmp_path / f"staged-{limit}"
-        engine = ShuffledEngine(2, seed=limit)
+        engine = Shuffled(LocalEngine(2), seed=limit)
         staged = runs.run(
             inputs, out, engine=engine, options=EngineOptions(driver_rows=limit), **how
         )

@@ -132,12 +132,12 @@ def attempt(order: Order, kind: str, number: int, work: Callable[[], T]) -> T:
     except (MemoryError, pa.ArrowMemoryError) as error:
         raise ResourceError(f"{unit}: out of memory on {host()}", remedy=MEMORY_REMEDY) from error
     except ThresherError as error:
-        if isinstance(error, StorageError) and _passing(error.__cause__):
+        if is_passing(error):
             _retry(error, start)
         raise
     except OSError as error:
         ours = from_os_error(error)
-        if _passing(error):
+        if is_passing(error):
             _retry(ours, start)
         raise ours from error
     except Exception as error:
@@ -166,7 +166,10 @@ def _retry(error: ThresherError, start: int) -> None:
         raise Transient(str(error)) from error
 
 
-def _passing(error: BaseException | None) -> bool:
+def is_passing(error: BaseException | None) -> bool:
+    """Say whether a failure, or what caused it, may be gone at another try."""
+    if isinstance(error, StorageError):
+        return is_passing(error.__cause__)
     if isinstance(error, (ConnectionError, TimeoutError)):
         return True
     return isinstance(error, OSError) and error.errno in _PASSING

@@ -15,7 +15,8 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from thresher.errors import InternalError, from_os_error
+from thresher.engines.attempts import TRANSIENT_TRIES, is_passing
+from thresher.errors import InternalError, StorageError, from_os_error
 from thresher.stage import (
     ExchangeStage,
     MapStage,
@@ -65,25 +66,17 @@ class LocalEngine:
     def close(self) -> None:
         """Nothing is held between stages."""
 
-    def _attempt(self, work: Callable[[T], Receipt], item: T) -> Receipt:
-        """Run one unit of work; chaos engines override this to misbehave."""
-        return work(item)
-
-    def _ordered(self, items: Sequence[T]) -> list[T]:
-        """Choose the order in which work starts; chaos engines override this."""
-        return list(items)
-
     def _each(
         self, work: Callable[[T], Receipt], items: Sequence[T], done: Callable[[Receipt], None]
     ) -> None:
         """Run `work` over all items, at most `workers` at once; the first error stops the rest."""
-        todo = iter(self._ordered(items))
+        todo = iter(items)
         pool = ThreadPoolExecutor(max_workers=self.workers, thread_name_prefix="thresher")
         running: set[Future[Receipt]] = set()
         try:
             while True:
                 while len(running) < self.workers and (item := next(todo, None)) is not None:
-                    running.add(pool.submit(self._attempt, work, item))
+                    running.add(pool.submit(_attempt, work, item))
                 if not running:
                     return
                 finished, running = wait(running, return_when=FIRST_COMPLETED)
@@ -91,6 +84,17 @@ class LocalEngine:
                     done(_result(future))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _attempt(work: Callable[[T], Receipt], item: T) -> Receipt:
+    """Run one unit of work; a broken connection is tried again, anything else is raised."""
+    for _ in range(TRANSIENT_TRIES - 1):
+        try:
+            return work(item)
+        except (OSError, StorageError) as error:
+            if not is_passing(error):
+                raise
+    return work(item)
 
 
 def _result(future: Future[Receipt]) -> Receipt:

@@ -2,76 +2,193 @@
 
 Real clusters run tasks in any order, run the same task twice (speculation, lost acknowledgements)
 and lose first attempts half-way. A job that writes the same bytes under all three may run anywhere.
+Each class wraps another engine, so that what is planted goes through that engine's own scheduling
+and its own retries.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from threading import Lock
-from typing import TypeVar
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import partial
 
-from thresher.engines.local import LocalEngine
-from thresher.stage import Receipt
+import pyarrow as pa
 
-T = TypeVar("T")
+from thresher.errors import InternalError
+from thresher.stage import (
+    WORK,
+    EmitFunction,
+    Engine,
+    ExchangeStage,
+    MapFunction,
+    MapStage,
+    Progress,
+    Receipt,
+    ReduceFunction,
+    Task,
+)
+from thresher.store import Store
 
 
-class ShuffledEngine(LocalEngine):
+class Chaos:
+    """An engine around another; subclasses say what goes wrong.
+
+    Args:
+        engine: The engine that runs the stages.
+    """
+
+    kind = "calm"
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.name = f"{engine.name}, {self.kind}"
+        self.workers = engine.workers
+
+    def run_map(self, store: Store, stage: MapStage, tasks: list[Task], done: Progress) -> None:
+        """Run the given tasks of a map stage."""
+        self.engine.run_map(store, self._map(stage), tasks, done)
+
+    def run_exchange(
+        self, store: Store, stage: ExchangeStage, partitions: list[int], done: Progress
+    ) -> None:
+        """Run an exchange for the given partitions."""
+        self.engine.run_exchange(store, self._exchange(stage), partitions, done)
+
+    def close(self) -> None:
+        """Close the engine inside."""
+        self.engine.close()
+
+    def _map(self, stage: MapStage) -> MapStage:
+        return stage
+
+    def _exchange(self, stage: ExchangeStage) -> ExchangeStage:
+        return stage
+
+
+class Shuffled(Chaos):
     """Starts tasks and reducers in a random order.
 
     Args:
-        workers: Tasks at once.
+        engine: The engine that runs the stages.
         seed: Of the order.
     """
 
-    name = "shuffled"
+    kind = "shuffled"
 
-    def __init__(self, workers: int = 1, seed: int = 0) -> None:
-        super().__init__(workers)
+    def __init__(self, engine: Engine, seed: int = 0) -> None:
+        super().__init__(engine)
         self._random = random.Random(seed)
 
-    def _ordered(self, items: Sequence[T]) -> list[T]:
-        return self._random.sample(list(items), len(items))
+    def run_map(self, store: Store, stage: MapStage, tasks: list[Task], done: Progress) -> None:
+        """Run the given tasks of a map stage."""
+        self.engine.run_map(store, stage, self._random.sample(tasks, len(tasks)), done)
+
+    def run_exchange(
+        self, store: Store, stage: ExchangeStage, partitions: list[int], done: Progress
+    ) -> None:
+        """Run an exchange for the given partitions."""
+        tasks = tuple(self._random.sample(stage.tasks, len(stage.tasks)))
+        partitions = self._random.sample(partitions, len(partitions))
+        self.engine.run_exchange(store, replace(stage, tasks=tasks), partitions, done)
 
 
-class TwiceEngine(LocalEngine):
-    """Runs every task and every reducer twice; the second attempt must not change anything."""
+class Twice(Chaos):
+    """Does every task and every reducer twice; the second time must not change anything."""
 
-    name = "twice"
+    kind = "twice"
 
-    def _attempt(self, work: Callable[[T], Receipt], item: T) -> Receipt:
-        work(item)
-        return work(item)
+    def _map(self, stage: MapStage) -> MapStage:
+        return replace(stage, function=partial(_map_twice, stage.function))
+
+    def _exchange(self, stage: ExchangeStage) -> ExchangeStage:
+        return replace(
+            stage,
+            emit=partial(_emit_twice, stage.emit),
+            reduce=partial(_reduce_twice, stage.reduce),
+        )
 
 
-class ChaosError(Exception):
-    """The failure that `FlakyEngine` plants after a task has written its files."""
+class Flaky(Chaos):
+    """Loses the first attempt of every unit of work after its files are written, or half-way.
 
-
-class FlakyEngine(LocalEngine):
-    """Every unit of work is done, then its acknowledgement is lost, `failures` times, before it
-    succeeds.
-
-    Args:
-        workers: Tasks at once.
-        failures: Attempts that fail a task.
+    What is raised looks like a broken connection, which engines try again.
     """
 
-    name = "flaky"
+    kind = "flaky"
 
-    def __init__(self, workers: int = 1, failures: int = 2) -> None:
-        super().__init__(workers)
-        self.failures = failures
-        self.failed = 0
-        self._lock = Lock()
+    def _map(self, stage: MapStage) -> MapStage:
+        return replace(stage, function=partial(_map_flaky, stage.function))
 
-    def _attempt(self, work: Callable[[T], Receipt], item: T) -> Receipt:
-        for _ in range(self.failures):
-            try:
-                work(item)
-                raise ChaosError("acknowledgement lost")
-            except ChaosError:
-                with self._lock:
-                    self.failed += 1
-        return work(item)
+    def _exchange(self, stage: ExchangeStage) -> ExchangeStage:
+        return replace(
+            stage,
+            emit=partial(_emit_flaky, stage.emit),
+            reduce=partial(_reduce_flaky, stage.reduce),
+        )
+
+
+def _same(first: Receipt, second: Receipt) -> Receipt:
+    if first != second:
+        raise InternalError(f"unit {first.task} gave two different receipts")
+    return second
+
+
+def _map_twice(function: MapFunction, store: Store, folder: str, task: Task) -> Receipt:
+    return _same(function(store, folder, task), function(store, folder, task))
+
+
+def _emit_twice(
+    emit: EmitFunction, store: Store, folder: str, task: Task
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    for _ in emit(store, folder, task):
+        pass
+    yield from emit(store, folder, task)
+
+
+def _reduce_twice(
+    reduce: ReduceFunction,
+    store: Store,
+    folder: str,
+    partition: int,
+    batches: Iterable[pa.RecordBatch],
+) -> Receipt:
+    arrived = list(batches)
+    first = reduce(store, folder, partition, arrived)
+    return _same(first, reduce(store, folder, partition, reversed(arrived)))
+
+
+def _lose_first(store: Store, folder: str, unit: str) -> None:
+    """Raise at the first call for a unit of a stage; a mark in the run's folder remembers it."""
+    if store.put_if_absent(f"{WORK}/chaos/{folder.rpartition('/')[2]}-{unit}", b""):
+        raise ConnectionResetError(f"planted: the acknowledgement of {unit} is lost")
+
+
+def _map_flaky(function: MapFunction, store: Store, folder: str, task: Task) -> Receipt:
+    receipt = function(store, folder, task)
+    _lose_first(store, folder, f"task-{task.index}")
+    return receipt
+
+
+def _emit_flaky(
+    emit: EmitFunction, store: Store, folder: str, task: Task
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    emitted = 0
+    for emitted, pair in enumerate(emit(store, folder, task), start=1):
+        yield pair
+        if emitted == 2:
+            _lose_first(store, folder, f"emit-{task.index}")
+    if emitted < 2:
+        _lose_first(store, folder, f"emit-{task.index}")
+
+
+def _reduce_flaky(
+    reduce: ReduceFunction,
+    store: Store,
+    folder: str,
+    partition: int,
+    batches: Iterable[pa.RecordBatch],
+) -> Receipt:
+    receipt = reduce(store, folder, partition, batches)
+    _lose_first(store, folder, f"reduce-{partition}")
+    return receipt
