@@ -35,7 +35,7 @@ from thresher.errors import (
     from_os_error,
 )
 from thresher.params import digest_of
-from thresher.stage import WORK, Engine, Receipt, Stage, load_receipt
+from thresher.stage import EXCHANGED, WORK, Engine, Receipt, Stage, load_receipt
 from thresher.store import TEMPORARY, Store
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,10 @@ IDENTITY = f"{WORK}/run.json"
 
 @dataclass(frozen=True)
 class StageRecord:
-    """What one stage took; goes into the report, never into the manifest."""
+    """What one stage took; goes into the report, never into the manifest.
+
+    `exchanged` counts the bytes of the values that an exchange brought to its reducers.
+    """
 
     name: str
     kind: str
@@ -55,6 +58,7 @@ class StageRecord:
     resumed: int
     rows: int
     bytes: int
+    exchanged: int
     seconds: float
 
 
@@ -290,6 +294,7 @@ class Run:
                 resumed,
                 sum(r.rows_in for r in ordered),
                 sum(r.bytes_in for r in ordered),
+                sum(r.facts.get(EXCHANGED, 0) for r in ordered),
                 seconds,
             )
         )

@@ -13,15 +13,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from thresher.errors import InternalError
 from thresher.store import Published, Store
 
 WORK = ".thresher"
+EXCHANGED = "exchanged"  # fact of a reducer's receipt: bytes of the values that reached it
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,38 @@ def run_reducer(
     store: Store, stage: ExchangeStage, partition: int, batches: Iterable[pa.RecordBatch]
 ) -> Receipt:
     """Reduce one partition and keep its receipt; what every engine calls on a worker."""
-    return _keep_receipt(store, stage.folder, stage.reduce(store, stage.folder, partition, batches))
+    arrived = _Counted(batches)
+    receipt = stage.reduce(store, stage.folder, partition, arrived)
+    return _keep_receipt(
+        store, stage.folder, replace(receipt, facts={**receipt.facts, EXCHANGED: arrived.bytes})
+    )
+
+
+class _Counted:
+    """Batches that pass through, and the bytes of the values in them, however they are cut."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self._bits = 0
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        for batch in self._batches:
+            self._bits += sum(_bits(column) for column in batch.columns)
+            yield batch
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that have passed."""
+        return -(-self._bits // 8)
+
+
+def _bits(column: pa.Array) -> int:
+    kind = column.type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return _bits(column.flatten())
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+        return 8 * (pc.sum(pc.binary_length(column)).as_py() or 0)
+    return kind.bit_width * len(column)
 
 
 def stage_key(*made_of: str) -> str:

@@ -177,6 +177,7 @@ def large(
                 "resumed": resumed,
                 "rows": 1_000_000,
                 "bytes": num_bytes,
+                "exchanged": 0,
                 "seconds": seconds,
             }
             for name, kind, resumed, num_bytes, seconds in (
@@ -379,6 +380,7 @@ def test_a_stage_that_resumed_tasks_states_no_rate() -> None:
         "tasks": 2,
         "rows": 300,
         "bytes": 9_000_000,
+        "exchanged": 0,
         "seconds": 2.0,
     }
     for resumed, rates in ((0, ["150", "4.5"]), (1, ["–", "–"])):

@@ -156,6 +156,7 @@ class Stage(_Model):
     resumed: Count
     rows: Count
     bytes: Count
+    exchanged: Count
     seconds: Seconds
 
 
