@@ -1,4 +1,4 @@
-"""`thresher doctor`: what is installed, what Ray and Spark would find here, whether a folder will do.
+"""`thresher doctor`: what is installed, what Ray and Spark would find, whether a folder will do.
 
 It looks and starts nothing: no cluster, no Java, and it imports neither ray nor pyspark.
 """
