@@ -38,6 +38,20 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML's safe types; a key given twice is an error, where YAML would take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping of keys that are all different."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for number, key in enumerate(keys):
+            if key in keys[:number]:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key!r} is given twice", node.value[number][0].start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
 def load_yaml(path: str) -> dict[str, Any]:
     """Read a YAML mapping.
 
@@ -45,7 +59,7 @@ def load_yaml(path: str) -> dict[str, Any]:
         ConfigError: The file is missing, is not YAML or is not a mapping.
     """
     try:
-        value = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        value = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_UniqueKeys)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the configuration ({error})", path=path) from error
     except yaml.YAMLError as error:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from thresher.errors import InputError
 from thresher.inputs import Inputs, list_inputs
 from thresher.params import digest_of
-from thresher.schema import unify
+from thresher.schema import check_unique, unify
 from thresher.splits import EXPANSION, SPLIT_BYTES, Split, Unreadable, cut, pack
 from thresher.stage import Task
 from thresher.steps.reading import ReadTask, require_column, require_strings
@@ -143,6 +143,7 @@ def agree_on_schema(
     ordered = [(inputs.files[f].path, schemas[f]) for f in sorted(schemas)]
     flags = [*((name, "--text-column or --columns") for name in columns), *named]
     for path, schema in ordered:
+        check_unique(path, schema)
         for name, flag in flags:
             if not union_columns:
                 require_column(name, schema, path, flag)

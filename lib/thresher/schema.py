@@ -41,7 +41,7 @@ def unify(
     """
     columns: dict[str, tuple[str, pa.DataType]] = {}
     for name, schema in schemas:
-        _check_unique(name, schema)
+        check_unique(name, schema)
         for field in schema:
             known_in, known = columns.get(field.name, (name, field.type))
             columns[field.name] = (
@@ -253,7 +253,12 @@ def _agree(
         ) from error
 
 
-def _check_unique(name: str, schema: pa.Schema) -> None:
+def check_unique(name: str, schema: pa.Schema) -> None:
+    """Refuse a file in which two columns have one name.
+
+    Raises:
+        InputError: Naming the column.
+    """
     seen: set[str] = set()
     for column in schema.names:
         if column in seen:

@@ -387,3 +387,24 @@ def test_plan_warns_of_a_column_that_lines_do_not_have(thresher: Command, tmp_pa
     code, out, _ = thresher("plan", "dedup", tmp_path / "in.jsonl")
     assert code == 0
     assert "no 'text' in the first rows (columns: body)" in out
+
+
+def test_a_key_given_twice_in_a_configuration_is_refused(
+    file: Path, tmp_path: Path, thresher: Command
+) -> None:
+    config = tmp_path / "dedup.yaml"
+    config.write_text("threshold: 0.8\nngram: 3\nthreshold: 0.7\n")
+    found = thresher("dedup", file, "--out", tmp_path / "out", "--config", config)
+    assert found.code == 2
+    assert "dedup.yaml: not valid YAML ('threshold' is given twice" in found.err
+    assert "line 3" in found.err
+
+
+def test_two_columns_of_one_name_are_refused_before_anything_is_read(
+    tmp_path: Path, thresher: Command
+) -> None:
+    twice = tmp_path / "twice.parquet"
+    pq.write_table(pa.Table.from_arrays([["a"], ["b"]], ["text", "text"]), twice)
+    found = thresher("dedup", twice, "--out", tmp_path / "out")
+    assert found.code == 3
+    assert "twice.parquet: column 'text' occurs twice (rename one)" in found.err
