@@ -6,19 +6,59 @@ from pathlib import Path
 
 import pytest
 
-from thresher.engines import make_engine
+from thresher.engines import ENGINES, make_engine
 from thresher.engines.options import EngineOptions
+from thresher.errors import ConfigError
 from thresher.params import build, load_yaml
 from thresher_jobs.dedup_params import DedupParams
 
 ROOT = Path(__file__).parents[2]
 PROFILES = sorted((ROOT / "cluster").glob("*.yaml"))
 RECIPES = sorted((ROOT / "jobs" / "recipes").glob("dedup-*.yaml"))
+NAMED = ("laptop", "workstation", "ray-local", "spark-local", "datacenter")
+
+
+def profile(path: Path) -> EngineOptions:
+    return build(EngineOptions, load_yaml(str(path)))
 
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
-def test_every_cluster_profile_makes_an_engine(path: Path) -> None:
-    assert make_engine(build(EngineOptions, load_yaml(str(path)))).workers >= 1
+def test_every_cluster_profile_makes_its_engine(path: Path) -> None:
+    options = profile(path)
+    if options.engine != "local":
+        pytest.importorskip({"ray": "ray", "spark": "pyspark"}[options.engine])
+    engine = make_engine(options)  # connects at its first stage, so nothing starts here
+    assert engine.name == options.engine
+    engine.close()
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_every_cluster_profile_says_what_it_is_for(path: Path) -> None:
+    first = path.read_text(encoding="utf-8").splitlines()
+    assert first[0].startswith("# ")
+    assert any(f"--cluster cluster/{path.name}" in line for line in first if line.startswith("#"))
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_a_profile_sets_only_what_its_engine_reads(path: Path) -> None:
+    options, given = profile(path), load_yaml(str(path))
+    assert set(given) & {"ray", "spark"} <= {options.engine}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_profile_that_the_page_promises_is_there(name: str) -> None:
+    assert ROOT / "cluster" / f"{name}.yaml" in PROFILES
+
+
+def test_there_is_a_profile_for_every_engine() -> None:
+    assert {profile(path).engine for path in PROFILES} == set(ENGINES)
+
+
+def test_a_misspelt_field_of_a_profile_is_refused() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'workers'"):
+        build(EngineOptions, {"engine": "ray", "worker": 4})
+    with pytest.raises(ConfigError, match="adress"):
+        build(EngineOptions, {"engine": "ray", "ray": {"adress": "auto"}})
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -26,6 +66,5 @@ def test_every_dedup_recipe_is_a_valid_set_of_parameters(path: Path) -> None:
     assert build(DedupParams, load_yaml(str(path))).compared
 
 
-def test_there_are_profiles_and_recipes() -> None:
-    assert PROFILES
+def test_there_are_recipes() -> None:
     assert RECIPES
