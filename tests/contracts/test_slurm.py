@@ -23,6 +23,7 @@ STAND_INS = {
     "hostname": "echo 10.0.0.1 10.1.0.1",
     "ray": 'echo "ray $*" >>"$CALLS"\n'
     '[[ "$1" == start ]] || exit "${HEALTH:-0}"\n'
+    'mkdir -p "$SLURM_TMPDIR/ray-$SLURM_JOB_ID"\n'
     'trap "echo ended >>\\"$CALLS\\"; exit 0" TERM\n'
     "sleep 600 & pid=$!; wait $pid; kill $pid",
     "thresher": 'echo "thresher $*" >>"$CALLS"\n'
@@ -54,6 +55,7 @@ class Allocation:
             "CALLS": str(self.calls),
             "SLURM_JOB_NODELIST": "node[1-3]",
             "SLURM_JOB_ID": "123456",
+            "SLURM_TMPDIR": str(folder),
             "SLURM_JOB_NUM_NODES": str(nodes),
             "SLURM_CPUS_PER_TASK": "16",
             **environ,
@@ -72,6 +74,10 @@ class Allocation:
         process = self.start(*arguments)
         process.communicate(timeout=60)
         return process.returncode
+
+    def left(self) -> list[Path]:
+        """Return what the script has left behind: tokens, and what Ray kept on the nodes."""
+        return [*self.home.iterdir(), *self.calls.parent.glob("ray-*")]
 
     def lines(self) -> list[str]:
         return self.calls.read_text().splitlines() if self.calls.exists() else []
@@ -98,7 +104,7 @@ def test_the_token_is_in_a_private_file_and_nowhere_else(tmp_path: Path) -> None
     assert len(token) == 64
     assert "600 65" in allocation.lines()
     assert not any(token in line for line in allocation.lines())
-    assert not list(allocation.home.iterdir())
+    assert not allocation.left()
 
 
 def test_one_node_is_a_cluster_too(tmp_path: Path) -> None:
@@ -112,7 +118,7 @@ def test_the_exit_code_is_that_of_the_job(tmp_path: Path, code: str) -> None:
     allocation = Allocation(tmp_path, CODE=code)
     assert allocation.run("dedup") == int(code)
     assert allocation.lines().count("ended") == 2
-    assert not list(allocation.home.iterdir())
+    assert not allocation.left()
 
 
 def test_nothing_to_do_is_a_usage_error(tmp_path: Path) -> None:
@@ -131,7 +137,7 @@ def test_a_signal_reaches_the_job_and_the_nodes_end(tmp_path: Path) -> None:
     process.communicate(timeout=60)
     assert process.returncode == 143
     assert allocation.lines().count("ended") == 2
-    assert not list(allocation.home.iterdir())
+    assert not allocation.left()
 
 
 def test_the_script_may_be_executed() -> None:
