@@ -82,21 +82,76 @@ def check(document: Object) -> None:
     jsonschema.Draft202012Validator(schema, registry=registry).validate(document)
 
 
-def pods(value: Any) -> Iterator[Object]:
-    """Yield every pod specification inside an object: whatever has containers."""
+def pods(document: Object) -> list[Object]:
+    """Return every pod specification inside an object, with what the Spark operator makes of it."""
+    if document["kind"] != "SparkApplication":
+        return list(_with_containers(document))
+    return [_spark_pod(document["spec"], document["spec"][who]) for who in ("driver", "executor")]
+
+
+def _with_containers(value: Any) -> Iterator[Object]:
     if isinstance(value, dict):
         if isinstance(value.get("containers"), list):
             yield value
         for inner in value.values():
-            yield from pods(inner)
+            yield from _with_containers(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from pods(inner)
+            yield from _with_containers(inner)
 
 
-def containers(pod: Object) -> list[Object]:
-    """Return all containers of a pod."""
-    return [*pod["containers"], *pod.get("initContainers", [])]
+def _spark_pod(spec: Object, half: Object) -> Object:
+    """Return the pod that a driver or an executor becomes; what a template adds counts too."""
+    template = (half.get("template") or {}).get("spec", {})
+    (inside, *_) = template.get("containers") or [{}]
+    main = {
+        "image": half.get("image", spec.get("image", "")),
+        "env": [*half.get("env", []), *inside.get("env", [])],
+        "securityContext": {**inside.get("securityContext", {}), **half.get("securityContext", {})},
+        "resources": {"limits": {"cpu": half.get("coreLimit"), "memory": half.get("memory")}},
+    }
+    whole = {**template.get("securityContext", {}), **half.get("podSecurityContext", {})}
+    volumes = [*spec.get("volumes", []), *template.get("volumes", [])]
+    host = {"hostNetwork": half.get("hostNetwork", template.get("hostNetwork"))}
+    more = {"initContainers": half.get("initContainers", [])}
+    return {"containers": [main], "securityContext": whole, "volumes": volumes, **host, **more}
+
+
+def open_doors(pod: Object, *, limits: bool = True) -> list[str]:
+    """Say what a pod leaves open.
+
+    Args:
+        pod: Its specification.
+        limits: Whether its containers have to state limits.
+    """
+    found = [name for name in ("hostNetwork", "hostPID", "hostIPC") if pod.get(name)]
+    found += ["hostPath" for volume in pod.get("volumes", []) if "hostPath" in volume]
+    whole = pod.get("securityContext", {})
+    for container in [*pod["containers"], *pod.get("initContainers", [])]:
+        own = container.get("securityContext", {})
+        both = {**whole, **own}
+        given = container.get("resources", {}).get("limits", {})
+        image = container.get("image", "")
+        doors = {
+            "may be root": both.get("runAsNonRoot") is not True or both.get("runAsUser") == 0,
+            "privileged": bool(own.get("privileged")),
+            "may gain privileges": own.get("allowPrivilegeEscalation") is not False,
+            "capabilities": own.get("capabilities", {}).get("drop") != ["ALL"],
+            "no limits": limits and not (given.get("cpu") and given.get("memory")),
+            "image without version": bool(image)
+            and (not re.search(r":[\w.-]+$|@sha256:", image) or image.endswith(":latest")),
+        }
+        found += [door for door, is_open in doors.items() if is_open]
+        found += [f"{item['name']} in clear" for item in container.get("env", []) if _clear(item)]
+    return found
+
+
+def _clear(item: Object) -> bool:
+    """Say whether an environment variable that holds a secret states it."""
+    if not re.search("TOKEN|SECRET|PASSWORD", item["name"]):
+        return False
+    hidden = "secretKeyRef" in item.get("valueFrom", {})
+    return not hidden and not item["name"].endswith(("_PATH", "_FILE"))
 
 
 def spark_settings(path: Path) -> dict[str, str]:
