@@ -22,11 +22,15 @@ STAND_INS = {
     "srun": 'echo "srun $*" >>"$CALLS"; while [[ "$1" == --* ]]; do shift; done; exec "$@"',
     "hostname": "echo 10.0.0.1 10.1.0.1",
     "ray": 'echo "ray $*" >>"$CALLS"\n'
-    '[[ "$1" == start ]] || exit "${HEALTH:-0}"\n'
+    '[[ "$1" == start ]] || exit "${BROKEN:-0}"\n'
+    '[[ -z "${BROKEN:-}" ]] || exit 1\n'
     'mkdir -p "$SLURM_TMPDIR/ray-$SLURM_JOB_ID"\n'
     'trap "echo ended >>\\"$CALLS\\"; exit 0" TERM\n'
+    'echo up >>"$CALLS.nodes"\n'
     "sleep 600 & pid=$!; wait $pid; kill $pid",
-    "thresher": 'echo "thresher $*" >>"$CALLS"\n'
+    # Not before all nodes are up, so that each of them is there to be ended.
+    "thresher": 'until [[ "$(wc -l <"$CALLS.nodes")" == "$STARTS" ]]; do :; done\n'
+    'echo "thresher $*" >>"$CALLS"\n'
     'echo "$RAY_AUTH_MODE $RAY_ADDRESS $RAY_task_oom_retries" >>"$CALLS"\n'
     'stat -c "%a %s" "$RAY_AUTH_TOKEN_PATH" >>"$CALLS"\n'
     'cp "$RAY_AUTH_TOKEN_PATH" "$CALLS.token"\n'
@@ -58,6 +62,7 @@ class Allocation:
             "SLURM_TMPDIR": str(folder),
             "SLURM_JOB_NUM_NODES": str(nodes),
             "SLURM_CPUS_PER_TASK": "16",
+            "STARTS": "1" if nodes == 1 else "2",
             **environ,
         }
 
@@ -118,6 +123,16 @@ def test_the_exit_code_is_that_of_the_job(tmp_path: Path, code: str) -> None:
     allocation = Allocation(tmp_path, CODE=code)
     assert allocation.run("dedup") == int(code)
     assert allocation.lines().count("ended") == 2
+    assert not allocation.left()
+
+
+def test_a_head_that_does_not_come_up_ends_the_job(tmp_path: Path) -> None:
+    allocation = Allocation(tmp_path, BROKEN="1")
+    process = allocation.start("dedup")
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 5
+    assert "the head of the Ray cluster on node1 did not come up" in told
+    assert not any(line.startswith("thresher") for line in allocation.lines())
     assert not allocation.left()
 
 
