@@ -62,10 +62,15 @@ class Link:
             self._slots = (time.monotonic(), slots)
         return slots
 
+    def mute(self, mute: bool) -> None:
+        """Let nodes' messages through or not; `log_to_driver` is for workers' alone (ray 2.60)."""
+        self.ray._private.worker._worker_logs_enabled = not mute
+
     def leave(self) -> None:
         """Disconnect, and end the cluster that was started here."""
         if not self.held:
             self.ray.shutdown()
+            self.mute(False)
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
         for name in self.settings:
@@ -102,22 +107,19 @@ def join(options: EngineOptions, load: Callable[[], Any]) -> Link:
         )
     else:
         _check_address(address)
-        # Else Ray asks 20 times, for 40 s each where something else listens, and tells every time.
-        settings |= {"RAY_NUM_REDIS_GET_RETRIES": "2", "RAY_py_gcs_connect_timeout_s": "10"}
-        settings |= {"RAY_BACKEND_LOG_LEVEL": "fatal"}
+        # Else Ray asks 20 times, for 30 s each where something that is no cluster listens.
+        settings |= {"RAY_gcs_server_port_wait_time_s": "1", "RAY_py_gcs_connect_timeout_s": "10"}
     link = Link(None, False, [name for name in settings if name not in os.environ])
     for name in link.settings:
         os.environ[name] = settings[name]
     ray = link.ray = load()
     handler = signal.getsignal(signal.SIGTERM)
     arguments = _own(link, options) if own else {"address": address}
+    # What workers and nodes tell goes to the log of a job; a person at a terminal gets the error.
+    loud = not own and not sys.stderr.isatty()
+    link.mute(not loud)
     try:
-        ray.init(
-            logging_level=logging.ERROR,
-            # What workers print is for a job's log; a person at a terminal sees the error itself.
-            log_to_driver=not own and not sys.stderr.isatty(),
-            **arguments,
-        )
+        ray.init(logging_level=logging.ERROR, log_to_driver=loud, **arguments)
     except (
         OSError,
         RuntimeError,
