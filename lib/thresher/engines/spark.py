@@ -288,9 +288,8 @@ def _launch(options: EngineOptions) -> None:
     first = settings(options, {})
     prepare_environment(first)
     conf = SparkConf(loadDefaults=False)
-    for name in first:
-        if name in options.spark.conf or name.startswith("spark.driver."):
-            conf.set(name, first[name])
+    for name in {*options.spark.conf, "spark.driver.memory"} & {*first}:
+        conf.set(name, first[name])
     with tempfile.TemporaryFile() as log:
         shown = {} if os.environ.get("THRESHER_DEBUG") else {"stderr": log}
         try:
@@ -300,6 +299,8 @@ def _launch(options: EngineOptions) -> None:
             said = log.read().decode(errors="replace")
             raise EngineError(f"Java does not start: {root_cause(said or str(error))}") from error
     SparkContext._ensure_initialized(gateway=gateway)
+    for name, _ in conf.getAll():  # else they would be defaults of every later session, too
+        gateway.jvm.java.lang.System.clearProperty(name)
 
 
 @contextlib.contextmanager
