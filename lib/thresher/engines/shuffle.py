@@ -24,8 +24,7 @@ MERGE_BYTES = 512 << 20  # after which a merge takes no further object
 WINDOW_BYTES = 64 << 20  # what a reducer holds as arguments, or fetches at once
 
 Ref = Any
-Piece = tuple[int, Any]  # (partition, the bytes of an Arrow stream as a numpy array)
-Block = list[Piece]
+Block = tuple[list[int], Any]  # the partition of each batch; an Arrow stream as a numpy array
 Sizes = list[tuple[int, int]]  # (place among the objects a task returns, bytes); never 0 bytes
 
 
@@ -39,56 +38,66 @@ def emit_blocks(
         group_of: Where partitions go; batches of others are dropped, they are reduced already.
         count: Number of groups.
     """
-    sinks: dict[int, tuple[pa.BufferOutputStream, Any]] = {}
+    writers: list[_BlockWriter | None] = [None] * count
     rows = 0
     for partition, batch in emitted:
-        if partition not in group_of or not batch.num_rows:
-            continue
-        if partition not in sinks:
-            sink = pa.BufferOutputStream()
-            sinks[partition] = sink, pa.ipc.new_stream(sink, batch.schema)
-        sinks[partition][1].write_batch(batch)
-        rows += batch.num_rows
-    blocks: list[Block | None] = [None] * count
-    for partition in sorted(sinks):
-        sink, writer = sinks.pop(partition)
-        writer.close()
-        _add(blocks, group_of[partition], (partition, np.frombuffer(sink.getvalue(), np.uint8)))
-    return blocks, rows
+        if partition in group_of and batch.num_rows:
+            _write(writers, group_of[partition], partition, batch)
+            rows += batch.num_rows
+    return _close(writers), rows
 
 
 def merge_blocks(blocks: Iterable[Block], members: Sequence[int]) -> list[Block | None]:
     """Turn blocks of a group into one block for each of its partitions."""
     place = {partition: at for at, partition in enumerate(members)}
-    merged: list[Block | None] = [None] * len(members)
-    for block in blocks:
-        for piece in block:
-            _add(merged, place[piece[0]], piece)
-    return merged
-
-
-def _add(blocks: list[Block | None], place: int, piece: Piece) -> None:
-    block = blocks[place]
-    if block is None:
-        blocks[place] = [piece]
-    else:
-        block.append(piece)
-
-
-def sizes_of(blocks: Sequence[Block | None]) -> Sizes:
-    """Return the place and the bytes of every block that holds something."""
-    return [
-        (place, sum(stream.nbytes for _, stream in block))
-        for place, block in enumerate(blocks)
-        if block is not None
-    ]
+    writers: list[_BlockWriter | None] = [None] * len(members)
+    for partitions, stream in blocks:
+        for partition, batch in zip(partitions, _read(stream), strict=True):
+            _write(writers, place[partition], partition, batch)
+    return _close(writers)
 
 
 def batches_of(blocks: Iterable[Block]) -> Iterator[pa.RecordBatch]:
     """Yield the batches of blocks, without copying them."""
-    for block in blocks:
-        for _, stream in block:
-            yield from pa.ipc.open_stream(pa.py_buffer(stream))
+    for _, stream in blocks:
+        yield from _read(stream)
+
+
+def _read(stream: Any) -> Iterator[pa.RecordBatch]:
+    yield from pa.ipc.open_stream(pa.py_buffer(stream))
+
+
+class _BlockWriter:
+    def __init__(self, schema: pa.Schema) -> None:
+        self.partitions: list[int] = []
+        self._sink = pa.BufferOutputStream()
+        self._stream = pa.ipc.new_stream(self._sink, schema)
+
+    def write(self, partition: int, batch: pa.RecordBatch) -> None:
+        self.partitions.append(partition)
+        self._stream.write_batch(batch)
+
+    def close(self) -> Block:
+        self._stream.close()
+        return self.partitions, np.frombuffer(self._sink.getvalue(), np.uint8)
+
+
+def _write(
+    writers: list[_BlockWriter | None], place: int, partition: int, batch: pa.RecordBatch
+) -> None:
+    writer = writers[place]
+    if writer is None:
+        writer = writers[place] = _BlockWriter(batch.schema)
+    writer.write(partition, batch)
+
+
+def _close(writers: list[_BlockWriter | None]) -> list[Block | None]:
+    return [None if writer is None else writer.close() for writer in writers]
+
+
+def sizes_of(blocks: Sequence[Block | None]) -> Sizes:
+    """Return the place and the bytes of every block that holds something."""
+    return [(place, block[1].nbytes) for place, block in enumerate(blocks) if block is not None]
 
 
 @dataclass(frozen=True)
