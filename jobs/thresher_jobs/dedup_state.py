@@ -14,6 +14,7 @@ from thresher.steps.owned import Owned
 from thresher.steps.rows import RowMap
 from thresher_jobs.dedup_params import DedupParams
 
+MAX_PARTITIONS = 1 << 13
 CODE_VERSION = "2"  # of the stages' meaning: raise it when equal inputs give other stage files
 
 
@@ -95,5 +96,9 @@ def decide_params(params: DedupParams) -> deciding.DecideParams:
 
 
 def partitions_of(rows: int, each: int) -> int:
-    """Return how many partitions hold `rows` lines, about `each` in one."""
-    return max(1, -(-rows // each))
+    """Return how many partitions hold `rows` lines: about `each` in one, more when they are many.
+
+    A task cuts what it emits into one batch a partition, so partitions grow once there are
+    thousands: tasks times partitions would otherwise grow with the square of the rows.
+    """
+    return min(MAX_PARTITIONS, max(1, -(-rows // each)))

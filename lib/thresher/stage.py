@@ -208,8 +208,8 @@ def _bits(column: pa.Array) -> int:
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         return _bits(column.flatten())
     if pa.types.is_string(kind) or pa.types.is_binary(kind):
-        return 8 * (pc.sum(pc.binary_length(column)).as_py() or 0)
-    return kind.bit_width * len(column)
+        return 8 * int(pc.sum(pc.binary_length(column)).as_py() or 0)
+    return int(kind.bit_width) * len(column)
 
 
 def stage_key(*made_of: str) -> str:
