@@ -38,6 +38,7 @@ from thresher.engines.spark_job import (
 from thresher.engines.spark_session import (
     INSTALL,
     RUNTIME,
+    accept_pandas,
     check_reachable,
     explain,
     no_workers,
@@ -181,6 +182,7 @@ class SparkEngine:
         Raises:
             EngineError: Spark, Java, a package or the cluster is not there.
         """
+        accept_pandas()
         if self._spark is None:
             for package in ("pyspark", "pandas"):
                 if find_spec(package) is None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
@@ -18,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from thresher.engines.spark_session import root_cause
+from thresher.engines.spark_session import accept_pandas, root_cause
 from thresher.errors import EngineError, StorageError
 from thresher.parquet import write_part
 from thresher.schema import plain_schema
@@ -48,7 +47,7 @@ def write_frame(frame: Any, folder: str, text_columns: Sequence[str] = ()) -> No
         StorageError: The workers wrote to another folder of that name.
     """
     store = Store(str(Path(folder).absolute()))
-    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+    accept_pandas()
     try:
         written = frame.mapInArrow(partial(_write, store, text_columns), "name string").collect()
         schema = None if written else frame.limit(0).toArrow().schema

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as Late
@@ -18,6 +17,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from thresher.engines.attempts import Order, decode_receipt
+from thresher.engines.spark_session import accept_pandas
 from thresher.engines.spark_tasks import failure_name
 from thresher.stage import Progress, Receipt, Stage, load_receipt, receipt_name
 
@@ -69,7 +69,7 @@ class Watch:
 def collect(spark: Any, tag: str, build: Callable[[], Any]) -> list[Any]:
     """Run the job in this thread, under a tag by which it can be ended."""
     spark.addTag(tag)
-    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+    accept_pandas()
     try:
         rows: list[Any] = build().collect()
         return rows

@@ -11,6 +11,7 @@ import re
 import secrets
 import socket
 import sys
+import warnings
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -51,6 +52,11 @@ HERE = {  # for Spark inside this process, or on this machine alone
 _LOCAL = re.compile(r"local(?:\[(\d+|\*)(?:,\s*(\d+))?\])?$")
 _LOCAL_CLUSTER = re.compile(r"local-cluster\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]$")
 _LOCAL_TASK_BYTES_MIB = 512  # heap and Arrow buffers of one task inside the driver
+
+
+def accept_pandas() -> None:
+    """Keep Spark from warning of pandas 3, of which it asks no more here than to be installed."""
+    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
 
 
 def settings(options: EngineOptions, known: Mapping[str, str]) -> dict[str, str]:
