@@ -68,6 +68,8 @@ class Nodes:
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
             "RAY_USAGE_STATS_ENABLED": "0",
             "PYTHONPATH": str(ROOT),
+            "PATH": f"{PYTHON.parent}:{os.environ['PATH']}",
+            "PIP_NO_DEPS": "1",  # a wheel that a job ships brings nothing but itself
         }
         self.settings = settings
         self.started: list[subprocess.Popen[str]] = []
@@ -84,6 +86,7 @@ class Nodes:
         """Start a node and return what it told until it was up."""
         command = [str(PYTHON.with_name("ray")), "start", "--block", "--disable-usage-stats"]
         command += ["--min-worker-port=0", "--max-worker-port=0"]
+        command += [f"--dashboard-agent-listen-port={_free_port()}"]  # one a node, not one a host
         command += [f"--object-store-memory={150 << 20}", *arguments]
         process = subprocess.Popen(
             command,

@@ -193,7 +193,12 @@ def test_objects_stay_few_however_many_tasks_meet_partitions(
     engine = RayEngine(ray_options(4))
     receipts: list[Receipt] = []
     stage = exchange(tasks, partitions)
-    engine.run_exchange(Store(str(tmp_path)), stage, list(range(partitions)), receipts.append)
+    engine.run_exchange(
+        Store(str(tmp_path)),
+        stage,
+        list(range(partitions)),
+        lambda receipt: receipts.append(receipt),
+    )
     found = {r.task: r.facts["sum"] for r in receipts}
     assert found == {p: expected(tasks, p) for p in range(partitions)}
     assert engine.peak_objects < DIRECT_OBJECTS
@@ -205,7 +210,9 @@ def test_only_missing_partitions_are_reduced(tmp_path: Path) -> None:
     connect()
     receipts: list[Receipt] = []
     stage = exchange(10, 9)
-    RayEngine(ray_options(2)).run_exchange(Store(str(tmp_path)), stage, [7, 2], receipts.append)
+    RayEngine(ray_options(2)).run_exchange(
+        Store(str(tmp_path)), stage, [7, 2], lambda receipt: receipts.append(receipt)
+    )
     assert {r.task: r.facts["sum"] for r in receipts} == {p: expected(10, p) for p in (2, 7)}
 
 

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import yaml
 
+import thresher
 from tests.conformance.on_ray import connect
-from tests.faults.on_ray import PYTHON, Nodes, outcome
+from tests.faults.on_ray import PYTHON, ROOT, Nodes, outcome
+from tests.faults.settings import PARAMS
 from tests.jobs import runs
 from thresher.engines import ray_dataset
 from thresher.engines.ray import load_ray
 from thresher.errors import InputError
 from thresher.testing.planted import Planted
 
-pytestmark = pytest.mark.slow
-
-PARAMS = {"split_bytes": 96 << 10, "audit_rows": 50}
+# ray.data warns about its own settings.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")]
 
 
 @pytest.fixture(scope="module")
@@ -61,16 +64,24 @@ def submit(nodes: Nodes, *arguments: str) -> runs.Outcome:
     return outcome(nodes.driver(*ray, "--", str(PYTHON), *arguments, RAY_ADDRESS=""))
 
 
-def test_a_submitted_job_gives_the_bytes_of_a_local_run_and_shows_its_progress(
+def test_a_job_submitted_with_its_wheel_gives_the_bytes_of_a_local_run_and_shows_its_progress(
     nodes: Nodes, source: Path, local: dict[str, str], tmp_path: Path
 ) -> None:
+    pytest.importorskip("hatchling")
+    wheel = [str(PYTHON), "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
+    subprocess.run(wheel, cwd=ROOT, check=True, capture_output=True)
     out = tmp_path / "out"
-    ended = submit(nodes, *command(source, out, "--json-logs"))
-    assert ended.code == 0, ended
+    _, _, *job = command(source, out, "--json-logs")
+    script = [str(ROOT / "cluster/ray/submit.sh"), *job]
+    env = nodes.env | {"RAY_API_SERVER_ADDRESS": f"http://{nodes.dashboard}"}
+    done = subprocess.run(
+        script, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=180
+    )
+    assert done.returncode == 0, done
+    assert "Uploading package" in done.stderr
     assert runs.tree(out) == local
-    lines = [line for line in ended.out.splitlines() if line.startswith('{"event": "end"')]
+    lines = [line for line in done.stdout.splitlines() if line.startswith('{"event": "end"')]
     assert {"attributes", "buckets", "select"} <= {json.loads(line)["stage"] for line in lines}
-    assert "succeeded" in ended.out + ended.err
 
 
 def test_the_submitter_sees_that_a_job_failed_and_why(nodes: Nodes, tmp_path: Path) -> None:
@@ -79,6 +90,7 @@ def test_the_submitter_sees_that_a_job_failed_and_why(nodes: Nodes, tmp_path: Pa
     out = tmp_path / "out"
     ended = submit(nodes, *command(broken, out))
     assert ended.code == 1
+    assert "exit code 3" in ended.out
     assert "InputError" in ended.out
     assert "broken.parquet" in ended.out
     assert runs.status(out)["exit_code"] == 3
@@ -142,3 +154,34 @@ def test_a_dataset_whose_blocks_disagree_is_refused(tmp_path: Path) -> None:
     data = load_ray().data.from_arrow([pa.table({"text": ["a"]}), pa.table({"text": [1]})])
     with pytest.raises(InputError, match="text"):
         ray_dataset.write_dataset(data, str(tmp_path))
+
+
+def test_every_file_for_ray_turns_token_authentication_on() -> None:
+    files = {path.name: path.read_text() for path in (ROOT / "cluster" / "ray").iterdir()}
+    for name in ("raycluster.yaml", "rayjob.yaml"):
+        spec = yaml.safe_load(files[name])["spec"]
+        cluster = spec.get("rayClusterSpec", spec)
+        assert cluster["authOptions"] == {"mode": "token"}
+        assert cluster["rayVersion"] >= "2.60"
+        for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+            for container in group["template"]["spec"]["containers"]:
+                assert {"name": "RAY_task_oom_retries", "value": "3"} in container["env"]
+                assert container["securityContext"]["allowPrivilegeEscalation"] is False
+    launcher = yaml.safe_load(files["launcher.yaml"])
+    for kind in ("head", "worker"):
+        start = launcher[f"{kind}_start_ray_commands"][-1]
+        assert "RAY_AUTH_MODE=token" in start
+        assert "RAY_task_oom_retries=3" in start
+    assert "RAY_AUTH_MODE:=token" in files["submit.sh"]
+
+
+def test_the_launcher_file_is_one_that_ray_accepts() -> None:
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    launcher = yaml.safe_load((ROOT / "cluster/ray/launcher.yaml").read_text())
+    validate_config(prepare_config(launcher))
+
+
+def test_the_runtime_environment_ships_the_wheel_of_this_version() -> None:
+    shipped = yaml.safe_load((ROOT / "cluster/ray/runtime-env.yaml").read_text())["py_modules"]
+    assert shipped == [f"dist/thresher-{thresher.__version__}-py3-none-any.whl"]
