@@ -19,10 +19,11 @@ import pyarrow as pa
 
 from thresher.engines.options import EngineOptions
 from thresher.errors import ConfigError
-from thresher.params import build
+from thresher.params import build, load_yaml
 from thresher.parquet import write_part
 from thresher.result import open_result
 from thresher.schema import plain_schema, unify
+from thresher_jobs.api_clusters import dedup_frame, dedup_ray_dataset, is_frame, is_ray_dataset
 from thresher_jobs.dedup import dedup as run_dedup
 from thresher_jobs.dedup_params import DedupParams
 
@@ -35,16 +36,16 @@ class DedupResult:
 
     Args:
         kept: The kept rows, of the kind that was given; a `pyarrow.Table` for paths.
-        removed: The removed rows as a `pyarrow.Table`, with `_row_id`, `_removed_by`, `_reason`,
-            `_matched_id`, `_score`.
-        quarantined: Rows that could not be judged, as a `pyarrow.Table`.
+        removed: The removed rows with `_row_id`, `_removed_by`, `_reason`, `_matched_id`, `_score`:
+            a Spark DataFrame or Ray Dataset where one was given, else a `pyarrow.Table`.
+        quarantined: Rows that could not be judged, of the kind of `removed`.
         report: What report.json holds.
         html: The report as a page.
     """
 
     kept: Any
-    removed: pa.Table
-    quarantined: pa.Table
+    removed: Any
+    quarantined: Any
     report: dict[str, Any]
     html: str
 
@@ -61,15 +62,20 @@ def dedup(
     *,
     out: str | os.PathLike[str] | None = None,
     workers: int = 0,
+    cluster: str | os.PathLike[str] | EngineOptions | None = None,
     **settings: Any,
 ) -> DedupResult:
-    """Remove copies and near copies from a table, a `datasets.Dataset`, a path or a list of paths.
+    """Remove copies and near copies from a table, a `datasets.Dataset`, a path or a list of paths,
+    a Spark DataFrame or a Ray Dataset.
 
     Args:
-        data: What to clean. Rows of a table are named `table.parquet:<row number>`.
+        data: What to clean. Rows of a table are named `table.parquet:<row number>`. A DataFrame is
+            judged by its own session's cluster, a Ray Dataset by the cluster it lies in.
         out: Folder that keeps the full result (report, ledger, manifest); a temporary one if None.
-            Paths given again with it resume; a table needs a new folder each time.
+            Paths given again with it resume; a table needs a new folder each time. A DataFrame and
+            a Ray Dataset need one that all nodes share, and read their rows from there.
         workers: Tasks at once; 0 takes every core.
+        cluster: A cluster profile, or the path of one: where to run.
         settings: Any field of `DedupParams`: text_column, columns, id_column, method, threshold,
             keep, ...
 
@@ -83,7 +89,34 @@ def dedup(
     if isinstance(settings.get("columns"), (list, tuple)):
         settings["columns"] = tuple(settings["columns"])
     params = build(DedupParams, settings)
-    options = build(EngineOptions, {"workers": workers})
+    options = _options(cluster, workers)
+    for known, run in ((is_frame, dedup_frame), (is_ray_dataset, dedup_ray_dataset)):
+        if known(data):
+            if out is None:
+                raise ConfigError(
+                    f"a {type(data).__name__} needs `out`",
+                    remedy="name a folder that all nodes share; the result is read from there",
+                )
+            folder = os.path.abspath(os.fspath(out))
+            report, parts = run(data, folder, params, options)
+            return DedupResult(*parts, report, _page(folder))
+    return _dedup_here(data, out, params, options)
+
+
+def _options(cluster: Any, workers: int) -> EngineOptions:
+    if isinstance(cluster, EngineOptions):
+        return cluster.model_copy(update={"workers": workers}) if workers else cluster
+    profile = load_yaml(os.fspath(cluster)) if cluster is not None else {}
+    return build(EngineOptions, profile, {"workers": workers} if workers else {})
+
+
+def _page(folder: str) -> str:
+    return Path(folder, "report.html").read_text(encoding="utf-8")
+
+
+def _dedup_here(
+    data: Any, out: str | os.PathLike[str] | None, params: DedupParams, options: EngineOptions
+) -> DedupResult:
     with tempfile.TemporaryDirectory(prefix="thresher-") as scratch:
         folder = os.fspath(out) if out is not None else os.path.join(scratch, "out")
         table, addresses = _inputs(data, scratch)
@@ -93,7 +126,7 @@ def dedup(
             name: pa.concat_tables([result.read(name, part) for part in range(result.num_parts)])
             for name in ("data", "removed", "quarantine")
         }
-        html = Path(folder, "report.html").read_text(encoding="utf-8")
+        html = _page(folder)
     kept, removed = tables["data"], tables["removed"]
     if table is not None:
         kept = _like(data, kept.cast(table.schema))
@@ -118,7 +151,8 @@ def _inputs(data: Any, scratch: str) -> tuple[pa.Table | None, list[str]]:
     else:
         raise ConfigError(
             f"cannot read data of type {type(data).__name__}",
-            remedy="give a pyarrow.Table, a datasets.Dataset, a path or a list of paths",
+            remedy="give a pyarrow.Table, a datasets.Dataset, a Spark DataFrame, a Ray Dataset, "
+            "a path or a list of paths",
         )
     path = os.path.join(scratch, TABLE_FILE)
     unify([(TABLE_FILE, table.schema)])  # one name for two columns is the caller's mistake
