@@ -85,12 +85,12 @@ def test_a_node_lost_in_the_middle_of_a_stage_costs_less_than_a_minute(
 
 @pytest.fixture(scope="module")
 def tight_nodes() -> Iterator[Nodes]:
-    """Nodes whose memory monitor kills workers once a further GB is in use."""
+    """Nodes whose memory monitor kills workers once a further GB is in use, and whose own setting
+    is Ray's: to try for ever."""
     memory = psutil.virtual_memory()
     made = Nodes(
         RAY_memory_usage_threshold=f"{1 - (memory.available - (1 << 30)) / memory.total:.4f}",
         RAY_memory_monitor_refresh_ms="50",
-        RAY_task_oom_retries="3",
         RAY_task_oom_retry_delay_base_ms="100",
     )
     try:
