@@ -1,0 +1,1 @@
+"""Formats of chat, preference and text data: detection, reading, writing, chat templates."""

@@ -1,0 +1,260 @@
+"""One batch from one or several formats into another: rows out, rows refused, what was lost.
+
+Every row of the batch is kept (as one row or several), removed by rule, or has a fault. The result
+depends on the batch's rows one by one, never on their neighbours.
+
+Shapes: R rows in, N rows out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from thresher.formats.arrays import dump, without_nulls
+from thresher.formats.catalogue import FORMATS
+from thresher.formats.format import Format, Writing, Written
+from thresher.formats.judging import Order, judge
+from thresher.formats.messages import Dropped
+from thresher.formats.reshape import Pairs, can_become, reshape
+from thresher.formats.rows import CANONICAL, Faults, Kind, Rows
+from thresher.formats.templates import Rendering, render_rows
+from thresher.formats.turns import STRING, empty_turns
+from thresher.schema import cast
+
+Column = np.ndarray[Any, Any]
+UNKNOWN = "no format of this file fits the row"
+FORM_LOSSES = frozenset({"boundary of instruction and input", "spelling of labels"})
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How batches become rows of the target.
+
+    Args:
+        formats: Names of the formats a file's rows may have, the likeliest first.
+        target: Name of the format to write.
+        how: What is written of what there is.
+        extra: Extra columns to write, with their types.
+        as_json: Those of them that have several types in the inputs, and become JSON text.
+        order: Whether turns must be in order.
+        pairs: Which pairs of ranked answers become preferences.
+        rendering: The chat template, where the target is text made of conversations.
+    """
+
+    formats: tuple[str, ...]
+    target: str
+    how: Writing = field(default_factory=Writing)
+    extra: pa.Schema = field(default_factory=lambda: pa.schema([]))
+    as_json: frozenset[str] = frozenset()
+    order: Order = "strict"
+    pairs: Pairs = "best-rest"
+    rendering: Rendering | None = None
+
+    @property
+    def format(self) -> Format:
+        """The format to write."""
+        return FORMATS[self.target]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the rows out."""
+        made = self.write(empty_rows(self.kind))
+        fields = [pa.field(name, array.type) for name, array in made.columns.items()]
+        return pa.schema([*fields, *self.extra])
+
+    @property
+    def kind(self) -> Kind:
+        """What rows must become before they are written."""
+        return self.format.kind if self.rendering is None else Kind.CHAT
+
+    def write(self, rows: Rows) -> Written:
+        """Write rows of the right kind."""
+        if self.rendering is not None:
+            return render_rows(self.rendering, rows)
+        return self.format.write(rows, self.how)
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What became of a batch.
+
+    Args:
+        batch: N rows.
+        source: (N,) the row in that each comes from, ascending.
+        removed: (R,) rows left out by rule.
+        faults: (R,) rows that could not be converted.
+        losses: Rows out that lost something, by what.
+        formats: Rows in without a fault, by format.
+    """
+
+    batch: pa.RecordBatch
+    source: Column
+    removed: Column
+    faults: Faults
+    losses: Counter[str]
+    formats: Counter[str]
+
+
+def convert(batch: pa.RecordBatch, how: Conversion) -> Converted:
+    """Convert a batch."""
+    faults = Faults(len(batch))
+    removed = np.zeros(len(batch), bool)
+    losses: Counter[str] = Counter()
+    formats: Counter[str] = Counter()
+    schema = how.schema
+    pieces: list[pa.RecordBatch] = []
+    sources: list[Column] = []
+    for found in _read(batch, how.formats, faults):
+        judge(found.rows, found.faults, how.order)
+        _pass_on(found.faults, found.places, faults)
+        mine = found.kept()
+        formats[found.format] += len(mine.rows)
+        if not can_become(mine.rows.kind, how.kind):
+            faults.add(mine.places, f"a {mine.rows.kind} cannot become a {how.kind}")
+            continue
+        columns, source, gone = _convert(mine, how, schema, faults, losses)
+        removed[gone] = True
+        pieces.append(columns)
+        sources.append(source)
+    if not pieces:
+        nothing = pa.RecordBatch.from_arrays([pa.nulls(0, f.type) for f in schema], schema=schema)
+        return Converted(nothing, np.zeros(0, np.int64), removed, faults, losses, formats)
+    source = np.concatenate(sources)
+    made = pieces[0] if len(pieces) == 1 else pa.concat_batches(pieces)
+    if len(pieces) > 1:
+        order = np.argsort(source, kind="stable")
+        made, source = made.take(pa.array(order)), source[order]
+    return Converted(made, source, removed, faults, losses, formats)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Rows of the batch that one format can read, with their places in it."""
+
+    format: str
+    rows: Rows
+    places: Column
+    faults: Faults
+    dropped: Mapping[str, Column]
+
+    def kept(self) -> _Found:
+        """Return the rows without a fault."""
+        good = np.flatnonzero(self.faults.good)
+        dropped = {what: mask[good] for what, mask in self.dropped.items()}
+        return _Found(
+            self.format, self.rows.take(good), self.places[good], Faults(len(good)), dropped
+        )
+
+
+def _read(batch: pa.RecordBatch, names: Sequence[str], faults: Faults) -> list[_Found]:
+    """Read the rows with the first format that can; what none can read gets the first one's
+    fault."""
+    left = np.arange(len(batch))
+    found: list[_Found] = []
+    first: Faults | None = None
+    for name in names:
+        fitting = FORMATS[name].fits(batch.schema)
+        if not len(left) or not fitting:
+            continue
+        part = batch if len(left) == len(batch) else batch.take(pa.array(left))
+        made = FORMATS[name].read_all(part)
+        if first is None:
+            first = Faults(len(batch))
+            _pass_on(made.faults, left, first)
+        good = np.flatnonzero(made.faults.good)
+        if len(good):
+            dropped = {what: mask[good] for what, mask in made.dropped.items()}
+            rows = made.rows.take(good)
+            found.append(_Found(name, rows, left[good], Faults(len(good)), dropped))
+        left = left[~made.faults.good]
+    if first is not None:
+        unread = np.zeros(len(batch), bool)
+        unread[left] = True
+        first.codes[~unread] = 0
+        _pass_on(first, np.arange(len(batch)), faults)
+    faults.add(left, UNKNOWN)
+    return found
+
+
+def _pass_on(mine: Faults, places: Column, all_rows: Faults) -> None:
+    for code in np.unique(mine.codes[~mine.good]).tolist():
+        here = mine.codes == code
+        all_rows.add(places[here], mine.message(int(np.argmax(here))))
+
+
+def _convert(
+    mine: _Found, how: Conversion, schema: pa.Schema, faults: Faults, losses: Counter[str]
+) -> tuple[pa.RecordBatch, Column, Column]:
+    """Reshape and write; return the rows out, where each comes from, and the places removed."""
+    shaped = reshape(mine.rows, how.kind, how.pairs)
+    _pass_on(shaped.faults, mine.places, faults)
+    written = how.write(shaped.rows)
+    # A row that becomes several is refused as a whole when one of them is.
+    broken = np.zeros(len(mine.rows), bool)
+    broken[shaped.source[~written.faults.good]] = True
+    _pass_on(written.faults, mine.places[shaped.source], faults)
+    good = np.flatnonzero(written.faults.good)
+    source = shaped.source[good]
+    stays = ~broken[source]
+    extra = shaped.rows.take(good).extra
+    arrays = []
+    for target in schema:
+        array = written.columns.get(target.name)
+        if array is None:
+            array = extra.get(target.name, pa.nulls(len(good)))
+            if target.name in how.as_json:
+                array = as_json(array)
+        arrays.append(cast(array, target.type))
+    made = pa.RecordBatch.from_arrays(arrays, schema=schema)
+    if not stays.all():
+        made, source = made.filter(pa.array(stays)), source[stays]
+    out = np.zeros(len(shaped.rows), bool)
+    out[good[stays]] = True
+    _count(written.lost, out, losses)
+    whole = np.zeros(len(mine.rows), bool)
+    whole[source] = True
+    _count(shaped.lost, whole, losses)
+    _count(mine.dropped, whole, losses)
+    kept = {*schema.names} - {*written.columns}
+    for name, array in mine.rows.extra.items():
+        if name not in kept and array.null_count < len(array):
+            _count({f"extra column '{name}'": np.asarray(array.is_valid())}, whole, losses)
+    return made, mine.places[source], mine.places[shaped.removed]
+
+
+def as_json(array: pa.Array) -> pa.Array:
+    """Write every value as JSON, strings too: a column of several types."""
+    values = array.to_pylist()
+    return pa.array([None if v is None else dump(without_nulls(v)) for v in values], STRING)
+
+
+def _count(masks: Dropped | Mapping[str, Column], rows: Column, losses: Counter[str]) -> None:
+    for what, mask in masks.items():
+        if count := int((mask & rows).sum()):
+            losses[what] += count
+
+
+def empty_rows(kind: Kind) -> Rows:
+    """Return no rows of a kind, with every list it has."""
+    names = {
+        Kind.TEXT: (),
+        Kind.CHAT: ("messages",),
+        Kind.PROMPT: ("messages",),
+        Kind.UNPAIRED: ("messages",),
+        Kind.PREFERENCE: ("prompt", "chosen", "rejected"),
+        Kind.STEPS: ("prompt",),
+        Kind.RANKED: ("prompt",),
+    }[kind]
+    columns = {f.name: pa.nulls(0, f.type) for f in CANONICAL if f.name not in _LISTS}
+    if kind is not Kind.CHAT and kind is not Kind.UNPAIRED:
+        columns.pop("num_prompt")
+    return Rows(kind, 0, {name: empty_turns(0) for name in names}, columns)
+
+
+_LISTS = ("messages", "prompt", "chosen", "rejected")
