@@ -29,7 +29,7 @@ from thresher.stage import ExchangeStage, MapStage, Receipt, Task, stage_key
 from thresher.store import Store
 
 ENDS_WITHIN = 60.0
-LINGERS = 20.0
+LINGERS = 45.0
 
 
 def free_port() -> int:

@@ -165,7 +165,7 @@ def test_partitions_without_rows_have_receipts(engine: SparkEngine, tmp_path: Pa
 
 
 def test_a_stopped_driver_ends_the_job(engine: SparkEngine, tmp_path: Path) -> None:
-    _, stage = planted(tmp_path, "linger", "task-0")
+    _, stage = planted(tmp_path, "linger", "task-5")
 
     def stop(receipt: Receipt) -> None:
         raise Stopped(15)

@@ -266,9 +266,12 @@ def _start(options: EngineOptions) -> Any:
     if SparkContext._gateway is None:
         _launch(options)
     conf = SparkConf()
-    chosen = settings(options, dict(conf.getAll()))
+    known = dict(conf.getAll())
+    if known.get("spark.app.name") == "pyspark-shell":
+        del known["spark.app.name"]  # nobody's choice
+    chosen = settings(options, known)
     check_reachable(chosen["spark.master"])
-    prepare_environment({**dict(conf.getAll()), **chosen})
+    prepare_environment({**known, **chosen})
     for name, value in {**RUNTIME, **chosen}.items():
         conf.set(name, value)
     return SparkSession.builder.config(conf=conf).getOrCreate()

@@ -1,7 +1,8 @@
 """A Spark job as the driver sees it: it runs in a thread, its receipts come through the store.
 
-The main thread stays free for signals and for telling progress. A job is ended by its tag, which
-classic Spark and Spark Connect both know.
+The main thread stays free for signals and for telling progress. A job is ended by its tag. With
+Connect that is the session's; the tags of a classic session are those of one thread, which alone
+can end what it started (seen with 4.3), so there the tag is the context's.
 """
 
 from __future__ import annotations
@@ -68,21 +69,29 @@ class Watch:
 
 def collect(spark: Any, tag: str, build: Callable[[], Any]) -> list[Any]:
     """Run the job in this thread, under a tag by which it can be ended."""
-    spark.addTag(tag)
+    context = getattr(spark, "_sc", None)
+    add, remove = (
+        (spark.addTag, spark.removeTag)
+        if context is None
+        else (context.addJobTag, context.removeJobTag)
+    )
+    add(tag)
     accept_pandas()
     try:
         rows: list[Any] = build().collect()
         return rows
     finally:
-        spark.removeTag(tag)
+        remove(tag)
 
 
 def cancel(spark: Any, tag: str, job: Future[Any]) -> None:
     """End the job; ask again while it is still being submitted."""
+    context = getattr(spark, "_sc", None)
+    end = spark.interruptTag if context is None else context.cancelJobsWithTag
     until = time.monotonic() + CANCEL_SECONDS
     while not job.done() and time.monotonic() < until:
         with contextlib.suppress(Late):
-            within(STOP_SECONDS, partial(spark.interruptTag, tag))
+            within(STOP_SECONDS, partial(end, tag))
         wait([job], POLL_SECONDS)
 
 
