@@ -14,7 +14,7 @@ import pytest
 
 from tests.conformance.on_ray import connect, ray_options
 from tests.faults import on_ray
-from tests.faults.on_ray import Nodes, outcome
+from tests.faults.on_ray import PYTHON, Nodes, outcome
 from tests.faults.settings import PARAMS
 from tests.jobs import runs
 from thresher.engines.ray import RayEngine
@@ -156,6 +156,22 @@ def test_loaders_that_run_foreign_code_are_refused(source: Path, tmp_path: Path)
     ended, _ = submit(source, tmp_path / "out", RAY_DATA_AUTOLOAD_PYEXTENSIONTYPE="1")
     assert ended.code == 2
     assert "unset RAY_DATA_AUTOLOAD_PYEXTENSIONTYPE" in ended.err
+
+
+def test_workers_without_thresher_are_exit_5_with_the_remedy(source: Path, tmp_path: Path) -> None:
+    absent = tmp_path / "absent"
+    absent.mkdir()
+    (absent / "thresher.py").write_text("raise ModuleNotFoundError('no thresher here')")
+    nodes = Nodes(PYTHONPATH=str(absent))
+    try:
+        nodes.add()
+        thresher = PYTHON.with_name("thresher")  # a script, so that its folder is not ours
+        command = (thresher, "dedup", source, "--out", tmp_path / "out", "--engine", "ray")
+        ended = outcome(nodes.driver(*command, PYTHONPATH=""))
+    finally:
+        nodes.end()
+    assert ended.code == 5, ended
+    assert "install the same thresher on every node" in ended.err
 
 
 def test_without_ray_the_command_says_what_to_install(tmp_path: Path) -> None:
