@@ -22,7 +22,7 @@ from thresher.store import Store
 
 BASE = ("pyarrow", "numpy", "numba", "pydantic", "fsspec")
 EXTRAS = {"hub": "datasets", "datasketch": "datasketch"}
-OLDEST_RAY = (2, 55)  # older ones run code that a Parquet schema holds (CVE-2026-41486)
+OLDEST_RAY = (2, 60)  # older ones run code that a Parquet schema holds (CVE-2026-41486)
 OLDEST_SPARK = (4, 1)
 OLDEST_JAVA = 17
 OBJECT_SHARE = 0.3  # of the memory, for Ray's object store unless told otherwise
@@ -68,7 +68,7 @@ def ray_lines(environ: Mapping[str, str]) -> Iterator[str]:
         yield f"ray         {_absent('ray')}"
         return
     old = _numbers(version) < OLDEST_RAY
-    yield f"ray         {version}" + (", WARNING: 2.55 or later is needed" if old else "")
+    yield f"ray         {version}" + (", WARNING: 2.60 or later is needed" if old else "")
     address = environ.get("RAY_ADDRESS")
     yield "  cluster   " + (f"RAY_ADDRESS {address}" if address else "none named: starts one here")
     yield f"  token     {_token(environ)}"

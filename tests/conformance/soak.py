@@ -3,9 +3,9 @@ configuration, against one local worker.
 
     python -m tests.conformance.soak [--kinds local ray spark] [--every N]
 
-Writes benchmarks/results/conformance.json: how many settings gave the reference's bytes, the hash of
-each configuration's manifest, and what differed. Ends with 1 if anything did. --every N takes each
-N-th setting of a shuffled order, for a part of the way.
+Writes benchmarks/results/conformance.json: how many settings gave the reference's bytes, the hash
+of each configuration's manifest, and what differed. Ends with 1 if anything did. --every N takes
+each N-th setting of a shuffled order, for a part of the way.
 """
 
 from __future__ import annotations

@@ -155,8 +155,8 @@ MEMORY_REMEDY = (
 def too_often(unit: str, starts: int) -> ResourceError:
     """Return the error for a unit whose workers keep dying."""
     return ResourceError(
-        f"{unit} was started {starts} times and its worker died each time, as it does when memory "
-        "runs out",
+        f"{unit} was started {'once' if starts == 1 else f'{starts} times'} and its worker died "
+        f"{'' if starts == 1 else 'each time, '}as it does when memory runs out",
         remedy=MEMORY_REMEDY,
     )
 
