@@ -29,6 +29,7 @@ DEFAULTS = {
     "spark.sql.files.ignoreMissingFiles": "false",
     "spark.sql.session.timeZone": "UTC",
     "spark.python.worker.faulthandler.enabled": "true",  # a crash of native code says where
+    "spark.python.daemon.module": "thresher.engines.spark_daemon",  # workers start in a fork's time
     "spark.executorEnv.PYTHONHASHSEED": "0",
     "spark.ui.enabled": "false",  # it listens beyond loopback, without a password
     "spark.ui.showConsoleProgress": "false",
