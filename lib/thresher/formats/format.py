@@ -90,15 +90,15 @@ class Shape:
         if what == "text":
             return is_string(kind)
         if what == "label":
-            return not is_list(kind) and not pa.types.is_struct(kind)
+            return not (is_list(kind) or bool(pa.types.is_struct(kind)))
         if not is_list(kind):
             return False
         inner = kind.value_type
         if what == "pairs":
-            return pa.types.is_null(inner) or (is_list(inner) and is_string(inner.value_type))
+            return bool(pa.types.is_null(inner)) or (is_list(inner) and is_string(inner.value_type))
         if what == "answers":
-            return pa.types.is_struct(inner) and inner.get_field_index("answer") >= 0
-        return is_string(inner) if what == "texts" else not pa.types.is_struct(inner)
+            return bool(pa.types.is_struct(inner)) and inner.get_field_index("answer") >= 0
+        return is_string(inner) if what == "texts" else bool(not pa.types.is_struct(inner))
 
 
 Reader = Callable[[pa.RecordBatch], Read]

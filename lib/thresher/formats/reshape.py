@@ -158,12 +158,14 @@ def _preference_to_ranked(keep: Reshaped) -> Reshaped:
 
 def _ranked_pairs(keep: Reshaped, pairs: Pairs = "best-rest") -> Reshaped:
     """Pair ranked answers: the best with the worst or with each other one, or all of different
-    rank."""
+    rank; two equal answers are no pair."""
     rows, faults = keep.rows, keep.faults
     texts, ranks, offsets = _answers(rows)
     source, left, right = _choose_pairs(offsets, ranks, pairs)
+    differ = truth(pc.not_equal(texts.take(pa.array(left)), texts.take(pa.array(right))))
+    source, left, right = source[differ], left[differ], right[differ]
     counts = np.bincount(source, minlength=len(rows))
-    faults.add(counts == 0, "no two answers of different rank")
+    faults.add(counts == 0, "no two different answers of different rank")
     kept = rows.take(source)
     columns = {k: v for k, v in kept.columns.items() if k != "answers"}
     turns = {

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from jinja2 import Template, TemplateSyntaxError, nodes
+from jinja2.exceptions import SecurityError
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -27,7 +28,7 @@ _CHARACTERS_A_STEP = 256
 BEGIN, END = "\ufdd0", "\ufdd1"  # noncharacters: no text may hold them
 
 _FILTERS = (
-    "abs", "attr", "capitalize", "d", "default", "dictsort", "e", "escape", "first", "float",
+    "abs", "capitalize", "d", "default", "dictsort", "e", "escape", "first", "float",
     "int", "items", "join", "last", "length", "count", "list", "lower", "map", "max", "min",
     "reject", "rejectattr", "replace", "reverse", "round", "safe", "select", "selectattr", "string",
     "title", "trim", "unique", "upper",
@@ -151,6 +152,14 @@ class ChatSandbox(ImmutableSandboxedEnvironment):
             return attr in _METHODS and super().is_safe_attribute(obj, attr, value)
         return bool(super().is_safe_attribute(obj, attr, value))
 
+    def unsafe_undefined(self, obj: Any, attribute: str) -> Any:
+        """Refuse at once, also where the value would never be used.
+
+        Raises:
+            SecurityError: Always.
+        """
+        raise SecurityError(f"'{attribute}' of a {type(obj).__name__} is out of bounds")
+
     def call(self, context: Any, obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Call within the budget; a `replace` may not blow a text up."""
         owner = getattr(obj, "__self__", None)
@@ -258,6 +267,19 @@ class _Concatenations:
         return nodes.Call(
             nodes.Name("_concat", "load"), node.nodes, [], None, None, lineno=node.lineno
         )
+
+
+class TrustedChat(ImmutableSandboxedEnvironment):
+    """The same for templates of our own: nothing is counted, so it is several times faster."""
+
+    def __init__(self) -> None:
+        super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[GenerationBlocks])
+        self.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
+        self.budget = Budget()
+
+    def compile_chat(self, source: str) -> Template:
+        """Compile a template."""
+        return self.from_string(source)
 
 
 def _raise(message: object) -> None:

@@ -14,12 +14,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from jinja2.exceptions import SecurityError
 from jinja2.exceptions import TemplateError as JinjaError
 
-from thresher.formats.arrays import nulls
+from thresher.formats.arrays import nulls, truth
 from thresher.formats.format import Written, with_system
 from thresher.formats.messages import Dropped
+from thresher.formats.plain_chat import (
+    CHATML_LAYOUT,
+    LLAMA3_LAYOUT,
+    Layout,
+    is_plain,
+    learned_spans,
+    render_plain,
+)
 from thresher.formats.rows import Faults, Rows
 from thresher.formats.sandbox import (
     BEGIN,
@@ -30,10 +39,12 @@ from thresher.formats.sandbox import (
     Spent,
     TemplateError,
     TemplateRefused,
+    TrustedChat,
 )
 from thresher.formats.toolcalls import as_fields
 from thresher.formats.turns import ROLES, STRING, Turns
 
+Column = np.ndarray[Any, Any]
 SPANS = pa.large_list(pa.struct([("start", pa.int64()), ("end", pa.int64())]))
 
 CHATML = """\
@@ -82,6 +93,7 @@ LLAMA3 = """\
 {%- endif -%}
 """
 BUILT_IN = {"chatml": CHATML, "llama3": LLAMA3}
+_LAYOUTS = {CHATML: CHATML_LAYOUT, LLAMA3: LLAMA3_LAYOUT}
 
 
 @dataclass(frozen=True)
@@ -101,7 +113,8 @@ class Renderer:
     """Renders conversations one after the other; not shared between threads."""
 
     def __init__(self, rendering: Rendering) -> None:
-        self._sandbox = ChatSandbox()
+        ours = rendering.source in BUILT_IN.values()
+        self._sandbox = TrustedChat() if ours else ChatSandbox()
         self._template = self._sandbox.compile_chat(rendering.source)
         self._spans = rendering.spans
 
@@ -124,12 +137,18 @@ class Renderer:
         return text, spans
 
     def _run(self, messages: list[dict[str, Any]], tools: Any, *, ask: bool = False) -> str:
+        names = {
+            "messages": messages,
+            "tools": tools,
+            "add_generation_prompt": ask,
+            "bos_token": "",
+            "eos_token": "",
+        }
+        if isinstance(self._sandbox, TrustedChat):
+            return self._template.render(names)
         pieces: list[str] = []
         size = 0
-        stream = self._template.generate(
-            messages=messages, tools=tools, add_generation_prompt=ask, bos_token="", eos_token=""
-        )
-        for piece in stream:
+        for piece in self._template.generate(names):
             size += len(piece)
             self._sandbox.budget.measure(piece)
             if size > MAX_CHARACTERS:
@@ -200,6 +219,11 @@ def render_rows(rendering: Rendering, rows: Rows) -> Written:
     rows = with_system(rows, "messages", lost)
     turns, bad = as_fields(rows.turns["messages"])
     faults.add(turns.any(bad), "a function_call turn is not a tool call in JSON")
+    _lose(rendering, rows, turns, lost)
+    faults.add(turns.any(_marked(turns)), "template: the text holds U+FDD0 or U+FDD1")
+    layout = _LAYOUTS.get(rendering.source)
+    if layout is not None and is_plain(turns):
+        return Written(_plain(layout, rendering, turns, faults), faults, lost)
     renderer = Renderer(rendering)
     texts: list[str] = []
     spans: list[Any] = []
@@ -211,8 +235,6 @@ def render_rows(rendering: Rendering, rows: Rows) -> Written:
         start, stop = int(turns.offsets[row]), int(turns.offsets[row + 1])
         mine = messages[start:stop]
         try:
-            if _holds_marks(mine, tools[row]):
-                raise TemplateError("the text holds a noncharacter that marks are made of")
             text, found = renderer.render(mine, json.loads(tools[row]) if tools[row] else None)
         except (Spent, TemplateError) as error:
             faults.add(np.array([row]), f"template: {error}")
@@ -224,18 +246,37 @@ def render_rows(rendering: Rendering, rows: Rows) -> Written:
     columns = {"text": pa.array(texts, STRING)}
     if rendering.spans:
         columns["loss_spans"] = pa.array(spans, SPANS)
+    return Written(columns, faults, lost)
+
+
+def _plain(
+    layout: Layout, rendering: Rendering, turns: Turns, faults: Faults
+) -> dict[str, pa.Array]:
+    texts, starts, ends = render_plain(layout, turns)
+    columns = {"text": texts}
+    if rendering.spans:
+        columns["loss_spans"] = learned_spans(turns, starts, ends, SPANS)
+    good = pa.array(faults.good)
+    return {name: column.filter(good) for name, column in columns.items()}
+
+
+def _lose(rendering: Rendering, rows: Rows, turns: Turns, lost: Dropped) -> None:
     told = rows.column("tools")
     if "tools" not in rendering.source and told.null_count < len(told):
         lost["tools"] = ~nulls(told)
     parts = turns.fields.get("parts")
     if parts is not None:
         lost["content parts that are not text"] = turns.any(~nulls(parts))
-    return Written(columns, faults, lost)
 
 
-def _holds_marks(messages: list[dict[str, Any]], tools: str | None) -> bool:
-    texts = [value for message in messages for value in message.values() if isinstance(value, str)]
-    return any(BEGIN in text or END in text for text in [*texts, tools or ""])
+def _marked(turns: Turns) -> Column:
+    """(M,) messages whose text holds what marks are made of."""
+    found = np.zeros(len(turns.roles), bool)
+    for name in ("content", "reasoning"):
+        if name in turns.fields:
+            for mark in (BEGIN, END):
+                found |= truth(pc.match_substring(turns.fields[name], mark))
+    return found
 
 
 def _messages(turns: Turns) -> list[dict[str, Any]]:
