@@ -108,3 +108,20 @@ def test_evidence_adds_up_over_batches_and_survives_json() -> None:
 def test_a_misspelt_format_is_told_the_right_one() -> None:
     with pytest.raises(ConfigError, match="did you mean 'sharegpt'"):
         find_format("sharegtp")
+
+
+def test_a_broken_row_is_not_taken_for_a_weaker_format() -> None:
+    preference = CASES["preference"]
+    rows = [preference, {**preference, "chosen": None}]
+    assert detect(gather(batch(*rows))).formats == ("preference",)
+    judged = CASES["kto"]
+    labels = ["true", "false", "maybe", "0.7"]
+    data = batch(*({**judged, "label": label} for label in labels))
+    assert detect(gather(data)).formats == ("kto",)
+
+
+def test_scores_in_the_place_of_labels_leave_it_open() -> None:
+    found = detect(gather(batch({**CASES["kto"], "label": 0.7})))
+    assert found.confidence == 0
+    assert found.formats == ("prompt-completion",)
+    assert found.rivals == ("kto",)

@@ -71,7 +71,7 @@ _PREFERENCE = (
            ListSpec(_P, chosen="chosen", rejected="rejected", implicit=True,
                     prompt_text="prompt", tools=False)),
     listed("preference-whole", "chosen, rejected: whole conversations as message lists",
-           ListSpec(_P, chosen="chosen", rejected="rejected", implicit=True)),
+           ListSpec(_P, chosen="chosen", rejected="rejected", implicit=True, beside="prompt")),
     HH,
 )  # fmt: skip
 _UNPAIRED = (

@@ -27,6 +27,7 @@ MIN_CONFIDENCE = 0.6
 _WEIGHTS = {"prompt": 0.5, "text": 1.0, "input": 1.0, "system": 0.5, "tools": 0.5}
 _STRONG = frozenset({"messages", "conversations", "chosen", "rejected"})
 _DEFAULT_WEIGHT, _STRONG_WEIGHT = 2.0, 3.0
+_WEAK_SHARE = 0.1  # of rows: fewer are an accident, not a format
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Evidence:
     Args:
         rows: Rows seen.
         readable: Rows by the formats that read them, named in order and joined by commas.
+        fitting: Rows by the formats that their columns allow, read or not.
         columns: Rows in which a column is not null.
         equal: Pairs of columns that are equal, to rows; only those of rival formats.
         present: By format, what its rows hold (see `presence`), and its extra columns as
@@ -44,6 +46,7 @@ class Evidence:
 
     rows: int = 0
     readable: Counter[str] = field(default_factory=Counter)
+    fitting: Counter[str] = field(default_factory=Counter)
     columns: Counter[str] = field(default_factory=Counter)
     equal: Counter[str] = field(default_factory=Counter)
     present: dict[str, Counter[str]] = field(default_factory=dict)
@@ -52,6 +55,7 @@ class Evidence:
         """Take in what other rows said."""
         self.rows += other.rows
         self.readable += other.readable
+        self.fitting += other.fitting
         self.columns += other.columns
         self.equal += other.equal
         for name, counts in other.present.items():
@@ -62,6 +66,7 @@ class Evidence:
         return {
             "rows": self.rows,
             "readable": dict(self.readable),
+            "fitting": dict(self.fitting),
             "columns": dict(self.columns),
             "equal": dict(self.equal),
             "present": {name: dict(counts) for name, counts in self.present.items()},
@@ -73,6 +78,7 @@ class Evidence:
         return Evidence(
             value["rows"],
             Counter(value["readable"]),
+            Counter(value["fitting"]),
             Counter(value["columns"]),
             Counter(value["equal"]),
             {name: Counter(counts) for name, counts in value["present"].items()},
@@ -109,6 +115,7 @@ def gather(batch: pa.RecordBatch, formats: Collection[str] | None = None) -> Evi
     ]
     codes = np.zeros(len(batch), np.int64)
     for place, name in enumerate(names):
+        found.fitting[name] = len(batch)
         made = FORMATS[name].read_all(batch)
         good = made.faults.good
         codes |= good.astype(np.int64) << place
@@ -151,15 +158,14 @@ def detect(evidence: Evidence) -> Detected:
     margin = 1.0
     reasons: list[str] = []
     while True:
-        totals: Counter[str] = Counter()
-        for readers, count in left.items():
-            for name in filter(None, readers.split(",")):
-                totals[name] += count
-        if not totals:
+        totals = _totals(left)
+        able = [n for n in totals if not chosen or _joins(n, chosen)]
+        able = [n for n in able if not _is_weaker(n, totals, evidence)]
+        if not able:
             break
-        best = min(totals, key=lambda n: (-_worth(n, totals[n], evidence), _place(n)))
+        best = min(able, key=lambda n: (-_worth(n, totals[n], evidence), _place(n)))
         if not chosen:
-            margin, rivals, why = _against(best, totals, evidence)
+            margin, rivals, why = _against(best, evidence)
             reasons += why
         chosen.append(best)
         read += totals[best]
@@ -172,6 +178,36 @@ def detect(evidence: Evidence) -> Detected:
     if len(chosen) > 1:
         reasons.append(f"rows of several formats: {', '.join(chosen)}")
     return Detected(tuple(chosen), round(share * margin, 4), tuple(reasons), rivals)
+
+
+def _totals(readable: Counter[str]) -> Counter[str]:
+    """Count rows by each format that reads them."""
+    totals: Counter[str] = Counter()
+    for readers, count in readable.items():
+        for name in filter(None, readers.split(",")):
+            totals[name] += count
+    return totals
+
+
+def _joins(name: str, chosen: Sequence[str]) -> bool:
+    """Tell whether a file may hold rows of one more format: it brings a column of its own, or
+    spells the columns of another one in its own way. A weaker view of broken rows is none."""
+    required = set(FORMATS[name].required)
+    known = {c for n in chosen for c in (*FORMATS[n].required, *FORMATS[n].optional)}
+    alike = any(
+        set(FORMATS[n].required) == required and FORMATS[n].kind is FORMATS[name].kind
+        for n in chosen
+    )
+    return alike or bool(required - known)
+
+
+def _is_weaker(name: str, totals: Counter[str], evidence: Evidence) -> bool:
+    """Tell whether another format explains more columns of a good part of the rows."""
+    mine = _mine(name, evidence)
+    return any(
+        mine < _mine(other, evidence) and count >= _WEAK_SHARE * totals[name]
+        for other, count in totals.items()
+    )
 
 
 def _place(name: str) -> int:
@@ -195,28 +231,20 @@ def _worth(name: str, rows: int, evidence: Evidence) -> float:
     return rows * _weigh(_mine(name, evidence))
 
 
-def _against(
-    best: str, totals: Counter[str], evidence: Evidence
-) -> tuple[float, tuple[str, ...], list[str]]:
+def _against(best: str, evidence: Evidence) -> tuple[float, tuple[str, ...], list[str]]:
     """Weigh the best format against the others: the margin, who comes near, and why."""
     mine = _mine(best, evidence)
     reasons = [f"columns {', '.join(sorted(mine))}"]
     margin = 1.0
     near: list[tuple[float, str]] = []
-    for name in totals:
+    for name in evidence.fitting:
         theirs = _mine(name, evidence) - mine
         for pair, count in evidence.equal.items():
             left, _, right = pair.partition(",")
             if count == evidence.rows and {left, right} & mine and {left, right} & theirs:
                 reasons.append(f"columns '{left}' and '{right}' are equal")
                 theirs -= {left, right}
-        # A rival that reads only the rows that the best one cannot read is no rival.
-        both = sum(
-            count
-            for readers, count in evidence.readable.items()
-            if {best, name} <= set(readers.split(","))
-        )
-        if name == best or not theirs or not both:
+        if name == best or not theirs or not _is_rival(best, name, theirs, evidence):
             continue
         ours = _weigh(mine - _mine(name, evidence))
         here = ours / (ours + _weigh(theirs))
@@ -226,3 +254,12 @@ def _against(
     if near:
         reasons.append(f"columns of {near[0][1]} are there too")
     return margin, tuple(name for _, name in near), list(dict.fromkeys(reasons))
+
+
+def _is_rival(best: str, name: str, theirs: set[str], evidence: Evidence) -> bool:
+    """Tell whether another format also speaks for the rows of the best one: it reads some of them,
+    or it has all of their columns and more, though the values do not fit (scores as labels)."""
+    both = any({best, name} <= set(readers.split(",")) for readers in evidence.readable)
+    filled = min(evidence.columns[column] for column in theirs)
+    more = _mine(best, evidence) < _mine(name, evidence)
+    return both or (more and filled >= _WEAK_SHARE * evidence.rows)

@@ -43,6 +43,7 @@ class ListSpec:
         single: `chosen` and `rejected` hold one message each, not a list.
         implicit: `chosen` and `rejected` begin with the prompt.
         prompt_text: The prompt's text, which stands beside the lists once more.
+        beside: A text column that may stand beside the lists and repeats their first turn.
     """
 
     kind: Kind
@@ -55,6 +56,7 @@ class ListSpec:
     single: bool = False
     implicit: bool = False
     prompt_text: str | None = None
+    beside: str | None = None
     label: str | None = None
     system: str | None = None
     tools: bool = True
@@ -70,7 +72,7 @@ def listed(name: str, about: str, spec: ListSpec) -> Format:
         shapes[spec.prompt_text] = Shape("text")
     if spec.label:
         shapes[spec.label] = Shape("label")
-    optional = {n: Shape("text") for n in (spec.system,) if n}
+    optional = {n: Shape("text") for n in (spec.system, spec.beside) if n}
     if spec.tools:
         optional["tools"] = Shape("anything")
     reader, writer = partial(read_lists, spec), partial(write_lists, spec)
@@ -106,6 +108,11 @@ def read_lists(spec: ListSpec, batch: pa.RecordBatch) -> Read:
         turns["messages"] = lists(only)
     if spec.prompt_text is not None:
         _check_prompt(texts_of(batch, spec.prompt_text, faults), turns["prompt"], faults)
+    if spec.beside is not None:
+        told = texts_of(batch, spec.beside)
+        other = ~nulls(told) & ~truth(pc.equal(told, one_text(turns["prompt"])))
+        if other.any():
+            dropped[f"column '{spec.beside}', which is not the first turn"] = other
     if spec.label is not None:
         columns["label"], respelled = read_label(column(batch, spec.label), spec.label, faults)
         if respelled.any():

@@ -295,13 +295,26 @@ def _nothing(schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.nulls(0, f.type) for f in schema], schema=schema)
 
 
+def _texts(path: str, kind: pa.DataType) -> Iterator[str]:
+    """Yield the leaves that hold long strings; roles and types of parts are better coded."""
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        yield from _texts(f"{path}.list.element", kind.value_type)
+    elif pa.types.is_struct(kind):
+        for i in range(kind.num_fields):
+            field = kind.field(i)
+            if field.name not in ("role", "from", "type"):
+                yield from _texts(f"{path}.{field.name}", field.type)
+    else:
+        yield path
+
+
 class _Parts:
     """The outputs of a task, published together at the end."""
 
     def __init__(self, store: Store, task: int, data: pa.Schema) -> None:
         self._stack = contextlib.ExitStack()
         self._open: dict[str, tuple[str, Any, PartWriter]] = {}
-        texts = [field.name for field in data]
+        texts = [leaf for field in data for leaf in _texts(field.name, field.type)]
         for folder, schema in (
             ("data", data),
             ("removed", REMOVED_SCHEMA),
