@@ -164,11 +164,9 @@ def _survey(run: Run, plan: Plan, params: ConvertParams) -> State:
     """Survey all files; plan again without those that turn out to be unreadable."""
     formats = None if params.format is None else (params.format,)
     while True:
-        key = stage_key(
-            CODE_VERSION, thresher.__version__, str(formats), str(params.max_doc_bytes),
-            plan.digest(),
-        )  # fmt: skip
-        function = partial(survey, formats, params.max_doc_bytes)
+        how = [str(formats), str(params.max_doc_bytes), str(sorted(params.rename.items()))]
+        key = stage_key(CODE_VERSION, thresher.__version__, plan.digest(), *how)
+        function = partial(survey, formats, params.rename, params.max_doc_bytes)
         receipts = run.execute(MapStage("survey", key, function, plan.tasks))
         bad = sorted({tuple(r.facts["unreadable"]) for r in receipts if "unreadable" in r.facts})
         if not bad:
@@ -316,6 +314,7 @@ def _write(run: Run, state: State, params: ConvertParams) -> list[Receipt]:
         names,
         tuple(tuple(counts) for counts in rows),
         params.max_doc_bytes,
+        params.rename,
     )
     rendering = state.conversion.rendering
     made_of = [

@@ -21,6 +21,11 @@ class ConvertParams(Params):
     format: str | None = Field(
         None, description="The format of all inputs, instead of the one detected for each file."
     )
+    rename: dict[str, str] = Field(
+        {},
+        description="Input columns that go by another name: {problem: instruction, solution: "
+        "output} reads them as Alpaca's.",
+    )
     min_confidence: float = Field(
         MIN_CONFIDENCE,
         ge=0,
@@ -85,6 +90,8 @@ class ConvertParams(Params):
             raise ValueError(str(error)) from error
         if self.template is not None and export.format != "text":
             raise ValueError(f"--template makes text: use --to text or trl-sft-text, not {self.to}")
+        if len(set(self.rename.values())) < len(self.rename):
+            raise ValueError("rename gives two columns one name")
         if self.loss_spans and self.template is None:
             raise ValueError("loss_spans needs --template")
         if self.extra_columns == "keep" and not export.extra:

@@ -284,3 +284,14 @@ def test_roles_are_coded_and_texts_are_not(tmp_path: Path) -> None:
     group = pq.ParquetFile(tmp_path / "out" / "data" / "part-00000.parquet").metadata.row_group(0)
     coded = {group.column(i).path_in_schema: group.column(i).has_dictionary_page for i in range(2)}
     assert coded == {"messages.list.element.role": True, "messages.list.element.content": False}
+
+
+def test_columns_of_other_names_are_read_by_the_names_given(tmp_path: Path) -> None:
+    jsonl(tmp_path / "in.jsonl", [{"problem": "1+1", "solution": "2", "tags": [["a", 1]]}])
+    names = {"problem": "instruction", "solution": "output"}
+    report = run(tmp_path / "in.jsonl", tmp_path / "out", to="messages", rename=names)
+    assert [m["content"] for m in rows_of(tmp_path / "out", "data")[0]["messages"]] == ["1+1", "2"]
+    assert rows_of(tmp_path / "out", "data")[0]["tags"] == '[["a", 1]]'
+    assert facts(report)["detected"]["in.jsonl"]["formats"] == ["alpaca"]
+    with pytest.raises(InputError, match="there is a column 'tags' already"):
+        run(tmp_path / "in.jsonl", tmp_path / "twice", to="messages", rename={"problem": "tags"})

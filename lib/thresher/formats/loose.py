@@ -3,7 +3,8 @@
 Arrow columns have one type, JSON has none: content may be text in one row and parts in the next, a
 label true here and "true" there. Records are grouped by the types of their values, and each group
 becomes a batch of its own. Tools and arguments of tool calls, whose fields differ from row to row,
-become JSON text, letter by letter what `json.dumps` makes of them.
+and nested values that no format knows become JSON text, letter by letter what `json.dumps` makes of
+them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from thresher.formats.arrays import dump
 from thresher.formats.messages import REASONING_FIELDS
 
 LISTS = ("messages", "conversations", "prompt", "completion", "chosen", "rejected")
+_NESTED = {*LISTS, "answers", "completions", "labels", "history"}
 _TEXTS = {"from", "value", "role", "name", "tool_call_id", *REASONING_FIELDS}
 
 
@@ -49,7 +51,7 @@ def loosen(record: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     made: dict[str, Any] = {}
     types: list[str] = []
     for name, value in record.items():
-        if name == "tools" and value is not None and not isinstance(value, str):
+        if isinstance(value, list | dict) and name not in _NESTED:
             value = dump(value)
         elif name in LISTS and isinstance(value, list | dict):
             value = _messages(value)

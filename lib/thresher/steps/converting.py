@@ -25,7 +25,7 @@ from thresher.formats.arrays import without_nulls
 from thresher.formats.conversion import Conversion, Converted, convert
 from thresher.parquet import PartWriter, row_bytes
 from thresher.stage import Receipt, Task
-from thresher.steps.loose_reading import LooseBlock, Piece, read_loose, read_typed
+from thresher.steps.loose_reading import LooseBlock, Piece, read_loose, read_typed, renamed
 from thresher.steps.reading import ReadTask
 from thresher.steps.rows import RowMap
 from thresher.steps.selecting import LEDGER, PROOF, QUARANTINE, part
@@ -51,6 +51,7 @@ class ConvertStep:
         rows: Row ids.
         expected: By task and split, the rows that the survey counted.
         max_doc_bytes: Rows with a larger value are bad.
+        names: Columns that go by another name.
     """
 
     conversion: Conversion
@@ -59,6 +60,7 @@ class ConvertStep:
     rows: RowMap
     expected: tuple[tuple[int, ...], ...]
     max_doc_bytes: int
+    names: Mapping[str, str]
 
     def of_file(self, file: int) -> Conversion:
         """Return how a file's rows are converted."""
@@ -86,7 +88,7 @@ def convert_task(how: ConvertStep, store: Store, folder: str, task: Task) -> Rec
             conversion = how.of_file(split.file)
             reader = read_loose if how.loose[task.index][position] else read_typed
             for block in reader(read, position, base, how.max_doc_bytes):
-                made = _convert_block(block, conversion, how.rows, task.index)
+                made = _convert_block(renamed(block, how.names), conversion, how.rows, task.index)
                 made.write(parts)
                 splits[position].add(made)
                 losses += made.losses

@@ -8,7 +8,7 @@ ways number the rows alike, so the survey decides for a split and the conversion
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -83,6 +83,28 @@ def _shifted(block: TaskBlock, position: int, base: int) -> LooseBlock:
     bad = tuple(b._replace(row=b.row + base) for b in block.bad)
     piece = Piece(block.batch, block.rows + base)
     return LooseBlock((piece,) if len(block.rows) else (), bad, position, block.stop + base)
+
+
+def renamed(block: LooseBlock, names: Mapping[str, str]) -> LooseBlock:
+    """Give columns the names that formats know them by.
+
+    Raises:
+        InputError: A name is taken by another column of the same rows.
+    """
+    if not names:
+        return block
+    pieces = []
+    for piece in block.pieces:
+        schema = piece.batch.schema
+        made = [names.get(name, name) for name in schema.names]
+        twice = [name for name in made if made.count(name) > 1]
+        if twice:
+            raise InputError(
+                f"rename: there is a column {twice[0]!r} already",
+                remedy="give that one another name too",
+            )
+        pieces.append(Piece(piece.batch.rename_columns(made), piece.rows))
+    return replace(block, pieces=tuple(pieces))
 
 
 def wants_loose(block: LooseBlock) -> bool:

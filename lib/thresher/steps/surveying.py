@@ -7,6 +7,7 @@ of several types is found out here, split by split.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -18,13 +19,18 @@ from thresher.parquet import row_bytes
 from thresher.schema import widen
 from thresher.stage import Receipt, Task
 from thresher.steps.attributes import decode_schema, encode_schema
-from thresher.steps.loose_reading import TEXT_FORMATS, read_loose, read_typed, wants_loose
+from thresher.steps.loose_reading import TEXT_FORMATS, read_loose, read_typed, renamed, wants_loose
 from thresher.steps.reading import ReadTask
 from thresher.store import Store
 
 
 def survey(
-    formats: tuple[str, ...] | None, max_doc_bytes: int, store: Store, folder: str, task: Task
+    formats: tuple[str, ...] | None,
+    names: Mapping[str, str],
+    max_doc_bytes: int,
+    store: Store,
+    folder: str,
+    task: Task,
 ) -> Receipt:
     """Read one task's rows and say, by split, what they are.
 
@@ -34,6 +40,7 @@ def survey(
 
     Args:
         formats: Formats to try; all if None.
+        names: Columns that go by another name.
         max_doc_bytes: Rows with a larger value are bad.
     """
     read: ReadTask = task.payload
@@ -41,7 +48,7 @@ def survey(
     base = 0
     try:
         for position in range(len(read.splits)):
-            facts, base = _survey_split(read, position, base, formats, max_doc_bytes)
+            facts, base = _survey_split(read, position, base, formats, names, max_doc_bytes)
             splits.append(facts)
     except InputError as error:
         if error.path is None:
@@ -58,7 +65,12 @@ def survey(
 
 
 def _survey_split(
-    read: ReadTask, position: int, base: int, formats: tuple[str, ...] | None, limit: int
+    read: ReadTask,
+    position: int,
+    base: int,
+    formats: tuple[str, ...] | None,
+    names: Mapping[str, str],
+    limit: int,
 ) -> tuple[dict[str, Any], int]:
     for loose in (False, True):
         evidence, types = Evidence(), _Types()
@@ -71,7 +83,7 @@ def _survey_split(
                     break
                 bad += len(block.bad)
                 stop = block.stop
-                for piece in block.pieces:
+                for piece in renamed(block, names).pieces:
                     evidence.add(gather(piece.batch, formats))
                     types.add(piece.batch.schema)
                     size += int(row_bytes(piece.batch).sum())
