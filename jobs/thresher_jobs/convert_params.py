@@ -17,7 +17,7 @@ from thresher.params import Params
 class ConvertParams(Params):
     """What to write, and what to do with rows that do not fit."""
 
-    to: str = Field(description="The trainer's export or the format to write.")
+    to: str = Field("", description="The trainer's export or the format to write.")
     format: str | None = Field(
         None, description="The format of all inputs, instead of the one detected for each file."
     )
@@ -82,6 +82,8 @@ class ConvertParams(Params):
 
     @model_validator(mode="after")
     def _known(self) -> ConvertParams:
+        if not self.to:
+            raise ValueError("say what to write with --to, for example --to trl-sft")
         try:
             export = self.export
             if self.format is not None:

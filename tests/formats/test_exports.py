@@ -10,8 +10,10 @@ import yaml
 
 from tests.formats.batches import Row, batch, present
 from thresher.errors import ConfigError
+from thresher.formats.catalogue import FORMATS
 from thresher.formats.conversion import Conversion, convert
 from thresher.formats.exports import EXPORTS, find_export
+from thresher.formats.names import FORMAT_NAMES, TRAINERS
 
 CHAT: Row = {
     "messages": [
@@ -21,7 +23,7 @@ CHAT: Row = {
     ],
     "id": 7,
 }
-TRAINERS = [export for export in EXPORTS.values() if export.consumer != "none"]
+TRAINERS_FOUND = [export for export in EXPORTS.values() if export.consumer != "none"]
 
 
 def exported(name: str) -> tuple[list[Row], list[str], dict[str, int]]:
@@ -82,7 +84,7 @@ def test_rows_that_llamafactory_would_skip_are_refused() -> None:
         assert int((~convert(data, how).faults.good).sum()) == refused
 
 
-@pytest.mark.parametrize("export", TRAINERS, ids=lambda export: export.name)
+@pytest.mark.parametrize("export", TRAINERS_FOUND, ids=lambda export: export.name)
 def test_every_configuration_can_be_read(export: object) -> None:
     from thresher.formats.exports import Export
 
@@ -106,3 +108,8 @@ def test_a_misspelt_export_is_told_the_right_one() -> None:
     with pytest.raises(ConfigError, match="did you mean 'trl-sft'"):
         find_export("trl-stf")
     assert find_export("openai").format == "messages"
+
+
+def test_the_help_names_every_export_and_format() -> None:
+    assert tuple(export.name for export in TRAINERS_FOUND) == TRAINERS
+    assert tuple(FORMATS) == FORMAT_NAMES

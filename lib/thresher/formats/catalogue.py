@@ -113,4 +113,6 @@ def find_format(name: str, flag: str = "--format") -> Format:
         return FORMATS[name]
     near = difflib.get_close_matches(name, FORMATS, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ConfigError(f"{flag} {name}: no such format", remedy=f"{hint}known: {', '.join(FORMATS)}")
+    raise ConfigError(
+        f"{flag} {name}: no such format", remedy=f"{hint}`thresher convert --help` lists them"
+    )

@@ -173,13 +173,12 @@ _SHARE = {"messages": "conversations", "system": "system", "tools": "tools"}
 _LF_SHARE: dict[str, Any] = {"consumer": "llamafactory", "alternating": True}
 
 _EXPORTS = (
-    Export("trl-sft", "messages", "trl", _trainer("SFTTrainer", "assistant_only_loss=True"),
-           _TRL_FIELDS),
+    Export("trl-sft", "messages", "trl", _trainer("SFTTrainer"), _TRL_FIELDS),
     Export("trl-prompt-completion", "prompt-completion-chat", "trl", _trainer("SFTTrainer"),
            _TRL_FIELDS),
     Export("trl-sft-text", "text", "trl", _trainer("SFTTrainer", 'dataset_text_field="text"')),
     Export("trl-prompt-only", "prompt-chat", "trl",
-           _trainer("GRPOTrainer", "", "    reward_funcs=[],"), _TRL_FIELDS),
+           _trainer("GRPOTrainer", "", "    reward_funcs=REWARD,"), _TRL_FIELDS),
     Export("trl-dpo", "preference-chat", "trl", _trainer("DPOTrainer"), _TRL_FIELDS),
     Export("trl-reward", "preference-whole", "trl", _trainer("RewardTrainer"), _TRL_FIELDS),
     Export("trl-kto", "kto-chat", "trl", _trainer("KTOTrainer"), _TRL_FIELDS),
@@ -246,8 +245,7 @@ def find_export(name: str) -> Export:
         return EXPORTS[name]
     near = difflib.get_close_matches(name, EXPORTS, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    named = ", ".join(export.name for export in _EXPORTS)
     raise ConfigError(
         f"--to {name}: no such format or trainer",
-        remedy=f"{hint}for trainers: {named}; formats: {', '.join(FORMATS)}",
+        remedy=f"{hint}`thresher convert --help` lists them",
     )

@@ -28,7 +28,7 @@ from thresher.formats.format import (
 )
 from thresher.formats.messages import Dropped, one_text, read_messages, write_messages
 from thresher.formats.rows import Faults, Kind, Read, Rows
-from thresher.formats.turns import ASSISTANT, Turns, alternates, join
+from thresher.formats.turns import ASSISTANT, Turns, alternates, is_answered, join
 
 Column = np.ndarray[Any, Any]
 
@@ -247,6 +247,10 @@ def _pieces(spec: ListSpec, rows: Rows, faults: Faults) -> dict[str, Turns]:
 def _check_alternation(spec: ListSpec, pieces: dict[str, Turns], faults: Faults) -> None:
     asked = spec.messages or spec.prompt
     for name, turns in pieces.items():
+        if name == asked:
+            answered = is_answered(turns)
+            odd = answered if spec.kind is Kind.PREFERENCE else ~answered
+            faults.add(odd, "the trainer would skip the row: its last turn is the wrong one")
         if name == asked or spec.implicit:
             faults.add(
                 ~alternates(turns), "the turns do not alternate; the trainer would skip the row"
