@@ -69,6 +69,24 @@ def test_null_content_roles_and_messages_are_refused(message: Row | None, error:
     assert error in fault(batch(row, GOOD), "messages", "sharegpt")
 
 
+def test_roles_are_known_in_any_case_of_letters() -> None:
+    data = batch({"messages": chat("User", "ASSISTANT")}, {"messages": chat("human", "gpt")})
+    made = to(data, "messages", "messages")
+    for row in made.batch.to_pylist():
+        assert [m["role"] for m in row["messages"]] == ["user", "assistant"]
+
+
+def test_ids_of_tool_calls_stay_where_no_answer_names_them() -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    row = [*chat("user"), {"role": "assistant", "content": "x", "tool_calls": [call]}]
+    made = to(batch({"messages": row}), "messages", "messages")
+    assert made.batch.to_pylist()[0]["messages"][1]["tool_calls"] == [call]
+    assert to(batch({"messages": row}), "messages", "sharegpt").losses == {
+        "text beside tool calls": 1,
+        "tool call ids": 1,
+    }
+
+
 def test_null_lists_and_columns_are_refused() -> None:
     assert "'messages' is null" in fault(batch({"messages": None}, GOOD), "messages")
     fine = {"instruction": "a", "input": "", "output": "b"}

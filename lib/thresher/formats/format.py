@@ -11,7 +11,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from thresher.formats.arrays import column, is_list, is_string, nulls, strings, truth
+from thresher.formats.arrays import (
+    children,
+    column,
+    is_list,
+    is_string,
+    nulls,
+    parts_of,
+    strings,
+    truth,
+)
 from thresher.formats.messages import Dropped, spelling, system_of
 from thresher.formats.rows import Faults, Kind, Read, Rows
 from thresher.formats.turns import CALL, DEVELOPER, SYSTEM, join, turns_of
@@ -47,7 +56,7 @@ class Writing:
             if name == "reasoning":
                 chosen.append(f"reasoning:{self.reasoning}")
             elif name == "tool_calls":
-                chosen.append("tool_calls:id" if "tool_call_id" in names else name)
+                chosen.append("tool_calls:id" if "tool_calls.id" in names else name)
             elif name in ("tool_call_id", "name", "train", "weight"):
                 chosen.append(name)
         return chosen
@@ -191,6 +200,9 @@ def presence(rows: Rows) -> Counter[str]:
     for turns in rows.turns.values():
         for name, values in turns.fields.items():
             held[f"message.{name}"] += len(values) - values.null_count
+        if "tool_calls" in turns.fields:
+            ids = children(parts_of(turns.fields["tool_calls"])[1])["id"]
+            held["message.tool_calls.id"] += len(ids) - ids.null_count
         held["message.tool_calls"] += int((turns.roles == CALL).sum())
         led = turns.first((SYSTEM, DEVELOPER))
         held["system turn"] += int(led.sum())

@@ -46,10 +46,10 @@ def _has_open_calls(kind: pa.DataType) -> bool:
     return False
 
 
-def loosen(record: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return the group that a record belongs to, and the record as its group has it."""
+def loosen(record: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the types of a record's values by column, and the record as Arrow can hold it."""
     made: dict[str, Any] = {}
-    types: list[str] = []
+    types: dict[str, str] = {}
     for name, value in record.items():
         if isinstance(value, list | dict) and name not in _NESTED:
             value = dump(value)
@@ -57,8 +57,8 @@ def loosen(record: dict[str, Any]) -> tuple[str, dict[str, Any]]:
             value = _messages(value)
         made[name] = value
         if value is not None:
-            types.append(f"{name}:{_type(value)}")
-    return ",".join(sorted(types)), made
+            types[name] = _type(value)
+    return types, made
 
 
 def _messages(value: Any) -> Any:

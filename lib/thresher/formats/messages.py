@@ -44,10 +44,13 @@ Dropped = dict[str, Column]
 ROLE_CODES = {
     **{name: code for code, name in enumerate(ROLES) if name != "call"},
     "human": USER,
+    "prompter": USER,
     "gpt": ASSISTANT,
     "model": ASSISTANT,
     "bot": ASSISTANT,
     "chatgpt": ASSISTANT,
+    "ai": ASSISTANT,
+    "chatbot": ASSISTANT,
     "function_call": CALL,
     "observation": TOOL,
     "function": TOOL,
@@ -148,8 +151,16 @@ def children_of(array: pa.Array) -> list[str]:
 
 
 def read_roles(names: pa.Array) -> Column:
-    """Return the codes of role names; -1 is unknown."""
-    places = pc.index_in(strings(names), value_set=_NAMES)
+    """Return the codes of role names, in any case of letters; -1 is unknown."""
+    found = _codes_of(strings(names))
+    odd = np.flatnonzero(found < 0)
+    if len(odd):
+        found[odd] = _codes_of(pc.utf8_lower(strings(names.take(pa.array(odd)))))
+    return found
+
+
+def _codes_of(names: pa.Array) -> Column:
+    places = pc.index_in(names, value_set=_NAMES)
     found: Column = _CODES[pc.fill_null(places, -1).to_numpy(zero_copy_only=False)]
     return found
 

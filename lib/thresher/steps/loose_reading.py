@@ -28,7 +28,6 @@ from thresher.schema import plain_schema
 from thresher.steps.reading import ReadTask, TaskBlock, read_task
 
 Column = np.ndarray[Any, Any]
-MAX_GROUPS = 64  # of one block; a file with more shapes of rows than this is no data set
 TEXT_FORMATS = ("jsonl", "json")
 
 
@@ -146,7 +145,7 @@ def _records(request: Request) -> Iterator[Records]:
 
 
 def _grouped(records: Records, position: int, base: int) -> LooseBlock:
-    groups: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    groups: list[tuple[dict[str, str], list[tuple[int, dict[str, Any]]]]] = []
     bad: list[BadRow] = []
     for place in range(len(records.starts)):
         raw = record(records, place)
@@ -158,13 +157,16 @@ def _grouped(records: Records, position: int, base: int) -> LooseBlock:
         if value is None:
             bad.append(BadRow(base + place, error or "broken JSON", raw))
             continue
-        name, made = loosen(value)
-        if name not in groups and len(groups) == MAX_GROUPS:
-            bad.append(BadRow(base + place, f"more than {MAX_GROUPS} shapes of rows", raw))
-            continue
-        groups.setdefault(name, []).append((place, made))
+        types, made = loosen(value)
+        for known, members in groups:
+            if all(known.get(name, kind) == kind for name, kind in types.items()):
+                known.update(types)
+                members.append((place, made))
+                break
+        else:
+            groups.append((types, [(place, made)]))
     pieces: list[Piece] = []
-    for rows in groups.values():
+    for _, rows in groups:
         _parse(rows, base, records, pieces, bad)
     stop = base + len(records.starts)
     return LooseBlock(tuple(pieces), tuple(sorted(bad)), position, stop)
