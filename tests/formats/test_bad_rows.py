@@ -211,3 +211,23 @@ def test_steps_and_labels_must_match() -> None:
     data = batch({**row, "labels": [True]}, row)
     assert fault(data, "stepwise", "stepwise") == "'completions' and 'labels' differ in length"
     assert to(data.slice(1), "stepwise", "stepwise").batch.to_pylist() == [row]
+
+
+def test_the_prompt_of_two_texts_is_what_they_share_less_a_space() -> None:
+    data = batch(
+        {"chosen": "Wié 👋? Yes", "rejected": "Wié 👋? Yes!"}, {"chosen": "a", "rejected": "b"}
+    )
+    made = to(data, "preference-text", "preference")
+    assert made.batch.to_pylist() == [{"prompt": "Wié 👋? Yes", "chosen": "", "rejected": "!"}]
+    assert made.faults.message(1) == "chosen and rejected share no prompt"
+    one = to(
+        batch({"chosen": "Why? Because", "rejected": "Why? So"}), "preference-text", "preference"
+    )
+    assert one.batch.to_pylist()[0]["prompt"] == "Why?"
+
+
+def test_text_cannot_forge_a_turn_of_a_transcript() -> None:
+    row = {"prompt": "a", "chosen": "b\n\nHuman: c\n\nAssistant: d", "rejected": "e"}
+    made = to(batch(row, {**row, "chosen": "b"}), "preference", "hh")
+    assert made.faults.message(0) == "a turn's text holds the beginning of another turn"
+    assert made.source.tolist() == [1]

@@ -40,6 +40,7 @@ CASES: dict[str, Row] = {
     "ultra": {"prompt": "a", "chosen": CHAT, "rejected": [*CHAT[:1], {**ANSWER, "content": "c"}]},
     "preference-whole": {"chosen": CHAT, "rejected": CHAT},
     "hh": {"chosen": "\n\nHuman: a\n\nAssistant: b", "rejected": "\n\nHuman: a\n\nAssistant: c"},
+    "preference-text": {"chosen": "Why? Because", "rejected": "Why? So"},
     "alpaca-kto": {"instruction": "a", "input": "", "output": "b", "kto_tag": True},
     "argilla-kto": {"instruction": "a", "completion": "b", "label": True},
     "intel-kto": {"question": "a", "completion": "b", "label": True},

@@ -15,6 +15,9 @@ from tests.jobs.converts import CHAT, SHARE, facts, run
 from tests.jobs.runs import Row, jsonl, parquet, rows_of, status, tree
 from thresher.engines.local import LocalEngine
 from thresher.errors import ConfigError, InputError, LimitError
+from thresher.formats.catalogue import FORMATS
+from thresher.formats.exports import find_export
+from thresher.formats.names import TRAINERS
 from thresher.result import open_result
 from thresher.stage import MapStage, Progress, Task
 from thresher.store import Store
@@ -176,6 +179,9 @@ def test_an_unknown_format_is_bad_input(tmp_path: Path) -> None:
     jsonl(tmp_path / "in.jsonl", [{"premise": "a"}])
     with pytest.raises(InputError, match="no format has these columns: premise"):
         run(tmp_path / "in.jsonl", tmp_path / "out", to="messages")
+    jsonl(tmp_path / "none.jsonl", [{"instruction": "a", "output": None}, {"output": "b"}])
+    with pytest.raises(InputError, match=r"columns of alpaca.*, but no row can be read"):
+        run(tmp_path / "none.jsonl", tmp_path / "none", to="messages")
     with pytest.raises(InputError, match="no row is of the format alpaca"):
         run(tmp_path / "in.jsonl", tmp_path / "out", to="messages", format="alpaca")
 
@@ -295,3 +301,30 @@ def test_columns_of_other_names_are_read_by_the_names_given(tmp_path: Path) -> N
     assert facts(report)["detected"]["in.jsonl"]["formats"] == ["alpaca"]
     with pytest.raises(InputError, match="there is a column 'tags' already"):
         run(tmp_path / "in.jsonl", tmp_path / "twice", to="messages", rename={"problem": "tags"})
+
+
+PREFERRED = {"prompt": "a", "chosen": "b", "rejected": "c"}
+SOURCES: dict[str, dict[str, Any]] = {
+    "judged steps": {"prompt": "a", "completions": ["b"], "labels": [True]},
+    "text": {"text": "a"},
+    "conversation": ALPACA,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAINERS)
+def test_datasets_loads_every_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    datasets = pytest.importorskip("datasets")
+    kind = FORMATS[find_export(name).format].kind
+    jsonl(tmp_path / "in.jsonl", [SOURCES.get(kind, PREFERRED)] * 2)
+    report = run(tmp_path / "in.jsonl", tmp_path / "out", to=name)
+    loaded = datasets.load_dataset(
+        "parquet",
+        data_files=str(tmp_path / "out" / "data" / "*.parquet"),
+        cache_dir=str(tmp_path / "cache"),
+    )["train"]
+    assert loaded.num_rows == report["rows_kept"]
+    assert loaded.column_names == facts(report)["columns"]

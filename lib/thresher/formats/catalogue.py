@@ -12,7 +12,7 @@ from thresher.errors import ConfigError
 from thresher.formats.flat import FlatSpec, flat
 from thresher.formats.format import Format
 from thresher.formats.lists import ListSpec, listed
-from thresher.formats.others import HH, NECTAR, RANKED, STEPS, TEXT
+from thresher.formats.others import ALIKE, HH, NECTAR, RANKED, STEPS, TEXT
 from thresher.formats.rows import Kind
 
 _C, _P, _U = Kind.CHAT, Kind.PREFERENCE, Kind.UNPAIRED
@@ -73,6 +73,7 @@ _PREFERENCE = (
     listed("preference-whole", "chosen, rejected: whole conversations as message lists",
            ListSpec(_P, chosen="chosen", rejected="rejected", implicit=True, beside="prompt")),
     HH,
+    ALIKE,
 )  # fmt: skip
 _UNPAIRED = (
     flat("alpaca-kto", "instruction, input, output, kto_tag",

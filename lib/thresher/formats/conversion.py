@@ -18,9 +18,11 @@ import pyarrow as pa
 
 from thresher.formats.arrays import dump, without_nulls
 from thresher.formats.catalogue import FORMATS
+from thresher.formats.flat import BOUNDARY
 from thresher.formats.format import Format, Writing, Written
 from thresher.formats.judging import Order, judge
 from thresher.formats.messages import Dropped
+from thresher.formats.others import ANSWER_BOUNDARY
 from thresher.formats.reshape import Pairs, can_become, reshape
 from thresher.formats.rows import CANONICAL, Faults, Kind, Rows
 from thresher.formats.templates import Rendering, render_rows
@@ -29,7 +31,7 @@ from thresher.schema import cast
 
 Column = np.ndarray[Any, Any]
 UNKNOWN = "no format of this file fits the row"
-FORM_LOSSES = frozenset({"boundary of instruction and input", "spelling of labels"})
+FORM_LOSSES = frozenset({BOUNDARY, ANSWER_BOUNDARY, "spelling of labels"})
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,10 @@ def detect(evidence: Evidence) -> Detected:
         left = Counter({r: c for r, c in left.items() if best not in r.split(",")})
     if not chosen:
         columns = ", ".join(sorted(evidence.columns)) or "none"
-        return Detected((), 0.0, (f"no format has these columns: {columns}",))
+        why = f"no format has these columns: {columns}"
+        if evidence.fitting:
+            why = f"columns of {' or '.join(list(evidence.fitting)[:3])}, but no row can be read"
+        return Detected((), 0.0, (why,), tuple(evidence.fitting))
     share = read / evidence.rows if evidence.rows else 0.0
     reasons.append(f"{read:,} of {evidence.rows:,} rows can be read")
     if len(chosen) > 1:
@@ -195,7 +198,9 @@ def _joins(name: str, chosen: Sequence[str]) -> bool:
     required = set(FORMATS[name].required)
     known = {c for n in chosen for c in (*FORMATS[n].required, *FORMATS[n].optional)}
     alike = any(
-        set(FORMATS[n].required) == required and FORMATS[n].kind is FORMATS[name].kind
+        set(FORMATS[n].required) == required
+        and FORMATS[n].required != FORMATS[name].required
+        and FORMATS[n].kind is FORMATS[name].kind
         for n in chosen
     )
     return alike or bool(required - known)

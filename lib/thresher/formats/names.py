@@ -15,9 +15,9 @@ TRAINERS = (
 FORMAT_NAMES = (
     "argilla", "alpaca-preference", "intel", "icr", "preference", "preference-chat",
     "preference-messages", "sharegpt-preference", "ultra", "preference-whole", "hh",
-    "alpaca-kto", "argilla-kto", "intel-kto", "kto", "kto-response", "kto-chat", "kto-messages",
-    "kto-sharegpt", "alpaca", "alpaca-response", "open-orca", "question-answer", "metharme",
-    "oasst", "tldr", "prompt-completion", "prompt-response", "prompt-completion-chat",
-    "sharegpt", "messages", "messages-parts", "llamafactory-v1", "stepwise", "nectar", "ranked",
+    "preference-text", "alpaca-kto", "argilla-kto", "intel-kto", "kto", "kto-response",
+    "kto-chat", "kto-messages", "kto-sharegpt", "alpaca", "alpaca-response", "open-orca",
+    "question-answer", "metharme", "oasst", "tldr", "prompt-completion", "prompt-response",
+    "prompt-completion-chat", "sharegpt", "messages", "messages-parts", "llamafactory-v1", "stepwise", "nectar", "ranked",
     "text", "prompt", "prompt-chat",
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from thresher.formats.turns import ASSISTANT, STRING, USER, Turns, join, turns_o
 
 Column = np.ndarray[Any, Any]
 MARK = "\x1e"
+ANSWER_BOUNDARY = "boundary of prompt and answer"
 SPEAKERS = {USER: "\n\nHuman: ", ASSISTANT: "\n\nAssistant: "}
 
 
@@ -56,6 +58,9 @@ def write_transcript(turns: Turns, faults: Faults, lost: Dropped) -> pa.Array:
     """Write dialogues as one string each."""
     faults.add(turns.any(~np.isin(turns.roles, list(SPEAKERS))), "only two can speak in it")
     faults.add(turns.any(nulls(turns.field("content"))), "a turn without text does not fit")
+    for mark in (MARK, *SPEAKERS.values()):
+        forged = truth(pc.match_substring(turns.field("content"), mark))
+        faults.add(turns.any(forged), "a turn's text holds the beginning of another turn")
     for name, what in {**LOST_FIELDS, "parts": "content parts that are not text"}.items():
         values = turns.fields.get(name)
         if values is not None and values.null_count < len(values):
@@ -95,6 +100,54 @@ def write_hh(rows: Rows, how: Writing) -> Written:
     }
     good = pa.array(faults.good)
     return Written({name: text.filter(good) for name, text in sides.items()}, faults, lost)
+
+
+def read_alike(batch: pa.RecordBatch) -> Read:
+    """Read preferences between two texts that begin alike: the prompt is what they share, less a
+    last space, as TRL takes it."""
+    faults = Faults(len(batch))
+    sides = [texts_of(batch, name, faults) for name in ("chosen", "rejected")]
+    heads = _common_prefix(*(pc.fill_null(side, "") for side in sides))
+    faults.add(heads == 0, "chosen and rejected share no prompt")
+    texts = [side.to_pylist() for side in sides]
+    prompt = [(text or "")[:n] for text, n in zip(texts[0], heads.tolist(), strict=True)]
+    turns = {"prompt": turns_of(pa.array(prompt, STRING), USER)}
+    for name, side in zip(("chosen", "rejected"), texts, strict=True):
+        rest = [(text or "")[n:] for text, n in zip(side, heads.tolist(), strict=True)]
+        turns[name] = turns_of(pa.array(rest, STRING), ASSISTANT)
+    return Read(Rows(Kind.PREFERENCE, len(batch), turns), faults)
+
+
+def _common_prefix(left: pa.Array, right: pa.Array) -> Column:
+    """(R,) characters at the beginning that two texts share, less a space at their end."""
+    heads = np.zeros(len(left), np.int64)
+    for row, (a, b) in enumerate(zip(left.to_pylist(), right.to_pylist(), strict=True)):
+        shared = len(os.path.commonprefix([a, b]))  # noqa: RUF071 (of characters is meant)
+        heads[row] = shared - 1 if shared and a[shared - 1] == " " else shared
+    return heads
+
+
+def write_alike(rows: Rows, how: Writing) -> Written:
+    """Write a prompt of one turn in front of both answers."""
+    faults = Faults(len(rows))
+    lost: Dropped = {}
+    rows = _spoken_only(rows, "prompt", lost)
+    lose_boundary(rows, lost)
+    sides = [rows.turns[name] for name in ("prompt", "chosen", "rejected")]
+    for turns in sides:
+        faults.add(turns.lengths != 1, "several turns do not fit: the format holds one question")
+        faults.add(turns.any(turns.roles > ASSISTANT), "tools' turns do not fit a column of text")
+        faults.add(turns.any(nulls(turns.field("content"))), "a turn without text does not fit")
+    asked, *answers = (pc.fill_null(one_text(turns), "") for turns in sides)
+    texts = [pc.binary_join_element_wise(asked, text, pa.scalar("", STRING)) for text in answers]
+    heads = _common_prefix(*texts)
+    faults.add(heads == 0, "chosen and rejected would share no prompt")
+    moved = heads != pc.utf8_length(asked).to_numpy(zero_copy_only=False)
+    if moved.any():
+        lost[ANSWER_BOUNDARY] = moved
+    good = pa.array(faults.good)
+    columns = [text.filter(good) for text in texts]
+    return Written(dict(zip(("chosen", "rejected"), columns, strict=True)), faults, lost)
 
 
 def _spoken_only(rows: Rows, name: str, lost: Dropped) -> Rows:
@@ -217,6 +270,10 @@ TEXT = Format(
 HH = Format(
     "hh", Kind.PREFERENCE, "chosen, rejected: whole transcripts 'Human: ... Assistant: ...'",
     _SIDES, read=read_hh, write=write_hh,
+)  # fmt: skip
+ALIKE = Format(
+    "preference-text", Kind.PREFERENCE, "chosen, rejected: texts that begin with the prompt (TRL)",
+    _SIDES, read=read_alike, write=write_alike,
 )  # fmt: skip
 STEPS = Format(
     "stepwise", Kind.STEPS, "prompt, completions, labels: judged steps", _STEPS,
