@@ -172,10 +172,10 @@ def detect(evidence: Evidence) -> Detected:
         left = Counter({r: c for r, c in left.items() if best not in r.split(",")})
     if not chosen:
         columns = ", ".join(sorted(evidence.columns)) or "none"
-        why = f"no format has these columns: {columns}"
+        told = f"no format has these columns: {columns}"
         if evidence.fitting:
-            why = f"columns of {' or '.join(list(evidence.fitting)[:3])}, but no row can be read"
-        return Detected((), 0.0, (why,), tuple(evidence.fitting))
+            told = f"columns of {' or '.join(list(evidence.fitting)[:3])}, but no row can be read"
+        return Detected((), 0.0, (told,), tuple(evidence.fitting))
     share = read / evidence.rows if evidence.rows else 0.0
     reasons.append(f"{read:,} of {evidence.rows:,} rows can be read")
     if len(chosen) > 1:

@@ -18,6 +18,6 @@ FORMAT_NAMES = (
     "preference-text", "alpaca-kto", "argilla-kto", "intel-kto", "kto", "kto-response",
     "kto-chat", "kto-messages", "kto-sharegpt", "alpaca", "alpaca-response", "open-orca",
     "question-answer", "metharme", "oasst", "tldr", "prompt-completion", "prompt-response",
-    "prompt-completion-chat", "sharegpt", "messages", "messages-parts", "llamafactory-v1", "stepwise", "nectar", "ranked",
-    "text", "prompt", "prompt-chat",
+    "prompt-completion-chat", "sharegpt", "messages", "messages-parts", "llamafactory-v1",
+    "stepwise", "nectar", "ranked", "text", "prompt", "prompt-chat",
 )  # fmt: skip

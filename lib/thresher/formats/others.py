@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from thresher.formats.flat import lose_boundary
 from thresher.formats.format import Format, Shape, Writing, Written, lifted_system, texts_of
 from thresher.formats.lists import shared_prompt
 from thresher.formats.messages import LOST_FIELDS, Dropped, one_text
+from thresher.formats.prefixes import cut_texts, shared_bytes
 from thresher.formats.rows import ANSWERS, Faults, Kind, Read, Rows
 from thresher.formats.turns import ASSISTANT, STRING, USER, Turns, join, turns_of
 
@@ -107,24 +107,16 @@ def read_alike(batch: pa.RecordBatch) -> Read:
     last space, as TRL takes it."""
     faults = Faults(len(batch))
     sides = [texts_of(batch, name, faults) for name in ("chosen", "rejected")]
-    heads = _common_prefix(*(pc.fill_null(side, "") for side in sides))
+    texts = [pc.fill_null(side, "") for side in sides]
+    heads = shared_bytes(*texts)
     faults.add(heads == 0, "chosen and rejected share no prompt")
-    texts = [side.to_pylist() for side in sides]
-    prompt = [(text or "")[:n] for text, n in zip(texts[0], heads.tolist(), strict=True)]
-    turns = {"prompt": turns_of(pa.array(prompt, STRING), USER)}
-    for name, side in zip(("chosen", "rejected"), texts, strict=True):
-        rest = [(text or "")[n:] for text, n in zip(side, heads.tolist(), strict=True)]
-        turns[name] = turns_of(pa.array(rest, STRING), ASSISTANT)
+    (asked, chosen), (_, rejected) = (cut_texts(text, heads) for text in texts)
+    turns = {
+        "prompt": turns_of(asked, USER),
+        "chosen": turns_of(chosen, ASSISTANT),
+        "rejected": turns_of(rejected, ASSISTANT),
+    }
     return Read(Rows(Kind.PREFERENCE, len(batch), turns), faults)
-
-
-def _common_prefix(left: pa.Array, right: pa.Array) -> Column:
-    """(R,) characters at the beginning that two texts share, less a space at their end."""
-    heads = np.zeros(len(left), np.int64)
-    for row, (a, b) in enumerate(zip(left.to_pylist(), right.to_pylist(), strict=True)):
-        shared = len(os.path.commonprefix([a, b]))  # noqa: RUF071 (of characters is meant)
-        heads[row] = shared - 1 if shared and a[shared - 1] == " " else shared
-    return heads
 
 
 def write_alike(rows: Rows, how: Writing) -> Written:
@@ -140,9 +132,9 @@ def write_alike(rows: Rows, how: Writing) -> Written:
         faults.add(turns.any(nulls(turns.field("content"))), "a turn without text does not fit")
     asked, *answers = (pc.fill_null(one_text(turns), "") for turns in sides)
     texts = [pc.binary_join_element_wise(asked, text, pa.scalar("", STRING)) for text in answers]
-    heads = _common_prefix(*texts)
+    heads = shared_bytes(*texts)
     faults.add(heads == 0, "chosen and rejected would share no prompt")
-    moved = heads != pc.utf8_length(asked).to_numpy(zero_copy_only=False)
+    moved = heads != pc.binary_length(asked).to_numpy(zero_copy_only=False)
     if moved.any():
         lost[ANSWER_BOUNDARY] = moved
     good = pa.array(faults.good)
