@@ -27,7 +27,7 @@ from thresher.formats.format import (
     with_system,
 )
 from thresher.formats.messages import Dropped, one_text, read_messages, write_messages
-from thresher.formats.rows import Faults, Kind, Read, Rows
+from thresher.formats.rows import Faults, Kind, Read, Rows, prompt_lengths
 from thresher.formats.turns import ASSISTANT, Turns, alternates, is_answered, join
 
 Column = np.ndarray[Any, Any]
@@ -231,11 +231,7 @@ def _pieces(spec: ListSpec, rows: Rows, faults: Faults) -> dict[str, Turns]:
     whole = rows.turns["messages"]
     if spec.completion is not None:
         assert spec.prompt is not None
-        stated = rows.columns.get("num_prompt")
-        heads = np.maximum(whole.lengths - 1, 0)
-        if stated is not None:
-            known = pc.fill_null(stated, -1).to_numpy(zero_copy_only=False)
-            heads = np.where(known >= 0, known, heads)
+        heads = prompt_lengths(rows)
         faults.add(heads == 0, "there is no prompt")
         before, after = whole.split(heads)
         return {spec.prompt: before, spec.completion: after}

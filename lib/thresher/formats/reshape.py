@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from thresher.formats.arrays import children, parts_of, truth
 from thresher.formats.messages import Dropped
-from thresher.formats.rows import ANSWERS, Faults, Kind, Rows, stack_rows
+from thresher.formats.rows import ANSWERS, Faults, Kind, Rows, prompt_lengths, stack_rows
 from thresher.formats.turns import ASSISTANT, join, turns_of
 
 Column = np.ndarray[Any, Any]
@@ -75,13 +75,7 @@ def _all(keep: Reshaped) -> Column:
 
 def _chat_to_prompt(keep: Reshaped) -> Reshaped:
     rows = keep.rows
-    whole = rows.turns["messages"]
-    stated = rows.columns.get("num_prompt")
-    heads = np.maximum(whole.lengths - 1, 0)
-    if stated is not None:
-        known = pc.fill_null(stated, -1).to_numpy(zero_copy_only=False)
-        heads = np.where(known >= 0, known, heads)
-    prompt, _ = whole.split(heads)
+    prompt, _ = rows.turns["messages"].split(prompt_lengths(rows))
     columns = {k: v for k, v in rows.columns.items() if k not in ("num_prompt", "label")}
     made = rows.replaced(kind=Kind.PROMPT, turns={"messages": prompt}, columns=columns)
     lost = {"answer": _all(keep)}

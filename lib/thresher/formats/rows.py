@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from thresher.formats.turns import MESSAGE, STRING, Turns, stack
 
@@ -111,6 +112,19 @@ class Rows:
             self.columns if columns is None else columns,
             self.extra,
         )
+
+
+def prompt_lengths(rows: Rows) -> Column:
+    """(R,) messages of each conversation that are the prompt: as the format said, or all but the
+    last."""
+    lengths = rows.turns["messages"].lengths
+    heads: Column = np.maximum(lengths - 1, 0)
+    stated = rows.columns.get("num_prompt")
+    if stated is None:
+        return heads
+    known = pc.fill_null(stated, -1).to_numpy(zero_copy_only=False)
+    found: Column = np.where(known >= 0, known, heads)
+    return found
 
 
 def stack_rows(parts: Sequence[Rows]) -> Rows:
