@@ -13,6 +13,7 @@ from thresher.errors import ConfigError
 from thresher.formats.catalogue import FORMATS
 from thresher.formats.conversion import Conversion, convert
 from thresher.formats.exports import EXPORTS, find_export
+from thresher.formats.format import Writing
 from thresher.formats.names import FORMAT_NAMES, TRAINERS
 
 CHAT: Row = {
@@ -113,3 +114,20 @@ def test_a_misspelt_export_is_told_the_right_one() -> None:
 def test_the_help_names_every_export_and_format() -> None:
     assert tuple(export.name for export in TRAINERS_FOUND) == TRAINERS
     assert tuple(FORMATS) == FORMAT_NAMES
+
+
+def test_a_system_prompt_in_a_column_becomes_a_turn_where_trainers_look_for_one() -> None:
+    turns = [{"from": "human", "value": "a"}]
+    answers = [{"from": "gpt", "value": value} for value in "bc"]
+    row = {"conversations": turns, "chosen": answers[0], "rejected": answers[1], "system": "s"}
+    data = batch(row)
+    held = present(data, "sharegpt-preference")
+    for name, column in (("trl-reward", "chosen"), ("trl-dpo", "prompt"), ("axolotl-sharegpt", "")):
+        export = find_export(name)
+        how = Conversion(("sharegpt-preference",), export.format, export.writing(held, "x"))
+        made = convert(data, how).batch
+        assert "system" not in made.schema.names
+        first = made.to_pylist()[0][column or "conversations"][0]
+        assert "s" in first.values() and "system" in first.values()
+    kept = convert(data, Conversion(("sharegpt-preference",), "preference-whole", Writing(held)))
+    assert kept.batch.to_pylist()[0]["system"] == "s"

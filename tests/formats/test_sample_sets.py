@@ -93,7 +93,7 @@ def test_what_a_format_cannot_hold_is_counted() -> None:
     assert to(weighted, "llamafactory-v1", "sharegpt").losses == {"per-message weights": 20}
     preferred = sample(DEMOS + "dpo_en_demo.jsonl")
     assert to(preferred, "sharegpt-preference", "messages").losses == {"rejected answer": 300}
-    assert to(preferred, "sharegpt-preference", "preference").losses == {"system prompt": 80}
+    assert to(preferred, "sharegpt-preference", "hh").losses == {"system prompt": 80}
 
 
 def test_rows_of_hh_whose_speakers_do_not_take_turns_are_refused() -> None:

@@ -21,6 +21,7 @@ Consumer = Literal["trl", "axolotl", "llamafactory", "openinstruct", "none"]
 _TRL_FIELDS = frozenset({"tool_calls", "tool_call_id", "name", "reasoning"})
 _AXOLOTL_FIELDS = _TRL_FIELDS | {"train"}
 _NOTHING: frozenset[str] = frozenset()
+_SYSTEM = frozenset({"system"})
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Export:
         fields: Message fields the consumer takes; all if None.
         alternating: Whether it skips rows whose turns do not alternate.
         extra: Whether other columns may stay.
+        system_column: Whether it wants the system prompt beside the messages.
         omitted: Optional columns that it does not look at.
     """
 
@@ -45,11 +47,14 @@ class Export:
     fields: frozenset[str] | None = None
     alternating: bool = False
     extra: bool = False
+    system_column: bool = False
     omitted: frozenset[str] = frozenset()
 
     def writing(self, present: frozenset[str], reasoning: str) -> Writing:
         """Return how rows are written, given what there is."""
-        return Writing(present, self.fields, reasoning, self.alternating, self.omitted)
+        return Writing(
+            present, self.fields, reasoning, self.alternating, self.system_column, self.omitted
+        )
 
     @property
     def about(self) -> str:
@@ -180,12 +185,14 @@ _EXPORTS = (
     Export("trl-prompt-only", "prompt-chat", "trl",
            _trainer("GRPOTrainer", "", "    reward_funcs=REWARD,"), _TRL_FIELDS),
     Export("trl-dpo", "preference-chat", "trl", _trainer("DPOTrainer"), _TRL_FIELDS),
-    Export("trl-reward", "preference-whole", "trl", _trainer("RewardTrainer"), _TRL_FIELDS),
+    Export("trl-reward", "preference-whole", "trl", _trainer("RewardTrainer"), _TRL_FIELDS,
+           omitted=_SYSTEM),
     Export("trl-kto", "kto-chat", "trl", _trainer("KTOTrainer"), _TRL_FIELDS),
     Export("trl-prm", "stepwise", "trl", _trainer("PRMTrainer")),
     Export("axolotl-chat_template", "messages", "axolotl", _chat("messages", _OURS),
            _AXOLOTL_FIELDS),
-    Export("axolotl-sharegpt", "sharegpt", "axolotl", _chat("conversations", _THEIRS)),
+    Export("axolotl-sharegpt", "sharegpt", "axolotl", _chat("conversations", _THEIRS),
+           omitted=_SYSTEM),
     Export("axolotl-alpaca", "alpaca", "axolotl", {"dataset": {"type": "alpaca"}},
            omitted=frozenset({"system", "history"})),
     Export("axolotl-completion", "text", "axolotl",
@@ -193,13 +200,14 @@ _EXPORTS = (
     Export("axolotl-dpo", "preference-messages", "axolotl",
            _rl("dpo", "chat_template.default", field_messages="messages", field_chosen="chosen",
                field_rejected="rejected", message_property_mappings=_OURS), _NOTHING),
-    Export("axolotl-dpo-argilla", "argilla", "axolotl", _rl("dpo", "chatml.argilla")),
+    Export("axolotl-dpo-argilla", "argilla", "axolotl", _rl("dpo", "chatml.default")),
     Export("axolotl-dpo-intel", "intel", "axolotl", _rl("dpo", "chatml.intel")),
     Export("axolotl-dpo-icr", "icr", "axolotl", _rl("dpo", "chatml.icr")),
     Export("axolotl-dpo-prompt_pairs", "preference", "axolotl", _rl("dpo", "chatml.prompt_pairs")),
-    Export("axolotl-dpo-ultra", "ultra", "axolotl", _rl("dpo", "chatml.ultra"), _NOTHING),
+    Export("axolotl-dpo-ultra", "ultra", "axolotl", _rl("dpo", "chatml.ultra"), _NOTHING,
+           system_column=True),
     Export("axolotl-orpo", "preference-whole", "axolotl",
-           _rl("orpo", "chat_template.argilla"), _NOTHING),
+           _rl("orpo", "chat_template.argilla"), _NOTHING, system_column=True),
     Export("axolotl-kto", "kto", "axolotl", _rl("kto", "chatml.prompt_pairs")),
     Export("axolotl-kto-argilla", "argilla-kto", "axolotl", _rl("kto", "chatml.argilla")),
     Export("axolotl-kto-intel", "intel-kto", "axolotl", _rl("kto", "chatml.intel")),
@@ -225,7 +233,7 @@ _EXPORTS = (
     Export("openinstruct-sft", "messages", "openinstruct",
            {"script": "open_instruct/finetune.py"}, _NOTHING),
     Export("openinstruct-dpo", "preference-whole", "openinstruct",
-           {"script": "open_instruct/dpo_tune_cache.py"}, _NOTHING),
+           {"script": "open_instruct/dpo_tune_cache.py"}, _NOTHING, omitted=_SYSTEM),
 )  # fmt: skip
 _SYNONYMS = {"openai": "messages", "dpo": "trl-dpo", "chat": "messages", "prm": "trl-prm"}
 EXPORTS: dict[str, Export] = {

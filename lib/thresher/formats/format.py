@@ -38,6 +38,7 @@ class Writing:
         message_fields: Message fields the consumer takes; all if None.
         reasoning: What the reasoning field is called.
         alternating: Refuse rows whose turns do not strictly alternate.
+        system_column: Take a system prompt out of the messages, where the format has a column.
         omitted: Optional columns that the consumer does not look at: `system`, `history`.
     """
 
@@ -45,6 +46,7 @@ class Writing:
     message_fields: frozenset[str] | None = None
     reasoning: str = "reasoning_content"
     alternating: bool = False
+    system_column: bool = False
     omitted: frozenset[str] = frozenset()
 
     def fields(self) -> list[str]:

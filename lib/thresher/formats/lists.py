@@ -7,7 +7,7 @@ beginning on, short of the last one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from thresher.formats.format import (
     Shape,
     Writing,
     Written,
+    lifted_system,
     read_label,
     texts_of,
     with_system,
@@ -180,7 +181,14 @@ def write_lists(spec: ListSpec, rows: Rows, how: Writing) -> Written:
     faults = Faults(len(rows))
     lost: Dropped = {}
     first = "prompt" if spec.kind is Kind.PREFERENCE else "messages"
-    keeps_system = spec.system is not None and "system" in how.present
+    if "system" in how.omitted:
+        spec = replace(spec, system=None)
+    shown = {"system"}
+    if how.system_column and spec.system is not None:
+        shown.add("system turn")
+        system, rows = lifted_system(rows, first)
+        rows = rows.replaced(columns={**rows.columns, "system": system})
+    keeps_system = spec.system is not None and bool(shown & how.present)
     if not keeps_system:
         rows = with_system(rows, first, lost)
     lose_boundary(rows, lost)
