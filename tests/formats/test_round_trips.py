@@ -23,7 +23,7 @@ from thresher.formats.messages import read_messages
 from thresher.formats.rows import Faults, Kind
 from thresher.formats.turns import in_order
 
-QUICK = settings(max_examples=25, deadline=None)
+QUICK = settings(max_examples=20, deadline=None)
 text = st.text(st.characters(codec="utf-8", exclude_characters="\x1e\ufdd0\ufdd1"), max_size=12)
 ARGUMENTS = st.dictionaries(text, st.one_of(text, st.integers(-9, 9), st.booleans(), st.none()))
 
@@ -56,7 +56,7 @@ def filled(turns: list[list[Row]]) -> pa.RecordBatch:
     return batch(*({"messages": row} for row in turns))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.lists(conversations(calls=True), min_size=1, max_size=4))
 def test_messages_come_back_from_every_format_of_conversations(turns: list[list[Row]]) -> None:
     data = filled(turns)
@@ -71,7 +71,7 @@ def test_messages_come_back_from_every_format_of_conversations(turns: list[list[
         assert rows(back.batch) == rows(data.take(pa.array(there.source))), target
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(st.data())
 def test_every_format_comes_back_from_itself(data: st.DataObject) -> None:
     turns = data.draw(st.lists(conversations(), min_size=1, max_size=3))
@@ -107,7 +107,7 @@ def _made(
     return None
 
 
-@QUICK
+@settings(max_examples=5, deadline=None)
 @given(st.lists(conversations(calls=True), min_size=2, max_size=5), st.data())
 def test_a_row_does_not_depend_on_its_neighbours(
     turns: list[list[Row]], draw: st.DataObject

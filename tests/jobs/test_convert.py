@@ -84,7 +84,7 @@ def test_answers_judged_bad_are_removed_with_their_reason(tmp_path: Path) -> Non
 
 
 def test_the_bytes_do_not_depend_on_workers_or_on_resuming(tmp_path: Path) -> None:
-    rows = [{**ALPACA, "output": f"answer {i} " * 40} for i in range(3000)]
+    rows = [{**ALPACA, "output": f"answer {i} " * 40} for i in range(1500)]
     jsonl(tmp_path / "in" / "a.jsonl", rows)
     jsonl(tmp_path / "in" / "b.jsonl", [{"conversations": SHARE}] * 500)
     run(tmp_path / "in", tmp_path / "one", to="sharegpt", split_bytes=200_000)
@@ -92,7 +92,7 @@ def test_the_bytes_do_not_depend_on_workers_or_on_resuming(tmp_path: Path) -> No
     report = run(
         tmp_path / "in", tmp_path / "four", to="sharegpt", split_bytes=200_000, engine=four
     )
-    assert report["plan"]["tasks"] > 4
+    assert report["plan"]["tasks"] > 2
     assert tree(tmp_path / "one") == tree(tmp_path / "four")
     assert run(tmp_path / "in", tmp_path / "one", to="sharegpt", split_bytes=200_000)["rows_in"]
 

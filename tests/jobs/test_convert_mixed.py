@@ -20,7 +20,7 @@ ODD = {"messages": "a lone text", "instruction": None}
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.tuples(word, word, word), min_size=1, max_size=6))
 def test_one_odd_row_changes_no_other(tmp_path: Path, made: list[tuple[str, str, str]]) -> None:
@@ -70,15 +70,15 @@ def test_mixed_files_of_every_kind_are_read(tmp_path: Path, name: str) -> None:
 
 def test_a_long_mixed_file_is_cut_into_tasks_that_agree(tmp_path: Path) -> None:
     rows: list[Any] = []
-    for number in range(400):
+    for number in range(300):
         content: Any = f"{number} " * 20
         if number % 3 == 0:
             content = [{"type": "text", "text": content}]
         rows.append({"messages": [{"role": "user", "content": content}, CHAT[1]]})
     path = jsonl(tmp_path / "in.jsonl", rows)
-    report = run(path, tmp_path / "out", to="sharegpt", split_bytes=10_000)
-    assert report["plan"]["tasks"] > 3
+    report = run(path, tmp_path / "out", to="sharegpt", split_bytes=20_000)
+    assert report["plan"]["tasks"] > 2
     said = [r["conversations"][0]["value"] for r in rows_of(tmp_path / "out", "data")]
-    assert said == [f"{number} " * 20 for number in range(400)]
+    assert said == [f"{number} " * 20 for number in range(300)]
     ledger = rows_of(tmp_path / "out", "ledger")
-    assert [line["row"] for line in ledger] == list(range(400))
+    assert [line["row"] for line in ledger] == list(range(300))

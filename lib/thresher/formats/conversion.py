@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ class Conversion:
         """The format to write."""
         return FORMATS[self.target]
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The columns of the rows out."""
         made = self.write(empty_rows(self.kind))
