@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Packs a Python environment with thresher into one archive that spark-submit ships to all nodes.
+# Packs a Python environment with thresher into one archive that a submission ships to all nodes.
 #
 #     cluster/spark/pack-environment.sh dist/thresher-0.1.0-py3-none-any.whl thresher-env.tar.gz
 #

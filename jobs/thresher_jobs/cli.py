@@ -79,7 +79,9 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="Any parameter of the job; may be repeated.", metavar="KEY=VALUE"),
 ]
-EngineName = Annotated[str | None, typer.Option("--engine", help="local. [default: local]")]
+EngineName = Annotated[
+    str | None, typer.Option("--engine", help="local, ray or spark. [default: local]")
+]
 Workers = Annotated[int | None, typer.Option(help="Tasks at once. [default: all cores]", min=0)]
 Cluster = Annotated[str | None, typer.Option(help="Cluster profile: where to run.", metavar="FILE")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]

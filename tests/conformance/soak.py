@@ -58,7 +58,7 @@ def soak(kinds: list[str], step: int, folder: Path) -> dict[str, Any]:
         references[case] = runs.tree(out)
     settings = [setting for setting in every() if setting.kind in kinds]
     settings = random.Random(0).sample(settings, len(settings))[::step]
-    settings.sort(key=lambda setting: kinds.index(setting.kind))
+    settings.sort(key=lambda setting: (kinds.index(setting.kind), setting.workers))
     done: Counter[str] = Counter()
     wrong: dict[str, str] = {}
     begin = time.monotonic()
@@ -87,7 +87,8 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="thresher-soak-") as scratch:
         figures = soak(options.kinds, options.every, Path(scratch))
-    machine.save("conformance", {"command": "python -m tests.conformance.soak", **figures})
+    command = f"python -m tests.conformance.soak --every {options.every}"
+    machine.save("conformance", {"command": command, **figures})
     print(json.dumps({k: v for k, v in figures.items() if k != "manifests"}, indent=1))
     return 1 if figures["wrong"] else 0
 

@@ -154,7 +154,8 @@ def test_every_yaml_file_is_of_a_kind_that_is_checked() -> None:
             manifest = "apiVersion" in document and "kind" in document
             launcher = "cluster_name" in document
             runtime = bool(document) and set(document) <= RUNTIME_ENV
-            assert manifest or launcher or runtime, path
+            profile = "engine" in document and build(EngineOptions, document)
+            assert manifest or launcher or runtime or profile, path
 
 
 def test_every_launcher_file_fits_rays_own_schema() -> None:

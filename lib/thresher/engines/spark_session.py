@@ -30,6 +30,8 @@ DEFAULTS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.python.worker.faulthandler.enabled": "true",  # a crash of native code says where
     "spark.python.daemon.module": "thresher.engines.spark_daemon",  # workers start in a fork's time
+    "spark.shuffle.compress": "false",  # hashes do not shrink; a tenth of a run went into trying
+    "spark.shuffle.spill.compress": "false",
     "spark.executorEnv.PYTHONHASHSEED": "0",
     "spark.ui.enabled": "false",  # it listens beyond loopback, without a password
     "spark.ui.showConsoleProgress": "false",
@@ -79,7 +81,9 @@ def settings(options: EngineOptions, known: Mapping[str, str]) -> dict[str, str]
     if _LOCAL_CLUSTER.match(master):
         wanted["spark.authenticate.secret"] = secrets.token_hex(32)
     if match := _LOCAL.match(master):
-        wanted["spark.driver.memory"] = f"{max(1024, _LOCAL_TASK_BYTES_MIB * int(match[1]))}m"
+        wanted["spark.driver.memory"] = f"{max(2048, _LOCAL_TASK_BYTES_MIB * int(match[1]))}m"
+        # Our rows are megabytes, which G1 puts where only its rare collections look.
+        wanted["spark.driver.extraJavaOptions"] = "-XX:+UseParallelGC"
     new = {name: value for name, value in wanted.items() if name not in chosen}
     return {**new, **options.spark.conf, "spark.master": master}
 

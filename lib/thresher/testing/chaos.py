@@ -162,7 +162,9 @@ def _reduce_twice(
 def _lose_first(store: Store, folder: str, kind: str, number: int) -> None:
     """Raise at the first call for some units; a mark in the run's folder remembers it."""
     unit = f"{kind}-{number}"
-    if number % 4 == 0 and store.put_if_absent(f"{WORK}/chaos/{folder.rpartition('/')[2]}-{unit}", b""):
+    if number % 4 == 0 and store.put_if_absent(
+        f"{WORK}/chaos/{folder.rpartition('/')[2]}-{unit}", b""
+    ):
         raise ConnectionResetError(f"planted: the acknowledgement of {unit} is lost")
 
 
