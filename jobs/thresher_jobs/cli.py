@@ -17,6 +17,32 @@ import thresher
 from thresher.engines.options import EngineOptions
 from thresher.errors import InternalError, Stopped, ThresherError, from_os_error
 from thresher.params import build, load_yaml, parse_settings
+from thresher_jobs.cli_options import (
+    ChatTemplate,
+    Cluster,
+    Clusters,
+    Columns,
+    Config,
+    EngineName,
+    FromFormat,
+    IdColumn,
+    Inputs,
+    JsonLogs,
+    Keep,
+    LossSpans,
+    Method,
+    Out,
+    Quiet,
+    Result,
+    Set,
+    Skip,
+    Strict,
+    TextColumn,
+    Threshold,
+    To,
+    Union,
+    Workers,
+)
 
 app = typer.Typer(
     name="thresher",
@@ -33,59 +59,6 @@ app = typer.Typer(
 )
 plan_app = typer.Typer(help="Show what a job would do, before anything runs.", no_args_is_help=True)
 app.add_typer(plan_app, name="plan")
-
-Inputs = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="INPUT...",
-        help="Files, folders, globs or protocol:// addresses: Parquet, JSON lines, JSON arrays, "
-        "CSV (plain, gzip, zstd), folders saved by datasets. Earlier ones have priority.",
-    ),
-]
-Out = Annotated[str, typer.Option("--out", help="The one folder to write.", metavar="DIR")]
-TextColumn = Annotated[
-    str | None, typer.Option(help="Column that is compared. [default: text]", metavar="NAME")
-]
-Columns = Annotated[
-    str | None,
-    typer.Option(help="Several columns, compared as one text joined by newlines.", metavar="A,B,C"),
-]
-IdColumn = Annotated[
-    str | None, typer.Option(help="Column with the rows' own ids.", metavar="NAME")
-]
-Method = Annotated[str | None, typer.Option(help="minhash, exact or bloom. [default: minhash]")]
-Threshold = Annotated[
-    float | None,
-    typer.Option(help="Jaccard similarity from which rows are near copies. [default: 0.7]"),
-]
-Clusters = Annotated[str | None, typer.Option(help="greedy or transitive. [default: greedy]")]
-Keep = Annotated[
-    str | None,
-    typer.Option(
-        help="Who stays: first (of an earlier INPUT; ties fall by content), longest, best:COLUMN, "
-        "newest:COLUMN. [default: first]"
-    ),
-]
-Skip = Annotated[
-    bool, typer.Option("--skip-unreadable", help="Leave unreadable files out, named in the report.")
-]
-Union = Annotated[
-    bool, typer.Option("--union-columns", help="Let files lack columns that others have.")
-]
-Config = Annotated[
-    str | None, typer.Option(help="YAML file with parameters of the job.", metavar="FILE")
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Any parameter of the job; may be repeated.", metavar="KEY=VALUE"),
-]
-EngineName = Annotated[
-    str | None, typer.Option("--engine", help="local, ray or spark. [default: local]")
-]
-Workers = Annotated[int | None, typer.Option(help="Tasks at once. [default: all cores]", min=0)]
-Cluster = Annotated[str | None, typer.Option(help="Cluster profile: where to run.", metavar="FILE")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]
-JsonLogs = Annotated[bool, typer.Option("--json-logs", help="Progress as JSON lines.")]
 
 
 def _settings(
@@ -159,6 +132,57 @@ def dedup(
         print_summary(report, out)
 
 
+@app.command()
+def convert(
+    inputs: Inputs,
+    out: Out,
+    to: To = None,
+    from_format: FromFormat = None,
+    template: ChatTemplate = None,
+    loss_spans: LossSpans = False,
+    strict: Strict = False,
+    skip_unreadable: Skip = False,
+    config: Config = None,
+    settings: Set = None,
+    engine: EngineName = None,
+    workers: Workers = None,
+    cluster: Cluster = None,
+    quiet: Quiet = False,
+    json_logs: JsonLogs = False,
+) -> None:
+    """Convert chat, preference and text data into what trainers read.
+
+    The format of each file is detected; what the target cannot hold is counted, rows that cannot be
+    converted go to OUT/quarantine with their error. A file beside the data holds the trainer's
+    configuration.
+    """
+    from thresher_jobs.convert import convert as run_convert
+    from thresher_jobs.convert_params import ConvertParams
+    from thresher_jobs.convert_report import print_summary
+    from thresher_jobs.progress import Show
+
+    params = build(
+        ConvertParams,
+        *_settings(
+            config,
+            settings,
+            {
+                "to": to,
+                "format": from_format,
+                "template": template,
+                "loss_spans": loss_spans,
+                "strict": strict,
+                "skip_unreadable": skip_unreadable,
+            },
+        ),
+    )
+    options = _engine(engine, workers, cluster)
+    with Show(quiet, json_logs) as show:
+        report = run_convert(inputs, out, params, options, show)
+    if not quiet:
+        print_summary(report, out)
+
+
 @plan_app.command("dedup")
 def plan_dedup(
     inputs: Inputs,
@@ -201,9 +225,6 @@ def plan_dedup(
     )
     for line in describe(inputs, params, _engine(engine, workers, cluster)):
         print(line)
-
-
-Result = Annotated[str, typer.Argument(metavar="OUT", help="A folder that a job has written.")]
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
