@@ -231,7 +231,7 @@ def plan_dedup(
 def explain(
     out: Result, row_id: Annotated[str, typer.Argument(help="A row id, as in _row_id.")]
 ) -> None:
-    """Say why a row was kept or removed, with the pair side by side."""
+    """Say what became of a row and why; after dedup, with the pair side by side."""
     from thresher_jobs.explain import explain as explain_row
 
     for line in explain_row(out, row_id):
@@ -240,7 +240,7 @@ def explain(
 
 @app.command()
 def verify(out: Result) -> None:
-    """Recompute all hashes and re-check every removal's similarity."""
+    """Recompute all hashes, count all rows, and re-check every removal's similarity."""
     from thresher_jobs.verify import verify as verify_result
 
     for line in verify_result(out):

@@ -1,4 +1,4 @@
-"""`thresher explain`: why one row was kept or removed, with the pair side by side."""
+"""`thresher explain`: what became of one row and why; after `dedup`, with the pair side by side."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from thresher.errors import ConfigError
 from thresher.result import Line, Result, open_result
 from thresher.text import reference
 from thresher_jobs.dedup_params import DedupParams
+from thresher_jobs.explain_conversion import explain_conversion
+from thresher_jobs.terminal import cut, one_line, visible
 
 CONTEXT_WORDS = 12
-SHOWN_CHARACTERS = 2000
 
 
 def explain(out: str, row_id: str) -> Iterator[str]:
@@ -25,8 +26,15 @@ def explain(out: str, row_id: str) -> Iterator[str]:
     line = next(result.find({row_id}), None)
     if line is None:
         raise ConfigError(f"no row {row_id!r} in {out}", remedy=_near_ids(result))
+    if result.manifest["job"] == "convert":
+        yield from explain_conversion(result, line)
+    else:
+        yield from _explain_dedup(result, line)
+
+
+def _explain_dedup(result: Result, line: Line) -> Iterator[str]:
     params = DedupParams.model_validate(result.manifest["params"])
-    yield _one_line(f"row       {line.row_id}  (row {line.row} of {line.file})")
+    yield one_line(f"row       {line.row_id}  (row {line.row} of {line.file})")
     yield f"verdict   {line.verdict}" + (f", {line.reason}" if line.reason else "")
     if line.verdict == "quarantined":
         yield f"error     {_quarantine_error(result, line)}"
@@ -43,7 +51,7 @@ def _removed(result: Result, line: Line, params: DedupParams) -> Iterator[str]:
     rows = result.rows([line, partner])
     text = compared(rows[line.row_id], params)
     kept = compared(rows[partner.row_id], params)
-    yield _one_line(f"kept      {partner.row_id}  (row {partner.row} of {partner.file})")
+    yield one_line(f"kept      {partner.row_id}  (row {partner.row} of {partner.file})")
     if line.reason == "exact_copy":
         yield "because   the compared bytes are equal"
     elif line.reason == "same_words":
@@ -52,9 +60,9 @@ def _removed(result: Result, line: Line, params: DedupParams) -> Iterator[str]:
         yield from _similarity(text, kept, params)
     yield ""
     yield "--- removed"
-    yield _cut(text)
+    yield cut(text)
     yield "+++ kept instead"
-    yield _cut(kept)
+    yield cut(kept)
     if line.reason == "near_copy":
         yield "differences (removed words in [-...-], kept words in {+...+})"
         yield from _differences(text, kept)
@@ -77,9 +85,9 @@ def _kept(result: Result, line: Line, params: DedupParams) -> Iterator[str]:
     followers = _followers(result, line.row_id)
     yield f"copies    {len(followers)} rows were removed in its favour"
     for row_id, reason, score in followers[:10]:
-        yield _one_line(f"          {row_id}  {reason}  {score:.4f}")
+        yield one_line(f"          {row_id}  {reason}  {score:.4f}")
     yield ""
-    yield _cut(text)
+    yield cut(text)
 
 
 def _followers(result: Result, row_id: str) -> list[tuple[str, str, float]]:
@@ -103,20 +111,6 @@ def _quarantine_error(result: Result, line: Line) -> str:
 def compared(row: dict[str, Any], params: DedupParams) -> str:
     """Return the text of a row that the job compared."""
     return "\n".join(row[name] or "" for name in params.compared)
-
-
-def _one_line(text: str) -> str:
-    return visible(text).replace("\n", "\\n")
-
-
-def visible(text: str) -> str:
-    """Return a text with control characters written out, so that it cannot steer a terminal."""
-    return "".join(c if c in "\n\t" or c.isprintable() else repr(c)[1:-1] for c in text)
-
-
-def _cut(text: str) -> str:
-    text = visible(text)
-    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + " [...]"
 
 
 def _differences(text: str, kept: str) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """`thresher verify`: check a result against itself, from the files in it alone.
 
-Every file's hash is recomputed, every row is counted, and every removal is proven again: its
-partner was kept, and the two are equal, or have the same words, or are as similar as stated and at
-or above the threshold.
+Every file's hash is recomputed and every row is counted. After `dedup` every removal is proven
+again: its partner was kept, and the two are equal, or have the same words, or are as similar as
+stated and at or above the threshold. After `convert` every added row names the kept row it was made
+of.
 """
 
 from __future__ import annotations
@@ -35,10 +36,12 @@ def verify(out: str) -> Iterator[str]:
         InputError: A file is damaged, or a statement in it does not hold.
     """
     result = open_result(out)
-    params = DedupParams.model_validate(result.manifest["params"])
     yield _check_hashes(result)
     yield _check_counts(result)
-    yield _check_removals(result, params)
+    if result.manifest["job"] == "convert":
+        yield _check_added(result)
+    else:
+        yield _check_removals(result, DedupParams.model_validate(result.manifest["params"]))
 
 
 def _check_hashes(result: Result) -> str:
@@ -67,7 +70,7 @@ def _check_hashes(result: Result) -> str:
 
 def _check_counts(result: Result) -> str:
     balance: Counter[str] = Counter()
-    rows_in: Counter[str] = Counter()
+    rows_in: Counter[str | None] = Counter()  # by file; rows that conversion added have none
     for part in range(result.num_parts):
         ledger = result.read("ledger", part, ["file", "verdict"])
         rows_in.update(ledger.column("file").to_pylist())
@@ -86,7 +89,26 @@ def _check_counts(result: Result) -> str:
                 f"{stated['rows_in']} in the manifest"
             )
     parts = ", ".join(f"{balance[v]:,} {v}" for v in VERDICTS.values())
-    return f"rows        {sum(balance.values()):,} in = {parts}"
+    more = f" and {rows_in[None]:,} added" if rows_in[None] else ""
+    return f"rows        {sum(balance.values()) - rows_in[None]:,} in{more} = {parts}"
+
+
+def _check_added(result: Result) -> str:
+    count = 0
+    for part in range(result.num_parts):
+        ledger = result.read("ledger", part, ["_row_id", "file", "verdict", "matched_id"])
+        own = pc.and_(
+            pc.is_valid(ledger.column("file")), pc.equal(ledger.column("verdict"), "kept")
+        )
+        kept = set(ledger.filter(own).column("_row_id").to_pylist())
+        added = ledger.filter(pc.is_null(ledger.column("file"))).to_pylist()
+        lost = next((line for line in added if line["matched_id"] not in kept), None)
+        if lost is not None:
+            raise InputError(
+                f"added row {lost['_row_id']} was made of {lost['matched_id']}, which is not kept"
+            )
+        count += len(added)
+    return f"added       {count:,} checked, each names a kept row" if count else "added       none"
 
 
 def _check_removals(result: Result, params: DedupParams) -> str:

@@ -22,12 +22,12 @@ from thresher.store import Store
 
 class Line(NamedTuple):
     """One line of the ledger, with the part it stands in and its place among the rows of its
-    verdict."""
+    verdict. A row that conversion added is of no file: `matched_id` is the row it was made of."""
 
     part: int
     place: int
     row_id: str
-    file: str
+    file: str | None
     row: int
     verdict: str
     reason: str | None
@@ -137,7 +137,7 @@ def open_result(out: str) -> Result:
         )
     try:
         manifest = store.get_json(MANIFEST)
-        manifest["params"], manifest["inputs"], manifest["files"]
+        manifest["job"], manifest["params"], manifest["inputs"], manifest["files"]
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(store, MANIFEST) from error
     return Result(store, manifest)
