@@ -2,7 +2,7 @@
 configuration, the manifest.
 
 The balance (in + added = kept + removed + quarantined) is checked before the manifest is written.
-What was detected and what was lost stands in the report's `plan.conversion`, in its notes, in the
+What was detected and what was lost stands in the report's `plan.conversion`, on the page, in the
 card and on the command line.
 """
 
@@ -71,6 +71,12 @@ class Outcome:
         return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
 
     @property
+    def snippet(self) -> tuple[str, str] | None:
+        """Name and text of the file that configures the trainer; None without a trainer."""
+        fields = sorted(name.partition(":")[0] for name in self.conversion.how.fields())
+        return self.params.export.snippet(self.conversion.schema.names, fields)
+
+    @property
     def formats(self) -> dict[str, dict[str, Any]]:
         """By file name, the formats found."""
         files = self.plan.inputs.files
@@ -93,10 +99,9 @@ def publish(run: Run, outcome: Outcome, begin: float) -> dict[str, Any]:
     run.store.put("report.json", (report.model_dump_json(indent=2) + "\n").encode())
     run.store.put("report.html", render(report).encode())
     written = [run.store.put("README.md", _card(outcome, report).encode())]
-    fields = sorted(name.partition(":")[0] for name in outcome.conversion.how.fields())
-    snippet = outcome.params.export.snippet(outcome.conversion.schema.names, fields)
-    if snippet is not None:
-        written.append(run.store.put(snippet[0], snippet[1].encode()))
+    if outcome.snippet is not None:
+        name, text = outcome.snippet
+        written.append(run.store.put(name, text.encode()))
     run.commit(_manifest(outcome, files, [[w.name, w.bytes, w.sha256] for w in written]))
     return report.model_dump(mode="json")
 
@@ -191,7 +196,7 @@ def _report(
         "stages": [vars(record) for record in run.records],
         "plan": _plan_facts(run, outcome),
         "config": outcome.params.model_dump(mode="json"),
-        "notes": [*outcome.plan.notes, *_notes(outcome)],
+        "notes": list(outcome.plan.notes),
     }
 
 
@@ -212,24 +217,10 @@ def _plan_facts(run: Run, outcome: Outcome) -> dict[str, Any]:
             "losses": outcome.losses,
             "form_only": sorted(FORM_LOSSES & set(outcome.losses)),
             "columns": outcome.conversion.schema.names,
+            "trainer_file": None if outcome.snippet is None else outcome.snippet[0],
             "examples": outcome.converted[0].facts["examples"] if outcome.converted else [],
         },
     }
-
-
-def _notes(outcome: Outcome) -> list[str]:
-    """Say in sentences what was found and what was lost."""
-    lines = []
-    for name, found in list(outcome.formats.items())[:20]:
-        how = "given" if outcome.params.format else f"confidence {found['confidence']:.2f}"
-        lines.append(
-            f"{name}: {', '.join(found['formats']) or 'no rows'} ({how}; "
-            f"{'; '.join(found['reasons'])})"
-        )
-    for what, count in outcome.losses.items():
-        kind = "changed in form only" if what in FORM_LOSSES else "lost"
-        lines.append(f"{kind}: {what} in {count:,} rows")
-    return lines
 
 
 def _card(outcome: Outcome, report: Report) -> str:

@@ -160,6 +160,27 @@ class Stage(_Model):
     seconds: Seconds
 
 
+class Detected(_Model):
+    """The formats of one file: given, or detected with a confidence."""
+
+    formats: tuple[str, ...]
+    confidence: Share
+    reasons: tuple[str, ...]
+
+
+class Conversion(_Model):
+    """`plan.conversion` of the job convert; `losses` counts rows by what the target cannot hold,
+    and those in `form_only` lost nothing but their form."""
+
+    detected: dict[str, Detected]
+    rows_by_format: dict[str, Count]
+    losses: dict[str, Count]
+    form_only: tuple[str, ...]
+    columns: tuple[str, ...]
+    trainer_file: str | None
+    examples: tuple[tuple[str, str], ...]
+
+
 class Report(_Model):
     """All that `report.json` says about one run."""
 
@@ -192,3 +213,10 @@ class Report(_Model):
     plan: dict[str, Any]
     config: dict[str, Any]
     notes: tuple[str, ...]
+
+    @property
+    def conversion(self) -> Conversion | None:
+        """What the job convert found and did; None for other jobs."""
+        if self.job != "convert":
+            return None
+        return Conversion.model_validate(self.plan["conversion"])

@@ -21,12 +21,14 @@ from markupsafe import Markup
 
 from thresher.report import charts, figures
 from thresher.report.diff import Piece, cut_pieces, word_differences
-from thresher.report.model import Cluster, RemovedPair, Report
+from thresher.report.model import Cluster, Detected, RemovedPair, Report, Source
 
 _MAX_CLUSTERS, _MAX_MEMBERS, _MAX_PAIRS = 20, 8, 20
 _MAX_ROWS = 200  # of a table: sources, files, settings, reasons
 _MAX_EXAMPLES = 5
 _KEPT_CHARS, _MEMBER_CHARS, _PAIR_CHARS, _CELL_CHARS = 1500, 500, 2500, 300
+
+_NOT_READ = Detected(formats=(), confidence=0, reasons=())
 
 _POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'"
 
@@ -48,7 +50,7 @@ def render(report: Report) -> str:
         r=report,
         **_headline(report),
         **_figures(report),
-        **_examples(report),
+        **(_examples(report) | _conversion(report)),
         **_details(report),
     )
 
@@ -118,19 +120,22 @@ def _figures(report: Report) -> dict[str, Any]:
         "curve": charts.curve(points, recall.threshold, recall.expected_at_threshold)
         if recall
         else None,
-        "source_bars": [
-            charts.stacked(
-                [
-                    ("Kept", "kept", s.rows_kept),
-                    ("Exact copies", "exact", s.removed_exact),
-                    ("Same words", "same", s.removed_same_words),
-                    ("Near copies", "near", s.removed_near),
-                    ("Quarantined", "bad", s.rows_quarantined),
-                ]
-            )
-            for s in report.sources[:_MAX_ROWS]
-        ],
+        "source_bars": [_source_bar(source) for source in report.sources[:_MAX_ROWS]],
     }
+
+
+def _source_bar(source: Source) -> list[charts.Segment]:
+    copies = source.removed_exact + source.removed_same_words + source.removed_near
+    return charts.stacked(
+        [
+            ("Kept", "kept", source.rows_kept),
+            ("Exact copies", "exact", source.removed_exact),
+            ("Same words", "same", source.removed_same_words),
+            ("Near copies", "near", source.removed_near),
+            ("Removed", "other", max(source.rows_removed - copies, 0)),
+            ("Quarantined", "bad", source.rows_quarantined),
+        ]
+    )
 
 
 def _examples(report: Report) -> dict[str, Any]:
@@ -175,8 +180,33 @@ def _details(report: Report) -> dict[str, Any]:
             if entries
         ],
         "config": _settings(report.config),
-        "plan": _settings(report.plan),
+        "plan": _settings({k: v for k, v in report.plan.items() if k != "conversion"}),
         "stage_seconds": sum(stage.seconds for stage in report.stages),
+    }
+
+
+def _conversion(report: Report) -> dict[str, Any]:
+    """What the section on conversion shows; `conversion` is None for other jobs."""
+    found = report.conversion
+    if found is None:
+        return {"conversion": None}
+    given = report.config.get("format") is not None
+    refused = next((e.id for q in report.quarantine for e in q.examples), None)
+    row = refused or next((name for name, _ in found.examples), None)
+    return {
+        "conversion": found,
+        "converted_files": [
+            (file, found.detected.get(file.name, _NOT_READ), given)
+            for file in report.files[:_MAX_ROWS]
+        ],
+        "losses": [
+            (what, "changed in form only" if what in found.form_only else "lost", rows)
+            for what, rows in list(found.losses.items())[:_MAX_ROWS]
+        ],
+        "rows_out": [
+            (name, figures.cut(text, _PAIR_CHARS)) for name, text in found.examples[:_MAX_EXAMPLES]
+        ],
+        "explain_id": shlex.quote(figures.visible(row[:_CELL_CHARS])) if row else "ROW_ID",
     }
 
 

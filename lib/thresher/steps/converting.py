@@ -236,9 +236,13 @@ class _Made:
         shown = self.data.slice(0, wanted)
         ids = self.names.row_ids(self.ids[self.data_source[:wanted]]).to_pylist()
         return [
-            [name, json.dumps(row, ensure_ascii=False, default=str)[:SHOWN_CHARACTERS]]
+            [name, _beginning(json.dumps(row, ensure_ascii=False, default=str))]
             for name, row in zip(ids, shown.to_pylist(), strict=True)
         ]
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + " …"
 
 
 def _convert_block(block: LooseBlock, conversion: Conversion, names: RowMap, task: int) -> _Made:
