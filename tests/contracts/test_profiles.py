@@ -10,11 +10,13 @@ from thresher.engines import ENGINES, make_engine
 from thresher.engines.options import EngineOptions
 from thresher.errors import ConfigError
 from thresher.params import build, load_yaml
+from thresher_jobs.convert_params import ConvertParams
 from thresher_jobs.dedup_params import DedupParams
 
 ROOT = Path(__file__).parents[2]
 PROFILES = sorted((ROOT / "cluster").glob("*.yaml"))
 RECIPES = sorted((ROOT / "jobs" / "recipes").glob("dedup-*.yaml"))
+CONVERSIONS = sorted((ROOT / "jobs" / "recipes").glob("convert-*.yaml"))
 NAMED = ("laptop", "workstation", "ray-local", "spark-local", "datacenter")
 
 
@@ -66,5 +68,17 @@ def test_every_dedup_recipe_is_a_valid_set_of_parameters(path: Path) -> None:
     assert build(DedupParams, load_yaml(str(path))).compared
 
 
-def test_there_are_recipes() -> None:
-    assert RECIPES
+@pytest.mark.parametrize("path", CONVERSIONS, ids=lambda path: path.stem)
+def test_every_convert_recipe_is_a_valid_set_of_parameters(path: Path) -> None:
+    assert build(ConvertParams, load_yaml(str(path))).export
+
+
+def test_there_are_recipes_of_every_job_and_no_others() -> None:
+    assert RECIPES and CONVERSIONS
+    assert sorted((ROOT / "jobs" / "recipes").iterdir()) == sorted([*RECIPES, *CONVERSIONS])
+
+
+@pytest.mark.parametrize("path", [*RECIPES, *CONVERSIONS], ids=lambda path: path.stem)
+def test_a_recipe_says_how_it_is_used(path: Path) -> None:
+    job = path.name.split("-")[0]
+    assert f"thresher {job} data/ --config jobs/recipes/{path.name}" in path.read_text()
