@@ -300,4 +300,4 @@ def print_summary(report: dict[str, Any], out: str) -> None:
     for file in report["unreadable_files"]:
         print(f"left out     {file['path']}: {file['reason']}")
     print(f"time         {report['wall_seconds']:.1f} s")
-    print(f"see          {out}/report.html, {out}/quarantine")
+    print(f"see          {out}/report.html, {out}/quarantine, thresher explain {out} ROW_ID")

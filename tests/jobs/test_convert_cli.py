@@ -32,6 +32,7 @@ def test_the_command_converts_and_says_what_was_lost(thresher: Command, tmp_path
     assert done.code == 0
     assert "confidence 1.00" in done.out
     assert "extra column 'id'" in done.out
+    assert f"thresher explain {tmp_path / 'out'} ROW_ID" in done.out
 
 
 def test_the_help_names_every_export(thresher: Command) -> None:
@@ -132,3 +133,10 @@ def test_explain_does_not_let_converted_text_steer_the_terminal(
     for row in range(2):
         _, out, _ = thresher("explain", tmp_path / "out", f"in.jsonl:{row}")
         assert out.replace("\n", "").isprintable()
+
+
+def test_the_page_of_a_conversion_is_built_again(judged: Path, thresher: Command) -> None:
+    before = (judged / "report.html").read_bytes()
+    (judged / "report.html").unlink()
+    assert thresher("report", judged).code == 0
+    assert (judged / "report.html").read_bytes() == before
