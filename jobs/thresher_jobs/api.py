@@ -8,6 +8,7 @@ result.kept, result.removed, result.report["rows_removed"]
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Sequence
@@ -23,7 +24,13 @@ from thresher.params import build, load_yaml
 from thresher.parquet import write_part
 from thresher.result import open_result
 from thresher.schema import plain_schema, unify
-from thresher_jobs.api_clusters import dedup_frame, dedup_ray_dataset, is_frame, is_ray_dataset
+from thresher_jobs.api_clusters import (
+    dedup_frame,
+    dedup_ray_dataset,
+    is_frame,
+    is_ray_dataset,
+    staged,
+)
 from thresher_jobs.dedup import dedup as run_dedup
 from thresher_jobs.dedup_params import DedupParams
 
@@ -117,8 +124,16 @@ def _page(folder: str) -> str:
 def _dedup_here(
     data: Any, out: str | os.PathLike[str] | None, params: DedupParams, options: EngineOptions
 ) -> DedupResult:
-    with tempfile.TemporaryDirectory(prefix="thresher-") as scratch:
+    with contextlib.ExitStack() as stack:
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="thresher-"))
         folder = os.fspath(out) if out is not None else os.path.join(scratch, "out")
+        if options.engine != "local":  # its workers may be on other machines
+            if out is None:
+                raise ConfigError(
+                    f"engine {options.engine} needs `out`", remedy="a folder that all nodes share"
+                )
+            if not _is_paths(data):
+                scratch = stack.enter_context(staged(os.path.abspath(folder)))
         table, addresses = _inputs(data, scratch)
         report = run_dedup(addresses, folder, params, options)
         result = open_result(folder)
@@ -134,6 +149,12 @@ def _dedup_here(
             pa.schema([*table.schema, *list(removed.schema)[len(table.schema) :]])
         )
     return DedupResult(kept, removed, tables["quarantine"], report, html)
+
+
+def _is_paths(data: Any) -> bool:
+    """Say whether the data is a path or a list of paths."""
+    paths = data if isinstance(data, (list, tuple)) else [data]
+    return bool(paths) and all(isinstance(path, (str, os.PathLike)) for path in paths)
 
 
 def _inputs(data: Any, scratch: str) -> tuple[pa.Table | None, list[str]]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from thresher.engines.options import EngineOptions
 from thresher.engines.spark_frames import is_frame
-from thresher.errors import ConfigError
+from thresher.errors import ConfigError, from_os_error
 from thresher.run import Run
 from thresher.steps.selecting import PROOF, QUARANTINE
 from thresher.store import Store
@@ -58,7 +58,7 @@ def dedup_frame(
     if options.workers:
         raise ConfigError("workers of a DataFrame are those of its Spark session")
     session = frame.sparkSession
-    with _staged(out) as staging:
+    with staged(out) as staging:
         write_frame(frame, staging, params.compared)
         run = Run(Store(out), SparkEngine(options, session))
         report = dedup([staging], out, params, options, run=run)
@@ -102,7 +102,7 @@ def dedup_ray_dataset(
     from thresher.engines.ray import RayEngine
     from thresher.engines.ray_dataset import read_dataset, write_dataset
 
-    with _staged(out) as staging:
+    with staged(out) as staging:
         _, schema = write_dataset(dataset, staging)
         run = Run(Store(out), RayEngine(options.model_copy(update={"engine": "ray"})))
         report = dedup([staging], out, params, options, run=run)
@@ -123,7 +123,7 @@ def _parts(out: str, folder: str) -> list[str]:
 
 
 @contextmanager
-def _staged(out: str) -> Iterator[str]:
+def staged(out: str) -> Iterator[str]:
     """Give a folder beside the output for the rows on their way; it goes at the end.
 
     Raises:
@@ -134,12 +134,18 @@ def _staged(out: str) -> Iterator[str]:
             "the output folder is not empty", path=out, remedy="give a new folder to `out`"
         )
     staging = f"{out}.rows"
-    shutil.rmtree(staging, ignore_errors=True)
-    os.makedirs(staging)
+    try:
+        os.makedirs(staging)
+    except FileExistsError as error:
+        raise ConfigError(
+            "rows of another call lie here", path=staging, remedy="remove it, or name another `out`"
+        ) from error
+    except OSError as error:
+        raise from_os_error(error, staging) from error
     try:
         yield staging
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-__all__ = ["dedup_frame", "dedup_ray_dataset", "is_frame", "is_ray_dataset"]
+__all__ = ["dedup_frame", "dedup_ray_dataset", "is_frame", "is_ray_dataset", "staged"]

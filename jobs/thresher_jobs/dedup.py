@@ -288,6 +288,8 @@ def _select(run: Run, state: State, params: DedupParams, counts: RemovalCounts) 
     wanted = f"{WORK}/wanted-{key}/wanted.arrow"
     write_table(run.store, wanted, pa.table({"id": pa.array(counts.shown())}))
     expected = tuple(tuple(r.facts["fingerprints"]) for r in state.receipts)
+    # From here on the folder is this run's: attempts that outlive it may still write parts.
+    run.store.path("data").mkdir(exist_ok=True)
     function: Callable[..., Receipt] = partial(
         selecting.select, how, state.attributes, state.removed, wanted, state.row_map, expected
     )

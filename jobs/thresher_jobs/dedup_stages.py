@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+import pyarrow as pa
 
 from thresher.errors import InputError
 from thresher.run import Run
@@ -41,16 +42,19 @@ def check_ids(run: Run, state: State, params: DedupParams) -> None:
         state.plan.tasks,
         partitions,
     )
-    repeated = gather(run.store, run.execute(stage), collapsing.COPIES)
-    if len(repeated):
-        ids = repeated.column("id").to_numpy()[:3]
-        kept = repeated.column("kept").to_numpy()[:3]
+    receipts = run.execute(stage)
+    num = sum(receipt.rows_out for receipt in receipts)
+    if num:
+        first = pa.concat_tables(
+            [gather(run.store, [r], collapsing.COPIES).slice(0, 3) for r in receipts if r.rows_out]
+        ).sort_by("id")
+        ids = first.column("id").to_numpy()[:3]
+        kept = first.column("kept").to_numpy()[:3]
         rows = state.row_map
         pairs = zip(rows.row_ids(ids).to_pylist(), rows.row_ids(kept).to_pylist(), strict=True)
         shown = "; ".join(f"{a} repeats {b}" for a, b in pairs)
         raise InputError(
-            f"id column '{params.id_column}' is not unique: "
-            f"{len(repeated)} rows repeat an id ({shown})",
+            f"id column '{params.id_column}' is not unique: {num} rows repeat an id ({shown})",
             remedy="drop --id-column, or make the ids unique",
         )
 

@@ -65,6 +65,10 @@ class InputError(ThresherError):
     exit_code = 3
 
 
+class ChangedInputError(InputError):
+    """An input was changed, replaced or removed during the run; leaving it out is no remedy."""
+
+
 class LimitError(ThresherError):
     """A limit on quarantined or removed rows was passed."""
 

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
 
-from thresher.errors import ConfigError, EngineError, InputError, StorageError
+from thresher.errors import ChangedInputError, ConfigError, EngineError, InputError, StorageError
 from thresher.readers.streams import Remote, head_bytes, is_remote, join_local, remote
 
 Format = Literal["parquet", "jsonl", "json", "csv", "arrow"]
@@ -125,7 +125,7 @@ def check_unchanged(file: InputFile) -> None:
     """Compare the file with its pin.
 
     Raises:
-        InputError: It was changed, replaced or removed since it was listed.
+        ChangedInputError: It was changed, replaced or removed since it was listed.
     """
     try:
         now = remote(file.path).pin(file.path) if is_remote(file.path) else _local_pin(file.path)
@@ -134,7 +134,7 @@ def check_unchanged(file: InputFile) -> None:
     except OSError as error:
         raise _denied(file.path, error) from error
     if now != file.pin:
-        raise InputError(
+        raise ChangedInputError(
             "changed during the run" if now else "was removed during the run",
             path=file.path,
             remedy="run again with a new --out once the input is at rest",
@@ -214,7 +214,7 @@ def _local(path: str, name: str, format_: Format | None = None) -> _Found:
 
 def _local_pin(path: str) -> str:
     stat = os.stat(path)
-    return f"{stat.st_mtime_ns}:{stat.st_size}:{stat.st_ino}"
+    return f"{stat.st_mtime_ns}:{stat.st_size}"
 
 
 def _walk(folder: str, root: str, ignored: list[Ignored]) -> Iterator[_Found]:

@@ -212,8 +212,10 @@ class Run:
             self._record("failed", ours)
             raise ours from error
         finally:
-            self.engine.close()
-            self._unlock()
+            try:
+                self.engine.close()
+            finally:
+                self._unlock()
 
     def _release(self) -> None:
         """Let the corrected command use the folder, as long as no row was written.
@@ -259,6 +261,8 @@ class Run:
         start = time.monotonic()
         numbers = _unit_numbers(stage)
         receipts: dict[int, Receipt] = {}
+        # Before it is looked into: a network file system remembers what was absent.
+        self.store.path(stage.folder).mkdir(parents=True, exist_ok=True)
         for number in numbers:
             receipt = load_receipt(self.store, stage.folder, number)
             if receipt is not None:

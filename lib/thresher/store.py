@@ -56,11 +56,14 @@ class Store:
         return self.path(name).exists()
 
     @contextlib.contextmanager
-    def writing(self, name: str) -> Iterator[Path]:
+    def writing(self, name: str, *, once: bool = False) -> Iterator[Path]:
         """Give a temporary path; publish it as `name` when the block ends well.
 
-        An existing file is replaced, which is harmless: tasks are deterministic, so a second
-            attempt writes equal bytes.
+        Args:
+            name: What to write.
+            once: Whether an existing file of the same size stays. Others may have it mapped, and a
+                network file system takes a replaced file from under them; its name says what it is
+                made of, so a second attempt has nothing new. Else it is replaced.
 
         Raises:
             ResourceError, StorageError: The disk is full or refuses.
@@ -73,8 +76,9 @@ class Store:
             os.close(handle)
             yield Path(temporary)
             os.chmod(temporary, 0o666 & ~_UMASK)
-            os.replace(temporary, target)
-            temporary = None
+            if not (once and _same_size(temporary, target)):
+                os.replace(temporary, target)
+                temporary = None
         except OSError as error:
             raise from_os_error(error, str(target)) from error
         finally:
@@ -153,6 +157,13 @@ class Store:
         return sorted(
             f"{folder}/{p.name}" for p in path.iterdir() if not p.name.startswith(TEMPORARY)
         )
+
+
+def _same_size(temporary: str, target: Path) -> bool:
+    try:
+        return target.stat().st_size == os.stat(temporary).st_size
+    except FileNotFoundError:
+        return False
 
 
 def _umask() -> int:

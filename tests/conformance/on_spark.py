@@ -67,6 +67,21 @@ def end_session() -> None:
     _Held.engine = None
 
 
+def end_java() -> None:
+    """End the session and its JVM. A local session leaves its secret in the JVM, where it goes
+    before the one that a cluster's session is given."""
+    from pyspark import SparkContext
+
+    end_session()
+    gateway = SparkContext._gateway
+    if gateway is not None:
+        gateway.shutdown()
+        gateway.proc.stdin.close()
+        gateway.proc.wait()
+        SparkContext._gateway = None
+        SparkContext._jvm = None
+
+
 def hold_session(workers: int) -> Any:
     """Return a session of so many workers, the same one as long as the number is the same."""
     if _Held.engine is None or _Held.workers != workers:

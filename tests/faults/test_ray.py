@@ -236,6 +236,12 @@ def stage_of(function: object, tasks: int) -> MapStage:
     return MapStage("odd", "k", function, tuple(Task(n, None) for n in range(tasks)))  # type: ignore[arg-type]
 
 
+def all_end(pids: list[int]) -> bool:
+    """Say whether processes are gone within a few seconds."""
+    there = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+    return not psutil.wait_procs(there, timeout=20)[1]
+
+
 def waiting(folder: Path) -> list[int]:
     """Return the processes of tasks that wait for ever."""
     return [int(path.read_text()) for path in (folder / "waiting").iterdir()]
@@ -248,7 +254,7 @@ def test_a_failed_task_ends_the_stage_at_once_and_the_others_with_it(tmp_path: P
         RayEngine(ray_options(3)).run_map(
             Store(str(tmp_path)), stage, list(stage.tasks), lambda receipt: None
         )
-    assert not any(psutil.pid_exists(pid) for pid in waiting(tmp_path))
+    assert all_end(waiting(tmp_path))
 
 
 def test_a_stage_in_which_nothing_ends_is_given_up(tmp_path: Path) -> None:
@@ -259,7 +265,7 @@ def test_a_stage_in_which_nothing_ends_is_given_up(tmp_path: Path) -> None:
         RayEngine(options).run_map(
             Store(str(tmp_path)), stage, list(stage.tasks), lambda receipt: None
         )
-    assert not any(psutil.pid_exists(pid) for pid in waiting(tmp_path))
+    assert all_end(waiting(tmp_path))
 
 
 def test_a_stopped_stage_leaves_no_task_behind(tmp_path: Path) -> None:
@@ -273,7 +279,7 @@ def test_a_stopped_stage_leaves_no_task_behind(tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         RayEngine(ray_options(2)).run_map(Store(str(tmp_path)), stage, list(stage.tasks), stop)
     assert time.monotonic() - start < 30
-    assert not any(psutil.pid_exists(pid) for pid in waiting(tmp_path))
+    assert all_end(waiting(tmp_path))
 
 
 def test_a_million_identical_documents_keep_one(tmp_path: Path) -> None:

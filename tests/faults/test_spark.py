@@ -16,7 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.on_spark import end_session, own_conf, spark_options, workers_find_tests
+from tests.conformance.on_spark import (
+    end_java,
+    end_session,
+    own_conf,
+    spark_options,
+    workers_find_tests,
+)
 from tests.faults.on_spark import ENDS_WITHIN, LINGERS, Cluster, Counting, Harm, wait_until
 from thresher.engines.spark import SparkEngine
 from thresher.engines.spark_job import in_thread
@@ -48,7 +54,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def engine(cluster: Cluster) -> Iterator[SparkEngine]:
-    end_session()
+    end_java()
     made = SparkEngine(spark_options(2, master=cluster.url, conf=cluster.settings))
     made.session()
     yield made

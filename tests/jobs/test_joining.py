@@ -123,6 +123,10 @@ def test_an_edge_between_two_pieces_is_seen_by_the_audit(tmp_path: Path) -> None
     table = read_table(run.store, name)
     wrong = table.column("piece").to_numpy().copy()
     wrong[3] = docid.pack(6, np.array([1 << 20]))[0]
-    write_table(run.store, name, pa.table([table.column("id"), pa.array(wrong)], schema=PIECES))
+    forged = pa.table(
+        [pa.array(table.column("id").to_numpy().copy()), pa.array(wrong)], schema=PIECES
+    )
+    run.store.remove(name)
+    write_table(run.store, name, forged)
     with pytest.raises(InternalError, match="crosses two pieces"):
         audit_edges(run, "wrong", edges, labels, GROUPS)

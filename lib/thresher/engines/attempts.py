@@ -16,6 +16,7 @@ import os
 import platform
 import secrets
 import socket
+import stat
 import sys
 import tempfile
 from collections import Counter
@@ -91,8 +92,8 @@ class Order:
 def place_order(store: Store, stage: Stage, attempts: int) -> Order:
     """Begin a stage: forget earlier counts and leave the token."""
     token = secrets.token_hex(8)
-    folder = f"{ORDERS}/{stage.name}-{stage.key}"
-    store.remove(folder)
+    folder = f"{ORDERS}/{stage.name}-{token}"  # not that of an earlier run, whose tasks may live
+    store.remove(ORDERS)
     store.put(f"{folder}/token", token.encode())
     return Order(store, stage.name, folder, token, versions(), attempts)
 
@@ -123,8 +124,13 @@ def attempt(order: Order, kind: str, number: int, work: Callable[[], T]) -> T:
         Transient: It may succeed elsewhere or later.
     """
     unit = f"{kind} {number} of stage {order.stage}"
-    _check_worker(order)
-    start = _count_start(order, f"{kind}-{number:05d}")
+    try:
+        _check_worker(order)
+        start = _count_start(order, f"{kind}-{number:05d}")
+    except StorageError as error:
+        if is_passing(error):
+            raise Transient(str(error)) from error
+        raise
     if start > order.attempts:
         raise too_often(unit, order.attempts)
     try:
@@ -187,7 +193,9 @@ def _check_worker(order: Order) -> None:
             )
     try:
         found = order.store.get(f"{order.folder}/token").decode()
-    except StorageError:
+    except StorageError as error:
+        if is_passing(error):
+            raise
         found = ""
     if found != order.token:
         raise StorageError(
@@ -247,6 +255,13 @@ def decode_receipt(data: bytes) -> Receipt:
     raise kind(value["message"], path=value["path"], remedy=value["remedy"])
 
 
+def is_private(folder: Path) -> bool:
+    """Say whether a folder, and no link to one, is this user's and closed to others."""
+    found = folder.lstat()
+    mine = found.st_uid == os.getuid() and not found.st_mode & 0o077
+    return stat.S_ISDIR(found.st_mode) and mine
+
+
 def prepare_worker() -> None:
     """Make kernels cachable where neither the package nor the home folder can be written.
 
@@ -261,5 +276,5 @@ def prepare_worker() -> None:
         return
     folder = Path(tempfile.gettempdir(), f"thresher-kernels-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid == os.getuid() and not folder.stat().st_mode & 0o077:
+    if is_private(folder):
         os.environ["NUMBA_CACHE_DIR"] = str(folder)

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from thresher.engines.attempts import is_private
 from thresher.errors import EngineError
 
 OLDEST = 17
@@ -75,7 +76,7 @@ def _without_vector_module(home: Path) -> Path:
     """Return a home whose `java` drops the option that the packaged Java does not know."""
     folder = Path(tempfile.gettempdir(), f"thresher-java-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o077:
+    if not is_private(folder):
         raise EngineError("not private to this user", path=str(folder), remedy="remove it")
     script = _SCRIPT.format(java=shlex.quote(str(home / "bin" / "java")))
     target = folder / "bin" / "java"

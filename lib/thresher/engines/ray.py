@@ -219,7 +219,10 @@ class Flight:
     def _cancel(self, refs: list[Ref]) -> None:
         """Kill what still runs, and wait a little until it is dead."""
         for ref in refs:
-            self.ray.cancel(ref, force=True)
+            try:
+                self.ray.cancel(ref, force=True)
+            except Exception as error:  # noqa: BLE001 - why the run ends counts more: Ray may be gone
+                logger.debug("a task could not be cancelled: %s", error)
         deadline = time.monotonic() + 10
         with contextlib.suppress(queue.Empty):
             for _ in refs:

@@ -9,8 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from thresher.engines.ray import load_ray
+from thresher.errors import StorageError
 from thresher.parquet import read_table, write_part
 from thresher.schema import plain_schema, unify
+from thresher.store import Store
 
 
 def write_dataset(dataset: Any, folder: str) -> tuple[list[str], pa.Schema]:
@@ -25,6 +27,7 @@ def write_dataset(dataset: Any, folder: str) -> tuple[list[str], pa.Schema]:
 
     Raises:
         InputError: Blocks disagree on a column.
+        StorageError: The nodes do not share the folder.
     """
     ray = load_ray()
 
@@ -34,7 +37,15 @@ def write_dataset(dataset: Any, folder: str) -> tuple[list[str], pa.Schema]:
     schema = plain_schema(unify(list(zip(names, schemas, strict=True))))
     paths = [os.path.join(folder, name) for name in names]
     write = ray.remote(_write_block)
-    ray.get([write.remote(path, schema, ref) for path, ref in zip(paths, refs, strict=True)])
+    store = Store(os.path.abspath(folder))
+    ray.get([write.remote(store, name, schema, r) for name, r in zip(names, refs, strict=True)])
+    for name in names:
+        if not store.exists(name):
+            raise StorageError(
+                f"a worker wrote {name}, which this process does not see",
+                path=folder,
+                remedy="choose an `out` that all nodes share",
+            )
     return paths, schema
 
 
@@ -57,8 +68,9 @@ def _schema_of(table: pa.Table) -> pa.Schema:
     return table.schema
 
 
-def _write_block(path: str, schema: pa.Schema, table: pa.Table) -> None:
-    write_part(path, schema, [table])
+def _write_block(store: Store, name: str, schema: pa.Schema, table: pa.Table) -> None:
+    with store.writing(name) as path:
+        write_part(str(path), schema, [table])
 
 
 def _read_block(path: str, schema: pa.Schema) -> pa.Table:

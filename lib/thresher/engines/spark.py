@@ -11,7 +11,9 @@ all there is. The job runs in a thread; the driver's main thread watches the sto
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -64,6 +66,8 @@ from thresher.stage import (
     Task,
 )
 from thresher.store import Store
+
+logger = logging.getLogger(__name__)
 
 
 class SparkEngine:
@@ -122,8 +126,10 @@ class SparkEngine:
         """Stop the session if this engine made it."""
         spark, self._spark = self._spark, None
         if spark is not None and self._owned:
-            with contextlib.suppress(Late):
+            try:
                 within(STOP_SECONDS, spark.stop)
+            except Exception as error:  # noqa: BLE001 - it may be gone, and the run has ended
+                logger.debug("Spark could not be stopped: %s", error)
             if self._options.spark.remote:  # else this process could never start Spark itself
                 os.environ.pop("SPARK_CONNECT_MODE_ENABLED", None)
 
@@ -277,6 +283,9 @@ def _start(options: EngineOptions) -> Any:
     return SparkSession.builder.config(conf=conf).getOrCreate()
 
 
+_SECRET = re.compile(r"secret|password|token|key", re.IGNORECASE)
+
+
 def _launch(options: EngineOptions) -> None:
     """Start the JVM, or join the one that spark-submit has started.
 
@@ -293,8 +302,11 @@ def _launch(options: EngineOptions) -> None:
     first = settings(options, {})
     prepare_environment(first)
     conf = SparkConf(loadDefaults=False)
-    for name in {*options.spark.conf, "spark.driver.memory"} & {*first}:
-        conf.set(name, first[name])
+    for name in first:
+        # These become the command line of the JVM, which every user of the machine can read; all
+        # other settings reach the session without it.
+        if name.startswith(("spark.driver.", "spark.jars")) and not _SECRET.search(name):
+            conf.set(name, first[name])
     with tempfile.TemporaryFile() as log:
         shown = {} if os.environ.get("THRESHER_DEBUG") else {"stderr": log}
         try:

@@ -7,12 +7,11 @@ can end what it started (seen with 4.3), so there the tag is the context's.
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from concurrent.futures import TimeoutError as Late
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -21,6 +20,8 @@ from thresher.engines.attempts import Order, decode_receipt
 from thresher.engines.spark_session import accept_pandas
 from thresher.engines.spark_tasks import failure_name
 from thresher.stage import Progress, Receipt, Stage, load_receipt, receipt_name
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 POLL_SECONDS = 0.5
@@ -90,8 +91,10 @@ def cancel(spark: Any, tag: str, job: Future[Any]) -> None:
     end = spark.interruptTag if context is None else context.cancelJobsWithTag
     until = time.monotonic() + CANCEL_SECONDS
     while not job.done() and time.monotonic() < until:
-        with contextlib.suppress(Late):
+        try:
             within(STOP_SECONDS, partial(end, tag))
+        except Exception as error:  # noqa: BLE001 - why the run ends counts more: Spark may be gone
+            logger.debug("the job could not be cancelled: %s", error)
         wait([job], POLL_SECONDS)
 
 

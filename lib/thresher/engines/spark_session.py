@@ -167,7 +167,7 @@ def check_reachable(address: str) -> None:
     reasons = [reason for host, port in places if (reason := _refused(host, port))]
     if places and len(reasons) == len(places):
         raise EngineError(
-            f"Spark at {address} cannot be reached ({reasons[0]})",
+            f"Spark at {address.partition(';')[0]} cannot be reached ({reasons[0]})",
             remedy="check the address and that it runs",
         )
 
@@ -260,4 +260,5 @@ def root_cause(text: str) -> str:
     causes = [line for line in lines if line.startswith("Caused by:")]
     python = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b.*: ", line)]
     chosen = (causes or python or lines or ["no reason given"])[-1 if causes or python else 0]
-    return chosen.removeprefix("Caused by:").strip()[:300]
+    told = chosen.removeprefix("Caused by:").strip()[:300]
+    return re.sub(r"(token=)[^;\s]+", r"\1...", told)  # of a Connect address

@@ -204,6 +204,20 @@ def _rows(pieces: list[Piece]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=_SHUFFLED)
 
 
+def _from_spark(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Give what Spark hands over; a stream that breaks off, as when an executor dies, is no error
+    of the unit's own."""
+    rest = iter(batches)
+    while True:
+        try:
+            rows = next(rest)
+        except StopIteration:
+            return
+        except Exception as error:
+            raise ConnectionError(f"Spark's stream broke off: {error}") from error
+        yield rows
+
+
 def _received(batches: Iterable[pa.RecordBatch], place: int) -> Iterator[pa.RecordBatch]:
     """Give the emitted batches that the rows hold.
 
@@ -211,7 +225,7 @@ def _received(batches: Iterable[pa.RecordBatch], place: int) -> Iterator[pa.Reco
         InternalError: A row of another partition came.
         ThresherError: What an emit failed with.
     """
-    for rows in batches:
+    for rows in _from_spark(batches):
         numbers, errors, payloads = rows.columns
         for position in range(rows.num_rows):
             if numbers[position].as_py() != place:

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from thresher.errors import ConfigError, InputError
+from thresher.errors import ChangedInputError, ConfigError, InputError
 from thresher.params import Params
 from thresher.stage import Receipt, Task
 from thresher.steps.reading import ReadTask, TaskBlock, compared_text, read_task
@@ -111,7 +111,8 @@ def compute(params: AttributeParams, store: Store, folder: str, task: Task) -> R
     try:
         return _compute(params, store, folder, task)
     except InputError as error:
-        if not params.skip_unreadable or error.path is None:
+        changed = isinstance(error, ChangedInputError)
+        if changed or not params.skip_unreadable or error.path is None:
             raise
         return Receipt(task=task.index, facts={"unreadable": [error.path, error.message]})
 
@@ -131,7 +132,7 @@ def _compute(params: AttributeParams, store: Store, folder: str, task: Task) -> 
     total = 0
     statuses = np.zeros(len(Status), dtype=np.int64)
     name = attribute_name(folder, task.index)
-    with store.writing(name) as path, pa.OSFile(str(path), "wb") as sink:
+    with store.writing(name, once=True) as path, pa.OSFile(str(path), "wb") as sink:
         writer = pa.ipc.new_file(sink, attribute_schema(params))
         for block in read_task(read, wanted, None, params.max_doc_bytes):
             at = block.split

@@ -117,9 +117,13 @@ def reduce_edges(
     lines = concatenated(batches)
     if not lines:
         return Receipt(task=partition)
-    pairs = np.unique(np.stack((lines["left"], lines["right"])), axis=1)
-    label = _label(store, labels, partition, pairs[0])
-    table = pa.table([pa.array(pairs[1]), pa.array(label)], schema=PIECES)
+    order = np.lexsort((lines["right"], lines["left"]))
+    left, right = lines["left"][order], lines["right"][order]
+    fresh = np.ones(len(left), dtype=bool)
+    fresh[1:] = (left[1:] != left[:-1]) | (right[1:] != right[:-1])
+    left, right = left[fresh], right[fresh]
+    label = _label(store, labels, partition, left)
+    table = pa.table([pa.array(right), pa.array(label)], schema=PIECES)
     file = write_table(store, part_name(folder, partition), table)
     return Receipt(task=partition, rows_in=len(table), rows_out=len(table), files=(file,))
 

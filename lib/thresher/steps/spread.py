@@ -79,7 +79,7 @@ def concatenated(batches: Iterable[pa.RecordBatch]) -> dict[str, Column]:
 def write_table(store: Store, name: str, table: pa.Table) -> Published:
     """Write a small internal table as one Arrow file; believed only with a receipt."""
     with (
-        store.writing(name) as path,
+        store.writing(name, once=True) as path,
         pa.OSFile(str(path), "wb") as sink,
         pa.ipc.new_file(sink, table.schema) as writer,
     ):
