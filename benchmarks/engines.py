@@ -85,7 +85,7 @@ class Watch(threading.Thread):
 def _kind_of(process: psutil.Process) -> str:
     """Say what a process is: a worker, Java, or another."""
     command = " ".join(process.cmdline())
-    if "ray::" in command or "pyspark.daemon" in command:
+    if any(worker in command for worker in ("ray::", "pyspark.daemon", "spark_daemon")):
         return "worker"
     if "java" in process.name():
         return "java"
@@ -184,19 +184,20 @@ def compare_section(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def scale_section(options: argparse.Namespace) -> dict[str, Any]:
-    """Run ten million documents through the cluster engines, and locally for the manifest."""
-    results = []
+    """Run ten million documents through each engine; every one is recorded as it ends."""
+    results: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="thresher-engines-", dir=options.scratch) as name:
         corpus = generate(Path(name) / "in", options.kinds[0], options.rows, options.words)
         for engine in options.engines:
-            results.append(run_job(options, corpus, engine, ENGINES[engine]))
-            print(f"{engine}: {results[-1]['wall_s']:.0f} s", file=sys.stderr)
+            found = run_job(options, corpus, engine, ENGINES[engine])
+            results.append({**found, "us_per_row": found["wall_s"] / found["rows"] * 1e6})
+            results[-1]["equal"] = found["manifest"] == results[0]["manifest"]
+            print(f"{engine}: {found['wall_s']:.0f} s", file=sys.stderr)
             shutil.rmtree(Path(name) / f"out-{engine}")
-    for result in results:
-        result["times_local"] = result["wall_s"] / results[0]["wall_s"]
-        result["equal"] = result["manifest"] == results[0]["manifest"]
-    _show(results, beside="times_local")
-    return {"cores": CORES, "kind": options.kinds[0], "results": results}
+            figures = {"cores": CORES, "kind": options.kinds[0], "results": results}
+            machine.save("engines_scale", {"note": options.note, **figures})
+    _show(results, beside="us_per_row")
+    return {"note": options.note, **figures}
 
 
 def nodes_section(options: argparse.Namespace) -> dict[str, Any]:
@@ -268,6 +269,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=0, help="(scale: 10,000,000; nodes: 500,000)")
     parser.add_argument("--words", type=int, default=120, help="mean words of a prose document")
     parser.add_argument("--scratch", type=Path, help="where data is generated")
+    parser.add_argument("--note", default="", help="about the machine, for the record (scale)")
     parser.add_argument("--thresher", default=str(beside), help="the installed command")
     options = parser.parse_args()
     options.rows = options.rows or {"scale": 10_000_000}.get(options.section, 500_000)

@@ -37,7 +37,7 @@ def on_core(core: int) -> Iterator[None]:
 def ray_nodes(folder: Path, count: int) -> Iterator[Driver]:
     """A Ray cluster: a head that runs no tasks, and so many nodes of one core."""
     with on_core(0):
-        nodes = Nodes(object_store_bytes=2 << 30)
+        nodes = Nodes()
     try:
         for core in range(count):
             with on_core(core):

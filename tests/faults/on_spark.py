@@ -93,15 +93,28 @@ class Cluster:
 
     def start(self, workers: int, cores: int = 1, memory: str = "1g") -> None:
         """Start the master and the workers; return when all have joined."""
-        self._run("Master", "--host", "127.0.0.1", "--port", str(self.port), "--webui-port", "0")
-        self._wait("Master", "I have been elected leader")
+        self.start_master()
         for number in range(1, workers + 1):
-            self._run(
-                "Worker", "--host", f"127.0.0.{number}", "--cores", str(cores), "--memory", memory,
-                "--webui-port", "0", self.url,
-            )  # fmt: skip
+            self._run_worker(number, cores, memory)
         for number in range(1, workers + 1):
             self._wait(f"Worker-{number}", "Successfully registered with master")
+
+    def start_master(self) -> None:
+        """Start the master alone."""
+        self._run("Master", "--host", "127.0.0.1", "--port", str(self.port), "--webui-port", "0")
+        self._wait("Master", "I have been elected leader")
+
+    def add_worker(self, cores: int = 1, memory: str = "1g") -> None:
+        """Start one more worker and wait until it has joined."""
+        number = len(self.processes)
+        self._run_worker(number, cores, memory)
+        self._wait(f"Worker-{number}", "Successfully registered with master")
+
+    def _run_worker(self, number: int, cores: int, memory: str) -> None:
+        self._run(
+            "Worker", "--host", f"127.0.0.{number}", "--cores", str(cores), "--memory", memory,
+            "--webui-port", "0", self.url,
+        )  # fmt: skip
 
     def _run(self, role: str, *arguments: str) -> None:
         spark_class = Path(sys.executable).parent / "spark-class"
