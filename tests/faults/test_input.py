@@ -254,6 +254,19 @@ def test_an_input_that_changes_during_the_run_is_exit_3(
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
+def test_a_changed_file_is_never_left_out_as_unreadable(tmp_path: Path) -> None:
+    changed = runs.jsonl(tmp_path / "in" / "changed.jsonl", ROWS)
+    runs.jsonl(tmp_path / "in" / "still.jsonl", ROWS)
+    act = changed.unlink
+    with pytest.raises(InputError, match=r"changed\.jsonl: was removed during the run"):
+        runs.run(
+            tmp_path / "in",
+            tmp_path / "out",
+            listener=ChangeFile("attributes", act),
+            skip_unreadable=True,
+        )
+
+
 def test_a_change_that_keeps_size_and_time_is_found_by_the_text(tmp_path: Path) -> None:
     file = runs.jsonl(tmp_path / "in.jsonl", ROWS)
     before = file.stat()

@@ -14,6 +14,7 @@ import pytest
 
 import thresher
 from tests.jobs import runs
+from thresher.engines.options import EngineOptions
 from thresher.errors import ConfigError, InputError, LimitError, ThresherError
 
 pytestmark = pytest.mark.slow
@@ -310,3 +311,28 @@ def test_dictionaries_and_streams_of_datasets_are_refused(dataset: Any) -> None:
     for data in (datasets.DatasetDict(train=dataset), dataset.to_iterable_dataset()):
         with pytest.raises(ConfigError, match="cannot read data of type"):
             thresher.dedup(data)
+
+
+def test_a_table_for_a_cluster_needs_a_folder_that_all_nodes_share() -> None:
+    table = pa.table({"text": ["a", "b"]})
+    profile = EngineOptions(engine="ray")
+    with pytest.raises(ConfigError, match="engine ray needs `out`"):
+        thresher.dedup(table, cluster=profile)
+
+
+def test_rows_that_another_call_has_staged_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "out.rows").mkdir()
+    kept = tmp_path / "out.rows" / "mine.txt"
+    kept.write_text("mine")
+    with pytest.raises(ConfigError, match="rows of another call lie here"):
+        thresher.dedup(
+            pa.table({"text": ["a"]}), out=tmp_path / "out", cluster=EngineOptions(engine="ray")
+        )
+    assert kept.read_text() == "mine"
+
+
+def test_a_profile_says_where_a_call_runs(tmp_path: Path) -> None:
+    profile = tmp_path / "two.yaml"
+    profile.write_text("engine: local\nworkers: 2\n")
+    found = thresher.dedup(pa.table({"text": ["a", "a"]}), cluster=profile)
+    assert found.report["plan"]["workers"] == 2
