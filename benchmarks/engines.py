@@ -191,7 +191,8 @@ def scale_section(options: argparse.Namespace) -> dict[str, Any]:
         for engine in options.engines:
             found = run_job(options, corpus, engine, ENGINES[engine])
             results.append({**found, "us_per_row": found["wall_s"] / found["rows"] * 1e6})
-            results[-1]["equal"] = found["manifest"] == results[0]["manifest"]
+            if len(results) > 1:
+                results[-1]["equal"] = found["manifest"] == results[0]["manifest"]
             print(f"{engine}: {found['wall_s']:.0f} s", file=sys.stderr)
             shutil.rmtree(Path(name) / f"out-{engine}")
             figures = {"cores": CORES, "kind": options.kinds[0], "results": results}
