@@ -19,7 +19,7 @@ from thresher.engines.options import EngineOptions
 from thresher.engines.spark_frames import is_frame
 from thresher.errors import ConfigError, from_os_error
 from thresher.run import Run
-from thresher.steps.selecting import PROOF, QUARANTINE
+from thresher.steps.outputs import PROOF, QUARANTINE
 from thresher.store import Store
 from thresher_jobs.dedup import dedup
 from thresher_jobs.dedup_params import DedupParams

@@ -29,16 +29,15 @@ from thresher.formats.rows import Kind
 from thresher.formats.templates import BUILT_IN, Rendering, check_template
 from thresher.inputs import check_unchanged
 from thresher.params import digest_of
-from thresher.planning import RESERVED, Plan, make_plan
+from thresher.planning import RESERVED, Plan, check_apart, make_plan
 from thresher.run import Listener, Run, open_run
-from thresher.splits import Unreadable
 from thresher.stage import MapStage, Receipt, stage_key
 from thresher.steps.converting import ConvertStep, convert_task
 from thresher.steps.rows import row_map
 from thresher.steps.surveying import agreed_types, survey
 from thresher_jobs import convert_report
 from thresher_jobs.convert_params import ConvertParams
-from thresher_jobs.dedup import check_apart
+from thresher_jobs.first_pass import first_pass
 
 logger = logging.getLogger(__name__)
 CODE_VERSION = "convert-1"  # raised when the same inputs and parameters give other bytes
@@ -163,27 +162,17 @@ def identity(plan: Plan, params: ConvertParams, rendering: Rendering | None) -> 
 def _survey(run: Run, plan: Plan, params: ConvertParams) -> State:
     """Survey all files; plan again without those that turn out to be unreadable."""
     formats = None if params.format is None else (params.format,)
-    while True:
+
+    def stage_of(plan: Plan) -> MapStage:
         how = [str(formats), str(params.max_doc_bytes), str(sorted(params.rename.items()))]
         key = stage_key(CODE_VERSION, thresher.__version__, plan.digest(), *how)
-        function = partial(survey, formats, params.rename, params.max_doc_bytes)
-        receipts = run.execute(MapStage("survey", key, function, plan.tasks))
-        bad = sorted({tuple(r.facts["unreadable"]) for r in receipts if "unreadable" in r.facts})
-        if not bad:
-            return State(plan, receipts)
-        if not params.skip_unreadable:
-            path, message = bad[0]
-            raise InputError(
-                message.removeprefix(f"{path}: "), path=path,
-                remedy="or leave it out with --skip-unreadable",
-            )  # fmt: skip
-        logger.warning("left out: %s", ", ".join(path for path, _ in bad))
-        plan = make_plan(
-            [s.address for s in plan.inputs.sources],
-            split_bytes=params.split_bytes,
-            skip_unreadable=True,
-            without=[*plan.unreadable, *(Unreadable(*b) for b in bad)],
+        function = partial(
+            survey, formats, params.rename, params.max_doc_bytes, params.skip_unreadable
         )
+        return MapStage("survey", key, function, plan.tasks)
+
+    plan, _, receipts = first_pass(run, plan, stage_of, params.split_bytes)
+    return State(plan, receipts)
 
 
 def _detect(state: State, params: ConvertParams) -> None:
@@ -324,6 +313,7 @@ def _write(run: Run, state: State, params: ConvertParams) -> list[Receipt]:
         str(state.conversion.schema),
     ]
     key = stage_key(CODE_VERSION, thresher.__version__, plan.digest(), *made_of)
+    run.begin_output()
     return run.execute(MapStage("convert", key, partial(convert_task, step), plan.tasks))
 
 

@@ -14,7 +14,6 @@ select       map       rows go to data, removed and quarantine
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -25,11 +24,10 @@ import pyarrow as pa
 
 import thresher
 from thresher.engines.options import EngineOptions
-from thresher.errors import ConfigError, InputError, LimitError
+from thresher.errors import InputError, LimitError
 from thresher.inputs import check_unchanged
-from thresher.planning import Plan, agree_on_schema, make_plan
+from thresher.planning import Plan, agree_on_schema, check_apart, make_plan
 from thresher.run import Listener, Run, open_run
-from thresher.splits import Unreadable
 from thresher.stage import WORK, MapStage, Receipt, stage_key
 from thresher.steps import (
     attributes,
@@ -43,6 +41,7 @@ from thresher_jobs.dedup_joins import join_verdicts
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.dedup_stages import audit, check_ids, collapse, near
 from thresher_jobs.dedup_state import CODE_VERSION, State, attribute_params
+from thresher_jobs.first_pass import first_pass
 
 logger = logging.getLogger(__name__)
 Column = np.ndarray[Any, Any]
@@ -129,30 +128,6 @@ def identity(plan: Plan, params: DedupParams) -> dict[str, Any]:
     }
 
 
-def check_apart(plan: Plan, out: str) -> None:
-    """Refuse to write into an input, or to read what an earlier run wrote into this folder.
-
-    Raises:
-        ConfigError: The output folder lies inside an input, or an input inside the output folder.
-    """
-    target = os.path.realpath(out)
-    places = [s.address for s in plan.inputs.sources if os.path.isdir(s.address)]
-    for place in places:
-        if target == os.path.realpath(place) or target.startswith(os.path.realpath(place) + os.sep):
-            raise ConfigError(
-                f"the output folder lies inside the input {place}",
-                path=out,
-                remedy="the next run would read it as input: choose another --out",
-            )
-    for file in plan.inputs.files:
-        if "://" not in file.path and os.path.realpath(file.path).startswith(target + os.sep):
-            raise ConfigError(
-                f"the input {file.path} lies inside the output folder",
-                path=out,
-                remedy="choose another --out",
-            )
-
-
 def _named_columns(params: DedupParams) -> list[tuple[str, str]]:
     named = []
     if params.id_column:
@@ -177,21 +152,13 @@ def check_columns(plan: Plan, params: DedupParams) -> None:
 def _attributes(run: Run, plan: Plan, params: DedupParams, driver_rows: int) -> State:
     """Compute attributes; plan again without files that turn out to be unreadable."""
     wanted = attribute_params(params)
-    while True:
+
+    def stage_of(plan: Plan) -> MapStage:
         key = stage_key(CODE_VERSION, thresher.__version__, wanted.digest(), plan.digest())
-        stage = MapStage("attributes", key, partial(attributes.compute, wanted), plan.tasks)
-        receipts = run.execute(stage)
-        bad = {tuple(r.facts["unreadable"]) for r in receipts if "unreadable" in r.facts}
-        if not bad:
-            break
-        logger.warning("left out: %s", ", ".join(sorted(path for path, _ in bad)))
-        plan = make_plan(
-            [s.address for s in plan.inputs.sources],
-            split_bytes=params.split_bytes,
-            skip_unreadable=True,
-            without=[*(u for u in plan.unreadable), *(Unreadable(*b) for b in sorted(bad))],
-        )
-    state = State(plan, key, driver_rows, stage.folder, receipts)
+        return MapStage("attributes", key, partial(attributes.compute, wanted), plan.tasks)
+
+    plan, stage, receipts = first_pass(run, plan, stage_of, params.split_bytes)
+    state = State(plan, stage.key, driver_rows, stage.folder, receipts)
     _check_quarantined(state, params)
     schemas = dict(plan.schemas)
     for task, receipt in zip(plan.tasks, receipts, strict=True):
@@ -288,8 +255,7 @@ def _select(run: Run, state: State, params: DedupParams, counts: RemovalCounts) 
     wanted = f"{WORK}/wanted-{key}/wanted.arrow"
     write_table(run.store, wanted, pa.table({"id": pa.array(counts.shown())}))
     expected = tuple(tuple(r.facts["fingerprints"]) for r in state.receipts)
-    # From here on the folder is this run's: attempts that outlive it may still write parts.
-    run.store.path("data").mkdir(exist_ok=True)
+    run.begin_output()
     function: Callable[..., Receipt] = partial(
         selecting.select, how, state.attributes, state.removed, wanted, state.row_map, expected
     )

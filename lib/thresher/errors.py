@@ -64,9 +64,19 @@ class InputError(ThresherError):
 
     exit_code = 3
 
+    @property
+    def skippable(self) -> bool:
+        """Whether leaving the file out, with `--skip-unreadable`, is a remedy."""
+        return self.path is not None
+
 
 class ChangedInputError(InputError):
     """An input was changed, replaced or removed during the run; leaving it out is no remedy."""
+
+    @property
+    def skippable(self) -> bool:
+        """Never: what was read of it may be in the result already."""
+        return False
 
 
 class LimitError(ThresherError):

@@ -7,13 +7,14 @@ is left out by making the plan again without it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from thresher.errors import InputError
+from thresher.errors import ConfigError, InputError
 from thresher.inputs import Inputs, list_inputs
 from thresher.params import digest_of
 from thresher.schema import check_unique, unify
@@ -119,6 +120,30 @@ def automatic_split_bytes(inputs: Inputs) -> int:
     """
     expected = EXPANSION * sum(file.bytes for file in inputs.files)
     return min(max(expected // WANTED_TASKS, MIN_SPLIT_BYTES), SPLIT_BYTES)
+
+
+def check_apart(plan: Plan, out: str) -> None:
+    """Refuse to write into an input, or to read what an earlier run wrote into this folder.
+
+    Raises:
+        ConfigError: The output folder lies inside an input, or an input inside the output folder.
+    """
+    target = os.path.realpath(out)
+    places = [s.address for s in plan.inputs.sources if os.path.isdir(s.address)]
+    for place in places:
+        if target == os.path.realpath(place) or target.startswith(os.path.realpath(place) + os.sep):
+            raise ConfigError(
+                f"the output folder lies inside the input {place}",
+                path=out,
+                remedy="the next run would read it as input: choose another --out",
+            )
+    for file in plan.inputs.files:
+        if "://" not in file.path and os.path.realpath(file.path).startswith(target + os.sep):
+            raise ConfigError(
+                f"the input {file.path} lies inside the output folder",
+                path=out,
+                remedy="choose another --out",
+            )
 
 
 def agree_on_schema(

@@ -308,6 +308,11 @@ class Run:
         )
         return ordered
 
+    def begin_output(self) -> None:
+        """Say that rows are about to be written: from here on the folder stays this run's, since
+        attempts that outlive it may still write parts."""
+        self.store.path("data").mkdir(exist_ok=True)
+
     def commit(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest, which makes the result; then drop the stage files."""
         self.store.put_json(MANIFEST, manifest)

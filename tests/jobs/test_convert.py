@@ -14,12 +14,14 @@ import pytest
 from tests.jobs.converts import CHAT, SHARE, facts, run
 from tests.jobs.runs import Row, jsonl, parquet, rows_of, status, tree
 from thresher.engines.local import LocalEngine
-from thresher.errors import ConfigError, InputError, LimitError
+from thresher.errors import ChangedInputError, ConfigError, InputError, LimitError
 from thresher.formats.catalogue import FORMATS
 from thresher.formats.exports import find_export
 from thresher.formats.names import TRAINERS
+from thresher.planning import make_plan
 from thresher.result import open_result
 from thresher.stage import MapStage, Progress, Task
+from thresher.steps.surveying import survey
 from thresher.store import Store
 
 ALPACA = {"instruction": "Say hi", "input": "", "output": "Hello"}
@@ -233,6 +235,16 @@ def test_unreadable_files_are_left_out_on_request(tmp_path: Path) -> None:
     report = run(tmp_path / "in", tmp_path / "less", to="messages", skip_unreadable=True)
     assert [f["path"].endswith("b.json") for f in report["unreadable_files"]] == [True]
     assert report["rows_kept"] == 1
+
+
+def test_a_file_that_changes_under_the_survey_is_never_left_out(tmp_path: Path) -> None:
+    jsonl(tmp_path / "in" / "a.jsonl", [ALPACA])
+    jsonl(tmp_path / "in" / "b.jsonl", [ALPACA] * 50)
+    plan = make_plan([str(tmp_path / "in")], split_bytes=100, skip_unreadable=True)
+    jsonl(tmp_path / "in" / "b.jsonl", [ALPACA] * 49)
+    store = Store(str(tmp_path / "out"))
+    with pytest.raises(ChangedInputError):
+        survey(None, {}, 1 << 20, True, store, "stage", plan.tasks[-1])
 
 
 def test_templates_write_text_and_the_spans_of_the_loss(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from thresher.errors import ChangedInputError, ConfigError, InputError
+from thresher.errors import ConfigError, InputError
 from thresher.params import Params
 from thresher.stage import Receipt, Task
 from thresher.steps.reading import ReadTask, TaskBlock, compared_text, read_task
@@ -111,8 +111,7 @@ def compute(params: AttributeParams, store: Store, folder: str, task: Task) -> R
     try:
         return _compute(params, store, folder, task)
     except InputError as error:
-        changed = isinstance(error, ChangedInputError)
-        if changed or not params.skip_unreadable or error.path is None:
+        if not (params.skip_unreadable and error.skippable):
             raise
         return Receipt(task=task.index, facts={"unreadable": [error.path, error.message]})
 

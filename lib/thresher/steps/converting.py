@@ -7,7 +7,6 @@ row's own, the others name it as theirs and no file.
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -23,20 +22,27 @@ from thresher import docid
 from thresher.errors import InputError
 from thresher.formats.arrays import without_nulls
 from thresher.formats.conversion import Conversion, Converted, convert
-from thresher.parquet import PartWriter, row_bytes
+from thresher.parquet import row_bytes
 from thresher.stage import Receipt, Task
 from thresher.steps.loose_reading import LooseBlock, Piece, read_loose, read_typed, renamed
+from thresher.steps.outputs import (
+    FOLDERS,
+    LEDGER,
+    PROOF,
+    QUARANTINE,
+    VERDICT_NAMES,
+    Output,
+    PartSet,
+)
 from thresher.steps.reading import ReadTask
 from thresher.steps.rows import RowMap
-from thresher.steps.selecting import LEDGER, PROOF, QUARANTINE, part
 from thresher.steps.tallies import KEPT, QUARANTINED, REMOVED
-from thresher.store import Published, Store, sync_file
+from thresher.store import Store
 
 Column = np.ndarray[Any, Any]
 SHOWN_CHARACTERS = 1500
 SHOWN_ROWS = 3
 REMOVED_SCHEMA = pa.schema([pa.field("row", pa.string()), *PROOF])
-VERDICTS = pa.array(["kept", "removed", "quarantined"])
 ADDED = "added"
 
 
@@ -83,7 +89,7 @@ def convert_task(how: ConvertStep, store: Store, folder: str, task: Task) -> Rec
     losses: Counter[str] = Counter()
     examples: list[list[str]] = []
     base = 0
-    with _Parts(store, task.index, how.conversion.schema) as parts:
+    with PartSet(store, task.index, _outputs(how.conversion.schema)) as parts:
         for position, split in enumerate(read.splits):
             conversion = how.of_file(split.file)
             reader = read_loose if how.loose[task.index][position] else read_typed
@@ -173,7 +179,7 @@ class _Made:
     formats: Counter[str]
     names: RowMap
 
-    def write(self, parts: _Parts) -> None:
+    def write(self, parts: PartSet) -> None:
         """Write the block's rows to all outputs."""
         parts.write("data", self.data)
         parts.write("removed", self._removed())
@@ -224,7 +230,7 @@ class _Made:
             pc.if_else(added, numbered, own),
             pc.if_else(added, nothing, self.names.file_names(ids)),
             pa.array(places),
-            VERDICTS.take(pa.array(self.state[line])),
+            VERDICT_NAMES.take(pa.array(self.state[line])),
             reason,
             pc.if_else(added, own, nothing),
             pa.nulls(len(line), pa.float64()),
@@ -314,42 +320,8 @@ def _texts(path: str, kind: pa.DataType) -> Iterator[str]:
         yield path
 
 
-class _Parts:
-    """The outputs of a task, published together at the end."""
-
-    def __init__(self, store: Store, task: int, data: pa.Schema) -> None:
-        self._stack = contextlib.ExitStack()
-        self._open: dict[str, tuple[str, Any, PartWriter]] = {}
-        texts = [leaf for field in data for leaf in _texts(field.name, field.type)]
-        for folder, schema in (
-            ("data", data),
-            ("removed", REMOVED_SCHEMA),
-            ("quarantine", QUARANTINE),
-            ("ledger", LEDGER),
-        ):
-            name = part(folder, task)
-            path = self._stack.enter_context(store.writing(name))
-            long = texts if folder == "data" else []
-            writer = self._stack.enter_context(PartWriter(str(path), schema, long))
-            self._open[folder] = (name, path, writer)
-
-    def __enter__(self) -> _Parts:
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._stack.__exit__(*error)
-
-    def write(self, folder: str, batch: pa.RecordBatch) -> None:
-        """Append rows to one output."""
-        if len(batch):
-            self._open[folder][2].write(batch)
-
-    def finish(self) -> tuple[Published, ...]:
-        """Close all outputs, sync them and say what they are."""
-        return tuple(self._finished())
-
-    def _finished(self) -> Iterator[Published]:
-        for name, path, writer in self._open.values():
-            written = writer.close()
-            sync_file(path)
-            yield Published(name, written.bytes, written.sha256)
+def _outputs(data: pa.Schema) -> dict[str, Output]:
+    """Return the folders to write, with their columns."""
+    texts = [leaf for field in data for leaf in _texts(field.name, field.type)]
+    others = (REMOVED_SCHEMA, QUARANTINE, LEDGER)
+    return dict(zip(FOLDERS, (Output(data, texts), *map(Output, others)), strict=True))

@@ -8,7 +8,6 @@ computed from.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,9 +18,17 @@ import pyarrow.compute as pc
 from thresher import docid
 from thresher.errors import InputError, InternalError
 from thresher.params import Params
-from thresher.parquet import PartWriter
 from thresher.stage import Receipt, Task
 from thresher.steps.attributes import Status, TaskAttributes, decode_schema, load
+from thresher.steps.outputs import (
+    FOLDERS,
+    LEDGER,
+    PROOF,
+    QUARANTINE,
+    VERDICT_NAMES,
+    Output,
+    PartSet,
+)
 from thresher.steps.owned import Owned
 from thresher.steps.reading import ReadTask, TaskBlock, compared_text, read_task
 from thresher.steps.rows import RowMap
@@ -35,40 +42,11 @@ from thresher.steps.tallies import (
     Shown,
 )
 from thresher.steps.verdicts import MATCHED, REASONS, Verdicts
-from thresher.store import Published, Store, sync_file
+from thresher.store import Store
 from thresher.text.hashing import FINGERPRINT_START
 from thresher.text.sketch import fingerprint
 
 Column = np.ndarray[Any, Any]
-FOLDERS = ("data", "removed", "quarantine", "ledger")
-PROOF = (
-    pa.field("_row_id", pa.string()),
-    pa.field("_removed_by", pa.string()),
-    pa.field("_reason", pa.string()),
-    pa.field("_matched_id", pa.string()),
-    pa.field("_score", pa.float64()),
-)
-QUARANTINE = pa.schema(
-    [
-        ("_row_id", pa.string()),
-        ("file", pa.string()),
-        ("row", pa.int64()),
-        ("error", pa.string()),
-        ("raw", pa.binary()),
-    ]
-)
-LEDGER = pa.schema(
-    [
-        ("_row_id", pa.string()),
-        ("file", pa.string()),
-        ("row", pa.int64()),
-        ("verdict", pa.string()),
-        ("reason", pa.string()),
-        ("matched_id", pa.string()),
-        ("score", pa.float64()),
-    ]
-)
-VERDICT_NAMES = pa.array(["kept", "removed", "quarantined"])
 ERRORS = {
     Status.NULL: "the compared text is null",
     Status.ILL_FORMED: "the compared text is not valid UTF-8",
@@ -92,53 +70,14 @@ class SelectParams(Params):
         return decode_schema(self.schema_text)
 
     @property
-    def outputs(self) -> dict[str, pa.Schema]:
+    def outputs(self) -> dict[str, Output]:
         """The folders to write, with their columns."""
         removed = pa.schema([*self.schema, *PROOF])
-        schemas = (self.schema, removed, QUARANTINE, LEDGER)
-        outputs = dict(zip(FOLDERS, schemas, strict=True))
+        schemas = dict(zip(FOLDERS, (self.schema, removed, QUARANTINE, LEDGER), strict=True))
         if self.permutations:
             values = pa.list_(pa.uint32(), self.permutations)
-            outputs["signatures"] = pa.schema([("_row_id", pa.string()), ("signature", values)])
-        return outputs
-
-
-def part(folder: str, task: int) -> str:
-    """Return the name of an output part."""
-    return f"{folder}/part-{task:05d}.parquet"
-
-
-class _Writers:
-    """The outputs of a task, published together at the end."""
-
-    def __init__(self, store: Store, task: int, params: SelectParams) -> None:
-        self._stack = contextlib.ExitStack()
-        self._open: dict[str, tuple[str, Any, PartWriter]] = {}
-        for folder, columns in params.outputs.items():
-            name = part(folder, task)
-            path = self._stack.enter_context(store.writing(name))
-            writer = self._stack.enter_context(PartWriter(str(path), columns, params.columns))
-            self._open[folder] = (name, path, writer)
-
-    def __enter__(self) -> _Writers:
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._stack.__exit__(*error)
-
-    def write(self, folder: str, batch: pa.RecordBatch) -> None:
-        """Append rows to one output."""
-        if len(batch):
-            self._open[folder][2].write(batch)
-
-    def finish(self) -> tuple[Published, ...]:
-        """Close all outputs, sync them and say what they are."""
-        files = []
-        for name, path, writer in self._open.values():
-            written = writer.close()
-            sync_file(path)
-            files.append(Published(name, written.bytes, written.sha256))
-        return tuple(files)
+            schemas["signatures"] = pa.schema([("_row_id", pa.string()), ("signature", values)])
+        return {folder: Output(schema, self.columns) for folder, schema in schemas.items()}
 
 
 def select(
@@ -178,7 +117,7 @@ def select(
     counts = Counts(len(read.splits))
     prints = [FINGERPRINT_START] * len(read.splits)
     schema = params.schema
-    with _Writers(store, task.index, params) as writers:
+    with PartSet(store, task.index, params.outputs) as writers:
         for block in read_task(read, None, schema, params.max_doc_bytes, params.checked):
             path = read.files[block.split].path
             text = compared_text(block.batch, params.columns, path)

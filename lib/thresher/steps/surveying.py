@@ -28,6 +28,7 @@ def survey(
     formats: tuple[str, ...] | None,
     names: Mapping[str, str],
     max_doc_bytes: int,
+    skip_unreadable: bool,
     store: Store,
     folder: str,
     task: Task,
@@ -36,7 +37,8 @@ def survey(
 
     The receipt's facts hold, by split: rows, unreadable rows, the evidence, the types of all
     columns (`several` names those that have more than one), and whether it was read record by
-    record. A file that fails is named, and the driver decides.
+    record. With `skip_unreadable` a file that fails is named in the facts: the driver plans again
+    without it.
 
     Args:
         formats: Formats to try; all if None.
@@ -51,10 +53,9 @@ def survey(
             facts, base = _survey_split(read, position, base, formats, names, max_doc_bytes)
             splits.append(facts)
     except InputError as error:
-        if error.path is None:
+        if not (skip_unreadable and error.skippable):
             raise
-        facts = {"unreadable": [error.path, str(error)]}
-        return Receipt(task=task.index, facts=facts)
+        return Receipt(task=task.index, facts={"unreadable": [error.path, error.message]})
     return Receipt(
         task=task.index,
         rows_in=base,

@@ -1,0 +1,1 @@
+"""Signals: figures about a row that rules decide by; pure functions on Arrow arrays."""

@@ -1,0 +1,94 @@
+"""What a job writes for its users: the folders, the columns that are the same in every job, and the
+parts of one task."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from thresher.parquet import PartWriter
+from thresher.store import Published, Store, sync_file
+
+FOLDERS = ("data", "removed", "quarantine", "ledger")
+PROOF = (
+    pa.field("_row_id", pa.string()),
+    pa.field("_removed_by", pa.string()),
+    pa.field("_reason", pa.string()),
+    pa.field("_matched_id", pa.string()),
+    pa.field("_score", pa.float64()),
+)
+QUARANTINE = pa.schema(
+    [
+        ("_row_id", pa.string()),
+        ("file", pa.string()),
+        ("row", pa.int64()),
+        ("error", pa.string()),
+        ("raw", pa.binary()),
+    ]
+)
+LEDGER = pa.schema(
+    [
+        ("_row_id", pa.string()),
+        ("file", pa.string()),
+        ("row", pa.int64()),
+        ("verdict", pa.string()),
+        ("reason", pa.string()),
+        ("matched_id", pa.string()),
+        ("score", pa.float64()),
+    ]
+)
+VERDICT_NAMES = pa.array(["kept", "removed", "quarantined"])
+
+
+class Output(NamedTuple):
+    """One folder's columns, and the paths of those leaves that hold long text."""
+
+    columns: pa.Schema
+    texts: Sequence[str] = ()
+
+
+def part(folder: str, task: int) -> str:
+    """Return the name of an output part."""
+    return f"{folder}/part-{task:05d}.parquet"
+
+
+class PartSet:
+    """The parts of one task, one in each folder, published together at the end.
+
+    Args:
+        store: Where they are written.
+        task: The task's number, which is the parts'.
+        outputs: By folder, what its part holds.
+    """
+
+    def __init__(self, store: Store, task: int, outputs: Mapping[str, Output]) -> None:
+        self._stack = contextlib.ExitStack()
+        self._open: dict[str, tuple[str, Any, PartWriter]] = {}
+        for folder, output in outputs.items():
+            name = part(folder, task)
+            path = self._stack.enter_context(store.writing(name))
+            writer = PartWriter(str(path), output.columns, output.texts)
+            self._open[folder] = (name, path, self._stack.enter_context(writer))
+
+    def __enter__(self) -> PartSet:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+    def write(self, folder: str, batch: pa.RecordBatch) -> None:
+        """Append rows to one part."""
+        if len(batch):
+            self._open[folder][2].write(batch)
+
+    def finish(self) -> tuple[Published, ...]:
+        """Close all parts, sync them and say what they are."""
+        files = []
+        for name, path, writer in self._open.values():
+            written = writer.close()
+            sync_file(path)
+            files.append(Published(name, written.bytes, written.sha256))
+        return tuple(files)
