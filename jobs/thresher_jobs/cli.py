@@ -9,14 +9,14 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 import thresher
 from thresher.engines.options import EngineOptions
 from thresher.errors import InternalError, Stopped, ThresherError, from_os_error
-from thresher.params import build, load_yaml, parse_settings
+from thresher.params import P, build, load_yaml, parse_settings
 from thresher_jobs.cli_options import (
     ChatTemplate,
     Cluster,
@@ -61,22 +61,28 @@ plan_app = typer.Typer(help="Show what a job would do, before anything runs.", n
 app.add_typer(plan_app, name="plan")
 
 
-def _settings(
-    config: str | None, settings: list[str] | None, flags: dict[str, Any]
-) -> list[dict[str, Any]]:
-    from_file = load_yaml(config) if config else {}
-    given = {key: value for key, value in flags.items() if value is not None and value is not False}
-    return [from_file, given, parse_settings(settings or [])]
+def _params(cls: type[P], context: typer.Context) -> P:
+    """Build a job's parameters: defaults, then --config, then flags named like its fields, then
+    --set."""
+    given = context.params
+    from_file = load_yaml(given["config"]) if given["config"] else {}
+    flags = {
+        name: value
+        for name, value in given.items()
+        if name in cls.model_fields and value is not None and value is not False
+    }
+    return build(cls, from_file, flags, parse_settings(given["settings"] or []))
 
 
-def _engine(name: str | None, workers: int | None, cluster: str | None) -> EngineOptions:
-    profile = load_yaml(cluster) if cluster else {}
-    given = {k: v for k, v in {"engine": name, "workers": workers}.items() if v is not None}
+def _engine(context: typer.Context) -> EngineOptions:
+    given = {k: v for k in ("engine", "workers") if (v := context.params[k]) is not None}
+    profile = load_yaml(path) if (path := context.params["cluster"]) else {}
     return build(EngineOptions, profile, given)
 
 
 @app.command()
 def dedup(
+    context: typer.Context,
     inputs: Inputs,
     out: Out,
     text_column: TextColumn = None,
@@ -107,25 +113,8 @@ def dedup(
     from thresher_jobs.progress import Show
     from thresher_jobs.summary import print_summary
 
-    params = build(
-        DedupParams,
-        *_settings(
-            config,
-            settings,
-            {
-                "text_column": text_column,
-                "columns": columns,
-                "id_column": id_column,
-                "method": method,
-                "threshold": threshold,
-                "clusters": clusters,
-                "keep": keep,
-                "skip_unreadable": skip_unreadable,
-                "union_columns": union_columns,
-            },
-        ),
-    )
-    options = _engine(engine, workers, cluster)
+    params = _params(DedupParams, context)
+    options = _engine(context)
     with Show(quiet, json_logs) as show:
         report = run_dedup(inputs, out, params, options, show)
     if not quiet:
@@ -134,10 +123,11 @@ def dedup(
 
 @app.command()
 def convert(
+    context: typer.Context,
     inputs: Inputs,
     out: Out,
     to: To = None,
-    from_format: FromFormat = None,
+    format: FromFormat = None,
     template: ChatTemplate = None,
     loss_spans: LossSpans = False,
     strict: Strict = False,
@@ -161,22 +151,8 @@ def convert(
     from thresher_jobs.convert_report import print_summary
     from thresher_jobs.progress import Show
 
-    params = build(
-        ConvertParams,
-        *_settings(
-            config,
-            settings,
-            {
-                "to": to,
-                "format": from_format,
-                "template": template,
-                "loss_spans": loss_spans,
-                "strict": strict,
-                "skip_unreadable": skip_unreadable,
-            },
-        ),
-    )
-    options = _engine(engine, workers, cluster)
+    params = _params(ConvertParams, context)
+    options = _engine(context)
     with Show(quiet, json_logs) as show:
         report = run_convert(inputs, out, params, options, show)
     if not quiet:
@@ -185,6 +161,7 @@ def convert(
 
 @plan_app.command("dedup")
 def plan_dedup(
+    context: typer.Context,
     inputs: Inputs,
     text_column: TextColumn = None,
     columns: Columns = None,
@@ -205,25 +182,8 @@ def plan_dedup(
     from thresher_jobs.dedup_params import DedupParams
     from thresher_jobs.dedup_plan import describe
 
-    params = build(
-        DedupParams,
-        *_settings(
-            config,
-            settings,
-            {
-                "text_column": text_column,
-                "columns": columns,
-                "id_column": id_column,
-                "method": method,
-                "threshold": threshold,
-                "clusters": clusters,
-                "keep": keep,
-                "skip_unreadable": skip_unreadable,
-                "union_columns": union_columns,
-            },
-        ),
-    )
-    for line in describe(inputs, params, _engine(engine, workers, cluster)):
+    params = _params(DedupParams, context)
+    for line in describe(inputs, params, _engine(context)):
         print(line)
 
 

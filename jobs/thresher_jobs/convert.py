@@ -113,7 +113,6 @@ def _convert(
         run,
         convert_report.Outcome(
             params,
-            options,
             state.plan,
             converted,
             state.detected,

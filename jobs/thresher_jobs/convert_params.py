@@ -11,10 +11,10 @@ from thresher.errors import ConfigError
 from thresher.formats.catalogue import find_format
 from thresher.formats.detection import MIN_CONFIDENCE
 from thresher.formats.exports import Export, find_export
-from thresher.params import Params
+from thresher_jobs.read_params import ReadParams
 
 
-class ConvertParams(Params):
+class ConvertParams(ReadParams):
     """What to write, and what to do with rows that do not fit."""
 
     to: str = Field("", description="The trainer's export or the format to write.")
@@ -66,18 +66,6 @@ class ConvertParams(Params):
         ge=0,
         le=1,
         description="Stop (exit 4) when more of a source than this cannot be converted.",
-    )
-    max_doc_bytes: int = Field(
-        256 << 20, ge=1, description="Rows with a larger value are quarantined; bytes."
-    )
-    skip_unreadable: bool = Field(
-        False,
-        description="Leave unreadable files out and name them in the report, instead of exit 3.",
-    )
-    split_bytes: int = Field(
-        0,
-        ge=0,
-        description="Uncompressed bytes a task reads, about; 0 chooses 8 to 64 MiB by the inputs.",
     )
 
     @model_validator(mode="after")

@@ -1,34 +1,29 @@
 """What `convert` says about itself: report.json, report.html, the card, the trainer's
 configuration, the manifest.
 
-The balance (in + added = kept + removed + quarantined) is checked before the manifest is written.
 What was detected and what was lost stands in the report's `plan.conversion`, on the page, in the
 card and on the command line.
 """
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
-import thresher
-from thresher.engines.options import EngineOptions
-from thresher.errors import InternalError
 from thresher.formats.conversion import FORM_LOSSES, Conversion
 from thresher.formats.detection import Detected
 from thresher.formats.templates import Rendering
 from thresher.params import digest_of
 from thresher.planning import Plan
-from thresher.report import Report, render
+from thresher.report import Report
 from thresher.run import Run
 from thresher.stage import Receipt
+from thresher_jobs import job_report
 from thresher_jobs.convert_params import ConvertParams
+from thresher_jobs.job_report import Balance, balance, frame, manifest_frame
 from thresher_jobs.quarantined import quarantine_reasons
 
 _CARD = """---
@@ -55,7 +50,6 @@ class Outcome:
     """All that the report is made of."""
 
     params: ConvertParams
-    options: EngineOptions
     plan: Plan
     converted: list[Receipt]
     detected: Mapping[int, Detected]
@@ -92,134 +86,39 @@ class Outcome:
 
 def publish(run: Run, outcome: Outcome, begin: float) -> dict[str, Any]:
     """Write report, page, card, configuration and manifest, in that order; return the report."""
-    files, sources = _balance(outcome)
-    value = _report(run, outcome, files, sources)
-    value["wall_seconds"] = round(time.monotonic() - begin, 3)
-    report = Report.model_validate(value)
-    run.store.put("report.json", (report.model_dump_json(indent=2) + "\n").encode())
-    run.store.put("report.html", render(report).encode())
-    written = [run.store.put("README.md", _card(outcome, report).encode())]
-    if outcome.snippet is not None:
-        name, text = outcome.snippet
-        written.append(run.store.put(name, text.encode()))
-    run.commit(_manifest(outcome, files, [[w.name, w.bytes, w.sha256] for w in written]))
-    return report.model_dump(mode="json")
+    counts = balance(outcome.plan, outcome.converted)
+    removed = counts.total("rows_removed")
+    value = frame(
+        run,
+        "convert",
+        outcome.params,
+        outcome.plan,
+        counts,
+        outcome.converted,
+        removed_by={"undesirable": removed} if removed else {},
+        facts={"conversion": _facts(outcome)},
+    )
+
+    def manifest(others: list[list[Any]]) -> dict[str, Any]:
+        return _manifest(outcome, counts, others)
+
+    snippets = [] if outcome.snippet is None else [outcome.snippet]
+    return job_report.publish(run, value, begin, partial(_card, outcome), snippets, manifest)
 
 
-def _balance(outcome: Outcome) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Count rows and bytes by file and by source, and check that nothing is lost.
-
-    A file's kept rows are rows of the file; those that conversion added are counted by source.
-    """
-    inputs = outcome.plan.inputs
-    count = len(inputs.files)
-    rows = np.zeros((count, 3), np.int64)
-    size = np.zeros((count, 3), np.int64)
-    added = np.zeros(count, np.int64)
-    for task, done in zip(outcome.plan.tasks, outcome.converted, strict=True):
-        for split, found in zip(task.payload.splits, done.facts["splits"], strict=True):
-            rows[split.file] += found["rows"]
-            size[split.file] += found["bytes"]
-            added[split.file] += found["added"]
-        if done.rows_in + sum(s["added"] for s in done.facts["splits"]) != done.rows_out:
-            raise InternalError(f"task {task.index}: {done.rows_in} rows in, {done.rows_out} out")
-    read_files = sorted({s.file for s in outcome.plan.splits()})
-    files = [
-        {
-            "name": inputs.files[f].name,
-            "rows_in": int(rows[f].sum()),
-            "rows_kept": int(rows[f, 0]),
-            "rows_removed": int(rows[f, 1]),
-            "rows_quarantined": int(rows[f, 2]),
-        }
-        for f in read_files
-    ]
-    sources = []
-    for number, source in enumerate(inputs.sources):
-        mine = [f for f in read_files if inputs.files[f].source == number]
-        kept, removed, quarantined = rows[mine].sum(axis=0).tolist()
-        b_kept, b_removed, b_quarantined = size[mine].sum(axis=0).tolist()
-        more = int(added[mine].sum())
-        sources.append(
-            {
-                "name": source.name,
-                "files": len(mine),
-                "rows_in": kept + removed + quarantined,
-                "rows_added": more,
-                "rows_kept": kept + more,
-                "rows_removed": removed,
-                "removed_exact": 0,
-                "removed_same_words": 0,
-                "removed_near": 0,
-                "rows_quarantined": quarantined,
-                "text_bytes_in": b_kept + b_removed + b_quarantined,
-                "text_bytes_kept": b_kept,
-                "text_bytes_removed": b_removed,
-                "text_bytes_quarantined": b_quarantined,
-            }
-        )
-    return files, sources
-
-
-def _report(
-    run: Run, outcome: Outcome, files: list[dict[str, Any]], sources: list[dict[str, Any]]
-) -> dict[str, Any]:
-    def total(key: str) -> int:
-        return sum(source[key] for source in sources)
-
-    removed = total("rows_removed")
-    return {
-        "rows_in": total("rows_in"),
-        "rows_added": total("rows_added"),
-        "rows_kept": total("rows_kept"),
-        "rows_removed": removed,
-        "rows_quarantined": total("rows_quarantined"),
-        "job": "convert",
-        "thresher_version": thresher.__version__,
-        "status": "done",
-        "limit_message": None,
-        "text_bytes_in": total("text_bytes_in"),
-        "text_bytes_kept": total("text_bytes_kept"),
-        "text_bytes_removed": total("text_bytes_removed"),
-        "text_bytes_quarantined": total("text_bytes_quarantined"),
-        "sources": sources,
-        "files": files,
-        "ignored_files": [i._asdict() for i in outcome.plan.inputs.ignored],
-        "unreadable_files": [{"path": u.path, "reason": u.error} for u in outcome.plan.unreadable],
-        "removed_by": {"undesirable": removed} if removed else {},
-        "similarity_histogram": {"edges": [], "counts": []},
-        "cluster_sizes": [],
-        "largest_clusters": [],
-        "least_similar": [],
-        "recall": None,
-        "quarantine": quarantine_reasons(run.store, outcome.converted),
-        "stages": [vars(record) for record in run.records],
-        "plan": _plan_facts(run, outcome),
-        "config": outcome.params.model_dump(mode="json"),
-        "notes": list(outcome.plan.notes),
-    }
-
-
-def _plan_facts(run: Run, outcome: Outcome) -> dict[str, Any]:
+def _facts(outcome: Outcome) -> dict[str, Any]:
     formats: Counter[str] = Counter()
     for receipt in outcome.converted:
         for split in receipt.facts["splits"]:
             formats += Counter(split["formats"])
     return {
-        "engine": run.engine.name,
-        "workers": run.engine.workers,
-        "tasks": len(outcome.plan.tasks),
-        "bytes_to_read": outcome.plan.bytes,
-        "largest_task_bytes": outcome.plan.largest_task_bytes,
-        "conversion": {
-            "detected": outcome.formats,
-            "rows_by_format": dict(sorted(formats.items())),
-            "losses": outcome.losses,
-            "form_only": sorted(FORM_LOSSES & set(outcome.losses)),
-            "columns": outcome.conversion.schema.names,
-            "trainer_file": None if outcome.snippet is None else outcome.snippet[0],
-            "examples": outcome.converted[0].facts["examples"] if outcome.converted else [],
-        },
+        "detected": outcome.formats,
+        "rows_by_format": dict(sorted(formats.items())),
+        "losses": outcome.losses,
+        "form_only": sorted(FORM_LOSSES & set(outcome.losses)),
+        "columns": outcome.conversion.schema.names,
+        "trainer_file": None if outcome.snippet is None else outcome.snippet[0],
+        "examples": outcome.converted[0].facts["examples"] if outcome.converted else [],
     }
 
 
@@ -248,25 +147,18 @@ def _card(outcome: Outcome, report: Report) -> str:
     return "".join(lines)
 
 
-def _manifest(
-    outcome: Outcome, files: list[dict[str, Any]], others: list[list[Any]]
-) -> dict[str, Any]:
+def _manifest(outcome: Outcome, counts: Balance, others: list[list[Any]]) -> dict[str, Any]:
     """Return the manifest: what went in, how it was read, every file with its hash."""
     inputs = {f.name: f for f in outcome.plan.inputs.files}
     formats = outcome.formats
     rendering = outcome.rendering
     return {
-        "format": 1,
-        "job": "convert",
-        "thresher_version": thresher.__version__,
-        "pyarrow_version": pa.__version__,
-        "params": outcome.params.model_dump(mode="json"),
+        **manifest_frame("convert", outcome.params, outcome.plan),
         "template": None if rendering is None else digest_of(rendering.source),
         "inputs": [
             {**f, "bytes": inputs[f["name"]].bytes, "formats": formats[f["name"]]["formats"]}
-            for f in files
+            for f in counts.files
         ],
-        "unreadable": [u.path.rsplit("/", 1)[-1] for u in outcome.plan.unreadable],
         "losses": outcome.losses,
         "files": [
             *([f.name, f.bytes, f.sha256] for r in outcome.converted for f in r.files),

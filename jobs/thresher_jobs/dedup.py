@@ -104,7 +104,6 @@ def _dedup(
         run,
         dedup_report.Outcome(
             params,
-            options,
             state.plan,
             state.receipts,
             state.row_map,

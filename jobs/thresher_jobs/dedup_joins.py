@@ -50,7 +50,8 @@ def own(
     """Keep what an exchange found about rows where the tasks that own the rows look it up."""
     parts = part_tasks(receipts)
     span = _span(state)
-    key = state.stage_key("home", made_by.name, made_by.key, str(state.by_stages and span))
+    how = f"spans of {span} tasks" if state.by_stages else "whole"
+    key = state.stage_key("home", made_by.name, made_by.key, how)
     name = f"{made_by.name}-home"
     if not state.by_stages or not parts:
         return keep_whole(run.store, f"{WORK}/{name}-{key}", gather(run.store, receipts, schema))

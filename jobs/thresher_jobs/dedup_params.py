@@ -8,12 +8,12 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from thresher.params import Params
 from thresher.transforms.bands import MAX_PERMUTATIONS, Banding, choose_bands
 from thresher.transforms.clusters import Threshold
+from thresher_jobs.read_params import ReadParams
 
 
-class DedupParams(Params):
+class DedupParams(ReadParams):
     """What to compare, when two rows are copies, and which of them stays."""
 
     text_column: str = Field("text", description="Column that is compared.")
@@ -81,20 +81,8 @@ class DedupParams(Params):
         le=1,
         description="Stop (exit 4) when more of a source than this cannot be judged.",
     )
-    max_doc_bytes: int = Field(
-        256 << 20, ge=1, description="Rows with a larger value are quarantined; bytes."
-    )
-    skip_unreadable: bool = Field(
-        False,
-        description="Leave unreadable files out and name them in the report, instead of exit 3.",
-    )
     union_columns: bool = Field(
         False, description="Let files lack columns that others have; they read as nulls."
-    )
-    split_bytes: int = Field(
-        0,
-        ge=0,
-        description="Uncompressed bytes a task reads, about; 0 chooses 8 to 64 MiB by the inputs.",
     )
     filter_bytes: int = Field(
         64 << 20, ge=1 << 10, le=1 << 30, description="Size of the filter of method bloom; bytes."

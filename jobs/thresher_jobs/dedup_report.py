@@ -1,34 +1,25 @@
-"""What `dedup` says about itself: report.json, report.html, the dataset card, the manifest.
-
-The balance (in + added = kept + removed + quarantined, by file and in sum) is checked before the
-manifest is written. Clocks and rates go into the report only; the manifest holds nothing that
-another machine or engine would change.
-"""
+"""What `dedup` says about itself: report.json, report.html, the dataset card, the manifest."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-import thresher
-from thresher.engines.options import EngineOptions
 from thresher.errors import InternalError
 from thresher.planning import Plan
-from thresher.report import Report, render
 from thresher.run import Run
 from thresher.stage import Receipt
 from thresher.steps.removals import BINS, Removal, RemovalCounts
 from thresher.steps.rows import RowMap
 from thresher.steps.verdicts import EXACT, NEAR, REASONS, SAME_WORDS, read_user_ids
 from thresher.transforms.spotcheck import wilson
+from thresher_jobs import job_report
 from thresher_jobs.card import dataset_card
 from thresher_jobs.dedup_joins import NEAR_THRESHOLD
 from thresher_jobs.dedup_params import DedupParams
-from thresher_jobs.quarantined import quarantine_reasons
+from thresher_jobs.job_report import Balance, balance, frame, manifest_frame
 
 Column = np.ndarray[Any, Any]
 ALERT_ROWS = 10_000
@@ -50,7 +41,6 @@ class Outcome:
     """All that the report is made of."""
 
     params: DedupParams
-    options: EngineOptions
     plan: Plan
     read: list[Receipt]
     rows: RowMap
@@ -63,110 +53,45 @@ class Outcome:
 
 def publish(run: Run, outcome: Outcome, begin: float) -> dict[str, Any]:
     """Write report, page, card and manifest, in that order; return the report."""
-    files, sources = _balance(outcome)
-    value = _report(run, outcome, files, sources)
-    value["wall_seconds"] = round(time.monotonic() - begin, 3)
-    report = Report.model_validate(value)
-    run.store.put("report.json", (report.model_dump_json(indent=2) + "\n").encode())
-    run.store.put("report.html", render(report).encode())
-    card = run.store.put("README.md", dataset_card(report).encode())
-    run.commit(_manifest(outcome, files, [card.name, card.bytes, card.sha256]))
-    return report.model_dump(mode="json")
+    counts = _balance(outcome)
+    value = _report(run, outcome, counts)
+
+    def manifest(others: list[list[Any]]) -> dict[str, Any]:
+        return _manifest(outcome, counts, others)
+
+    return job_report.publish(run, value, begin, dataset_card, [], manifest)
 
 
-def _balance(outcome: Outcome) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Count rows and bytes by file and by source, and check that nothing is lost."""
-    inputs = outcome.plan.inputs
-    names = [f.name for f in inputs.files]
-    rows_in = np.zeros(len(names), np.int64)
-    rows = np.zeros((len(names), 3), np.int64)
-    size = np.zeros((len(names), 3), np.int64)
-    for task, read, done in zip(outcome.plan.tasks, outcome.read, outcome.selected, strict=True):
-        for split, counted, found in zip(
-            task.payload.splits, read.facts["rows"], done.facts["splits"], strict=True
-        ):
-            rows_in[split.file] += counted
-            rows[split.file] += found["rows"]
-            size[split.file] += found["bytes"]
-    if (rows.sum(axis=1) != rows_in).any():
-        wrong = int(np.flatnonzero(rows.sum(axis=1) != rows_in)[0])
-        raise InternalError(f"{names[wrong]}: {rows_in[wrong]} rows in, {rows[wrong].sum()} out")
-    read_files = sorted({s.file for s in outcome.plan.splits()})
-    files = [
-        {
-            "name": names[f],
-            "rows_in": int(rows_in[f]),
-            "rows_kept": int(rows[f, 0]),
-            "rows_removed": int(rows[f, 1]),
-            "rows_quarantined": int(rows[f, 2]),
-        }
-        for f in read_files
-    ]
-    of_file = np.array([f.source for f in inputs.files], dtype=np.int64)
-    reasons = outcome.removals.by_source
-    sources = []
-    for number, source in enumerate(inputs.sources):
-        mine = [f for f in read_files if of_file[f] == number]
-        kept, removed, quarantined = rows[mine].sum(axis=0).tolist() if mine else (0, 0, 0)
-        b_kept, b_removed, b_quarantined = size[mine].sum(axis=0).tolist() if mine else (0, 0, 0)
-        if sum(reasons[number]) != removed:
-            raise InternalError(f"source {source.name}: removals do not add up")
-        sources.append(
-            {
-                "name": source.name,
-                "files": len(mine),
-                "rows_in": int(rows_in[mine].sum()),
-                "rows_added": 0,
-                "rows_kept": kept,
-                "rows_removed": removed,
-                "removed_exact": reasons[number][EXACT],
-                "removed_same_words": reasons[number][SAME_WORDS],
-                "removed_near": reasons[number][NEAR],
-                "rows_quarantined": quarantined,
-                "text_bytes_in": b_kept + b_removed + b_quarantined,
-                "text_bytes_kept": b_kept,
-                "text_bytes_removed": b_removed,
-                "text_bytes_quarantined": b_quarantined,
-            }
-        )
-    return files, sources
+def _balance(outcome: Outcome) -> Balance:
+    """Count rows and bytes, and check that the removals of each reason add up."""
+    counts = balance(outcome.plan, outcome.selected, [r.facts["rows"] for r in outcome.read])
+    for source, reasons in zip(counts.sources, outcome.removals.by_source, strict=True):
+        if sum(reasons) != source["rows_removed"]:
+            raise InternalError(f"source {source['name']}: removals do not add up")
+        source["removed_exact"] = reasons[EXACT]
+        source["removed_same_words"] = reasons[SAME_WORDS]
+        source["removed_near"] = reasons[NEAR]
+    return counts
 
 
-def _report(
-    run: Run, outcome: Outcome, files: list[dict[str, Any]], sources: list[dict[str, Any]]
-) -> dict[str, Any]:
-    def total(key: str) -> int:
-        return sum(source[key] for source in sources)
-
+def _report(run: Run, outcome: Outcome, counts: Balance) -> dict[str, Any]:
     removals, params = outcome.removals, outcome.params
-    return {
-        "rows_in": total("rows_in"),
-        "rows_added": 0,
-        "rows_kept": total("rows_kept"),
-        "rows_removed": total("rows_removed"),
-        "rows_quarantined": total("rows_quarantined"),
-        "job": "dedup",
-        "thresher_version": thresher.__version__,
-        "status": "done",
-        "limit_message": None,
-        "text_bytes_in": total("text_bytes_in"),
-        "text_bytes_kept": total("text_bytes_kept"),
-        "text_bytes_removed": total("text_bytes_removed"),
-        "text_bytes_quarantined": total("text_bytes_quarantined"),
-        "sources": sources,
-        "files": files,
-        "ignored_files": [i._asdict() for i in outcome.plan.inputs.ignored],
-        "unreadable_files": [{"path": u.path, "reason": u.error} for u in outcome.plan.unreadable],
-        "removed_by": dict(zip(REASONS, removals.by_reason(), strict=True)),
+    value = frame(
+        run,
+        "dedup",
+        params,
+        outcome.plan,
+        counts,
+        outcome.selected,
+        removed_by=dict(zip(REASONS, removals.by_reason(), strict=True)),
+        facts=outcome.facts,
+        notes=_size_alert(outcome),
+    )
+    return value | {
         "similarity_histogram": _histogram(removals, params),
         "cluster_sizes": [{"size": size, "clusters": count} for size, count in removals.sizes],
         **_shown_texts(run, outcome),
         "recall": _recall(outcome),
-        "quarantine": quarantine_reasons(run.store, outcome.selected),
-        "stages": [vars(record) for record in run.records],
-        "plan": _plan_facts(outcome, run),
-        "config": params.model_dump(mode="json"),
-        "notes": [*outcome.plan.notes, *_size_alert(outcome)],
     }
 
 
@@ -286,18 +211,7 @@ def _size_alert(outcome: Outcome) -> list[str]:
     ]
 
 
-def _plan_facts(outcome: Outcome, run: Run) -> dict[str, Any]:
-    return {
-        "engine": run.engine.name,
-        "workers": run.engine.workers,
-        "tasks": len(outcome.plan.tasks),
-        "bytes_to_read": outcome.plan.bytes,
-        "largest_task_bytes": outcome.plan.largest_task_bytes,
-        **outcome.facts,
-    }
-
-
-def _manifest(outcome: Outcome, files: list[dict[str, Any]], card: list[Any]) -> dict[str, Any]:
+def _manifest(outcome: Outcome, counts: Balance, others: list[list[Any]]) -> dict[str, Any]:
     """Return the manifest: what went in, how it was judged, every file with its hash."""
     prints: dict[int, list[str]] = {}
     for task, read in zip(outcome.plan.tasks, outcome.read, strict=True):
@@ -306,18 +220,13 @@ def _manifest(outcome: Outcome, files: list[dict[str, Any]], card: list[Any]) ->
     inputs = outcome.plan.inputs.files
     sizes = {inputs[f].name: (inputs[f].bytes, prints[f]) for f in prints}
     return {
-        "format": 1,
-        "job": "dedup",
-        "thresher_version": thresher.__version__,
-        "pyarrow_version": pa.__version__,
-        "params": outcome.params.model_dump(mode="json"),
+        **manifest_frame("dedup", outcome.params, outcome.plan),
         "inputs": [
             {**f, "bytes": sizes[f["name"]][0], "text_fingerprints": sizes[f["name"]][1]}
-            for f in files
+            for f in counts.files
         ],
-        "unreadable": [u.path.rsplit("/", 1)[-1] for u in outcome.plan.unreadable],
         "files": [
             *([f.name, f.bytes, f.sha256] for r in outcome.selected for f in r.files),
-            card,
+            *others,
         ],
     }

@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic_core import PydanticUndefined
 
 from thresher_jobs.dedup_params import DedupParams
+from thresher_jobs.read_params import ReadParams
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,7 +23,8 @@ ROOT = Path(__file__).parents[2]
 def parameters() -> str:
     """Return the table of `DedupParams`."""
     lines = ["| parameter | default | what it does |", "|---|---|---|"]
-    for name, field in DedupParams.model_fields.items():
+    fields = sorted(DedupParams.model_fields.items(), key=lambda f: f[0] in ReadParams.model_fields)
+    for name, field in fields:
         default = "" if field.default is PydanticUndefined else _shown(field.default)
         lines.append(f"| `{name}` | {default} | {field.description} |")
     return "\n".join(lines)
