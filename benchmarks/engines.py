@@ -186,6 +186,7 @@ def compare_section(options: argparse.Namespace) -> dict[str, Any]:
 def scale_section(options: argparse.Namespace) -> dict[str, Any]:
     """Run ten million documents through each engine; every one is recorded as it ends."""
     results: list[dict[str, Any]] = []
+    figures: dict[str, Any] = {"note": options.note, "cores": CORES, "kind": options.kinds[0]}
     with tempfile.TemporaryDirectory(prefix="thresher-engines-", dir=options.scratch) as name:
         corpus = generate(Path(name) / "in", options.kinds[0], options.rows, options.words)
         for engine in options.engines:
@@ -195,10 +196,9 @@ def scale_section(options: argparse.Namespace) -> dict[str, Any]:
                 results[-1]["equal"] = found["manifest"] == results[0]["manifest"]
             print(f"{engine}: {found['wall_s']:.0f} s", file=sys.stderr)
             shutil.rmtree(Path(name) / f"out-{engine}")
-            figures = {"cores": CORES, "kind": options.kinds[0], "results": results}
-            machine.save("engines_scale", {"note": options.note, **figures})
+            machine.save("engines_scale", {**figures, "results": results})
     _show(results, beside="us_per_row")
-    return {"note": options.note, **figures}
+    return {**figures, "results": results}
 
 
 def nodes_section(options: argparse.Namespace) -> dict[str, Any]:
@@ -229,6 +229,8 @@ def nodes_section(options: argparse.Namespace) -> dict[str, Any]:
                 print(f"{engine}, {nodes} nodes: {beyond:.1f} s", file=sys.stderr)
     for result in results:
         result["equal"] = result["manifest"] == results[0]["manifest"]
+        for memory in ("worker_peak_gb", "java_peak_gb", "together_peak_gb"):
+            del result[memory]  # the nodes' processes are not below the driver that is sampled
     _show(results, beside="times_one_node")
     return {"kind": options.kinds[0], "results": results}
 
