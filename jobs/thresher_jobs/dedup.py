@@ -24,7 +24,7 @@ import pyarrow as pa
 
 import thresher
 from thresher.engines.options import EngineOptions
-from thresher.errors import InputError, LimitError
+from thresher.errors import LimitError
 from thresher.inputs import check_unchanged
 from thresher.planning import Plan, agree_on_schema, check_apart, make_plan
 from thresher.run import Listener, Run, open_run
@@ -34,14 +34,14 @@ from thresher.steps import (
     selecting,
 )
 from thresher.steps.removals import RemovalCounts
-from thresher.steps.rows import row_map
+from thresher.steps.split_log import encode_schema
 from thresher.steps.spread import write_table
 from thresher_jobs import dedup_report
 from thresher_jobs.dedup_joins import join_verdicts
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.dedup_stages import audit, check_ids, collapse, near
 from thresher_jobs.dedup_state import CODE_VERSION, State, attribute_params
-from thresher_jobs.first_pass import first_pass
+from thresher_jobs.first_pass import check_quarantined, first_pass, found_schemas, rows_of
 
 logger = logging.getLogger(__name__)
 Column = np.ndarray[Any, Any]
@@ -158,51 +158,21 @@ def _attributes(run: Run, plan: Plan, params: DedupParams, driver_rows: int) -> 
 
     plan, stage, receipts = first_pass(run, plan, stage_of, params.split_bytes)
     state = State(plan, stage.key, driver_rows, stage.folder, receipts)
-    _check_quarantined(state, params)
-    schemas = dict(plan.schemas)
-    for task, receipt in zip(plan.tasks, receipts, strict=True):
-        for split, text in zip(task.payload.splits, receipt.facts["schemas"], strict=True):
-            if text is not None:
-                schemas[split.file] = _merged(
-                    schemas.get(split.file), attributes.decode_schema(text), plan, split.file
-                )
-    known = {f: s for f, s in schemas.items() if len(s)}
-    if not known:
-        raise InputError("no rows with columns in any input", path=plan.inputs.files[0].path)
+    check_quarantined(plan, receipts, params.max_quarantined_fraction, partial(_unjudged, params))
     state.schema = agree_on_schema(
-        plan.inputs, known, params.compared, _named_columns(params), params.union_columns
+        plan.inputs,
+        found_schemas(plan, receipts),
+        params.compared,
+        _named_columns(params),
+        params.union_columns,
     )
-    state.rows = row_map(
-        tuple(f.name for f in plan.inputs.files),
-        [[s.file for s in t.payload.splits] for t in plan.tasks],
-        [r.facts["rows"] for r in receipts],
-    )
+    state.rows = rows_of(plan, receipts)
     return state
 
 
-def _merged(seen: pa.Schema | None, new: pa.Schema, plan: Plan, file: int) -> pa.Schema:
-    from thresher.schema import merge_blocks
-
-    return new if seen is None else merge_blocks([seen, new], plan.inputs.files[file].path)
-
-
-def _check_quarantined(state: State, params: DedupParams) -> None:
-    """Refuse when too much of a source cannot be judged."""
-    total: dict[int, int] = {}
-    bad: dict[int, int] = {}
-    for task, receipt in zip(state.plan.tasks, state.receipts, strict=True):
-        source = task.payload.source
-        total[source] = total.get(source, 0) + receipt.rows_in
-        nulls = receipt.facts["nulls"] if params.null_text == "quarantine" else 0
-        bad[source] = bad.get(source, 0) + receipt.facts["unjudged"] + nulls
-    for source, rows in sorted(total.items()):
-        if bad[source] > params.max_quarantined_fraction * rows:
-            name = state.plan.inputs.sources[source].name
-            raise LimitError(
-                f"{bad[source]} of {rows} rows of source '{name}' cannot be judged, "
-                f"more than max_quarantined_fraction {params.max_quarantined_fraction}",
-                remedy="look at the column and the files, or raise the limit with --set",
-            )
+def _unjudged(params: DedupParams, receipt: Receipt) -> int:
+    nulls = receipt.facts["nulls"] if params.null_text == "quarantine" else 0
+    return int(receipt.facts["unjudged"]) + nulls
 
 
 def _check_removed(state: State, params: DedupParams, counts: RemovalCounts) -> None:
@@ -240,7 +210,7 @@ def _select_params(state: State, params: DedupParams) -> selecting.SelectParams:
         job="dedup",
         columns=params.compared,
         checked=attribute_params(params).read_columns,
-        schema_text=attributes.encode_schema(state.schema),
+        schema_text=encode_schema(state.schema),
         null_text=params.null_text,
         max_doc_bytes=params.max_doc_bytes,
         permutations=params.banding.permutations if params.export_signatures else 0,

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from thresher.params import Params
 from thresher.signals.signal import Kind, Signal
@@ -26,7 +26,7 @@ _NUMERIC = (Kind.COUNT, Kind.SHARE, Kind.NUMBER)
 class Bounds(Params):
     """What a figure has to be."""
 
-    model_config = {**Params.model_config, "populate_by_name": True}
+    model_config = ConfigDict(populate_by_name=True)
 
     min: float | None = Field(None, description="The lowest figure that passes.")
     max: float | None = Field(None, description="The highest figure that passes.")

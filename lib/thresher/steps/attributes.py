@@ -9,7 +9,6 @@ Shapes: D rows of a task, B bands.
 
 from __future__ import annotations
 
-import base64
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -21,10 +20,10 @@ from thresher.errors import ConfigError, InputError
 from thresher.params import Params
 from thresher.stage import Receipt, Task
 from thresher.steps.reading import ReadTask, TaskBlock, compared_text, read_task
+from thresher.steps.split_log import SplitLog
 from thresher.steps.spread import fixed_lists, matrix
 from thresher.store import Published, Store
-from thresher.text.hashing import FINGERPRINT_START
-from thresher.text.sketch import Sketch, fingerprint, sketch
+from thresher.text.sketch import Sketch, sketch
 from thresher.transforms.bands import Banding, band_keys
 from thresher.transforms.minhash import Permutations, permutations
 from thresher.transforms.order import LAST, largest_first, longest_first
@@ -118,79 +117,36 @@ def compute(params: AttributeParams, store: Store, folder: str, task: Task) -> R
 
 def _compute(params: AttributeParams, store: Store, folder: str, task: Task) -> Receipt:
     read: ReadTask = task.payload
-    wanted = _wanted_columns(params, read)
     family = (
         permutations(params.bands * params.rows_per_band, params.seed) if params.bands else None
     )
-    num = len(read.splits)
-    rows = [0] * num
-    bad = [0] * num
-    text_bytes = [0] * num
-    prints = [FINGERPRINT_START] * num
-    schemas: list[pa.Schema | None] = [None] * num
-    total = 0
+    log = SplitLog(read)
     statuses = np.zeros(len(Status), dtype=np.int64)
     name = attribute_name(folder, task.index)
     with store.writing(name, once=True) as path, pa.OSFile(str(path), "wb") as sink:
         writer = pa.ipc.new_file(sink, attribute_schema(params))
-        for block in read_task(read, wanted, None, params.max_doc_bytes):
-            at = block.split
-            file = read.files[at]
-            text = compared_text(block.batch, params.columns, file.path)
-            count = len(block.rows) + len(block.bad)
-            rows[at] += count
-            bad[at] += len(block.bad)
-            text_bytes[at] += int(pc.sum(pc.binary_length(text)).as_py() or 0)
-            prints[at] = fingerprint(text, prints[at])
-            if file.format not in ("parquet", "arrow"):
-                schemas[at] = _merge(schemas[at], block.batch.schema, file.path)
-            batch = _attributes(params, block, text, count, total, family, file.path)
+        for block in read_task(read, _wanted_columns(params, read), None, params.max_doc_bytes):
+            file = read.files[block.split].path
+            text = compared_text(block.batch, params.columns, file)
+            base = log.rows
+            count = log.add(block, text)
+            batch = _attributes(params, block, text, count, base, family, file)
             writer.write_batch(batch)
             statuses += np.bincount(batch.column("status").to_numpy(), minlength=len(Status))
-            total += count
         writer.close()
     facts = {
-        "rows": rows,
-        "bad": bad,
-        "text_bytes": text_bytes,
-        "fingerprints": [f"{p:016x}" for p in prints],
+        **log.facts(),
         "nulls": int(statuses[Status.NULL]),
         "unjudged": int(statuses[Status.ILL_FORMED] + statuses[Status.UNREADABLE]),
-        "schemas": [encode_schema(s) if s is not None else None for s in schemas],
     }
     size = store.path(name).stat().st_size
-    return Receipt(
-        task=task.index,
-        rows_in=total,
-        rows_out=total,
-        bytes_in=sum(text_bytes),
-        files=(Published(name, size, ""),),
-        facts=facts,
-    )
+    return log.receipt(task.index, (Published(name, size, ""),), facts)
 
 
 def _wanted_columns(params: AttributeParams, read: ReadTask) -> list[str] | None:
     if any(file.format not in ("parquet", "arrow") for file in read.files):
         return None
     return list(params.read_columns)
-
-
-def _merge(seen: pa.Schema | None, new: pa.Schema, file: str) -> pa.Schema:
-    from thresher.schema import unify
-
-    if seen is None or seen.equals(new):
-        return new
-    return unify([(file, seen), (file, new)], union_columns=True, text_columns=[])
-
-
-def encode_schema(schema: pa.Schema) -> str:
-    """Return a schema as ASCII."""
-    return base64.b64encode(schema.serialize().to_pybytes()).decode()
-
-
-def decode_schema(text: str) -> pa.Schema:
-    """Read what `encode_schema` wrote; only ever our own receipts."""
-    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))
 
 
 def attribute_schema(params: AttributeParams) -> pa.Schema:

@@ -19,7 +19,7 @@ from thresher import docid
 from thresher.errors import InputError, InternalError
 from thresher.params import Params
 from thresher.stage import Receipt, Task
-from thresher.steps.attributes import Status, TaskAttributes, decode_schema, load
+from thresher.steps.attributes import Status, TaskAttributes, load
 from thresher.steps.outputs import (
     FOLDERS,
     LEDGER,
@@ -32,6 +32,7 @@ from thresher.steps.outputs import (
 from thresher.steps.owned import Owned
 from thresher.steps.reading import ReadTask, TaskBlock, compared_text, read_task
 from thresher.steps.rows import RowMap
+from thresher.steps.split_log import decode_schema
 from thresher.steps.tallies import (
     KEPT,
     QUARANTINED,

@@ -18,9 +18,9 @@ from thresher.formats.turns import STRING
 from thresher.parquet import row_bytes
 from thresher.schema import widen
 from thresher.stage import Receipt, Task
-from thresher.steps.attributes import decode_schema, encode_schema
 from thresher.steps.loose_reading import TEXT_FORMATS, read_loose, read_typed, renamed, wants_loose
 from thresher.steps.reading import ReadTask
+from thresher.steps.split_log import decode_schema, encode_schema
 from thresher.store import Store
 
 
