@@ -19,10 +19,10 @@ import pyarrow as pa
 
 import thresher
 from thresher.engines.options import EngineOptions
-from thresher.errors import ConfigError, InputError, LimitError
+from thresher.errors import ConfigError, LimitError
 from thresher.formats.catalogue import FORMATS
 from thresher.formats.conversion import FORM_LOSSES, Conversion
-from thresher.formats.detection import Detected, Evidence, detect
+from thresher.formats.detection import Detected, Evidence
 from thresher.formats.messages import REASONING_FIELDS
 from thresher.formats.reshape import can_become
 from thresher.formats.rows import Kind
@@ -37,6 +37,7 @@ from thresher.steps.rows import row_map
 from thresher.steps.surveying import agreed_types, survey
 from thresher_jobs import convert_report
 from thresher_jobs.convert_params import ConvertParams
+from thresher_jobs.detecting import decide_formats
 from thresher_jobs.first_pass import first_pass
 
 logger = logging.getLogger(__name__)
@@ -175,48 +176,13 @@ def _survey(run: Run, plan: Plan, params: ConvertParams) -> State:
 
 
 def _detect(state: State, params: ConvertParams) -> None:
-    """Decide on each file's formats.
-
-    Raises:
-        InputError: A file has none that is known.
-        ConfigError: It may have one of several.
-    """
+    """Decide on each file's formats by all of its rows."""
     evidence: dict[int, Evidence] = {}
     for task, receipt in zip(state.plan.tasks, state.surveyed, strict=True):
         for split, facts in zip(task.payload.splits, receipt.facts["splits"], strict=True):
             known = evidence.setdefault(split.file, Evidence())
             known.add(Evidence.from_json(facts["evidence"]))
-    if not any(known.rows for known in evidence.values()):
-        raise InputError(
-            "no rows that can be read in any input", path=state.plan.inputs.files[0].path
-        )
-    for file, known in sorted(evidence.items()):
-        found = detect(known)
-        state.detected[file] = found
-        if not known.rows:
-            continue
-        path = state.plan.inputs.files[file].path
-        if params.format is not None:
-            if not found.formats:
-                raise InputError(
-                    f"no row is of the format {params.format} "
-                    f"({FORMATS[params.format].about}); {found.reasons[0]}",
-                    path=path,
-                )
-        elif not found.formats:
-            raise InputError(
-                f"of no known format: {found.reasons[0]}",
-                path=path,
-                remedy="rename the columns, or name the format with --format",
-            )
-        elif found.confidence < params.min_confidence:
-            raise ConfigError(
-                f"the format is not certain: {' or '.join([found.formats[0], *found.rivals[:3]])} "
-                f"(confidence {found.confidence:.2f}, wanted {params.min_confidence}; "
-                f"{'; '.join(found.reasons)})",
-                path=path,
-                remedy="say which with --format",
-            )
+    state.detected = decide_formats(state.plan, evidence, params.format, params.min_confidence)
 
 
 def _choose(state: State, params: ConvertParams, rendering: Rendering | None) -> Conversion:

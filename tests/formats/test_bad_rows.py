@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from tests.formats.batches import Row, batch, to
-from thresher.formats.conversion import UNKNOWN, Conversion, convert
+from thresher.formats.conversion import Conversion, convert
+from thresher.formats.reading import UNKNOWN
 
 
 def chat(*roles: str) -> list[Row]:

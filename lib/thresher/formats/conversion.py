@@ -9,7 +9,7 @@ Shapes: R rows in, N rows out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -24,6 +24,7 @@ from thresher.formats.format import Format, Writing, Written
 from thresher.formats.judging import Order, judge
 from thresher.formats.messages import Dropped
 from thresher.formats.others import ANSWER_BOUNDARY
+from thresher.formats.reading import Found, pass_on, read_rows
 from thresher.formats.reshape import Pairs, can_become, reshape
 from thresher.formats.rows import CANONICAL, Faults, Kind, Rows
 from thresher.formats.templates import Rendering, render_rows
@@ -31,7 +32,6 @@ from thresher.formats.turns import STRING, empty_turns
 from thresher.schema import cast
 
 Column = np.ndarray[Any, Any]
-UNKNOWN = "no format of this file fits the row"
 FORM_LOSSES = frozenset({BOUNDARY, ANSWER_BOUNDARY, "spelling of labels"})
 
 
@@ -113,9 +113,9 @@ def convert(batch: pa.RecordBatch, how: Conversion) -> Converted:
     schema = how.schema
     pieces: list[pa.RecordBatch] = []
     sources: list[Column] = []
-    for found in _read(batch, how.formats, faults):
+    for found in read_rows(batch, how.formats, faults):
         judge(found.rows, found.faults, how.order)
-        _pass_on(found.faults, found.places, faults)
+        pass_on(found.faults, found.places, faults)
         mine = found.kept()
         formats[found.format] += len(mine.rows)
         if not can_become(mine.rows.kind, how.kind):
@@ -136,72 +136,17 @@ def convert(batch: pa.RecordBatch, how: Conversion) -> Converted:
     return Converted(made, source, removed, faults, losses, formats)
 
 
-@dataclass(frozen=True)
-class _Found:
-    """Rows of the batch that one format can read, with their places in it."""
-
-    format: str
-    rows: Rows
-    places: Column
-    faults: Faults
-    dropped: Mapping[str, Column]
-
-    def kept(self) -> _Found:
-        """Return the rows without a fault."""
-        good = np.flatnonzero(self.faults.good)
-        dropped = {what: mask[good] for what, mask in self.dropped.items()}
-        return _Found(
-            self.format, self.rows.take(good), self.places[good], Faults(len(good)), dropped
-        )
-
-
-def _read(batch: pa.RecordBatch, names: Sequence[str], faults: Faults) -> list[_Found]:
-    """Read the rows with the first format that can; what none can read gets the first one's
-    fault."""
-    left = np.arange(len(batch))
-    found: list[_Found] = []
-    first: Faults | None = None
-    for name in names:
-        fitting = FORMATS[name].fits(batch.schema)
-        if not len(left) or not fitting:
-            continue
-        part = batch if len(left) == len(batch) else batch.take(pa.array(left))
-        made = FORMATS[name].read_all(part)
-        if first is None:
-            first = Faults(len(batch))
-            _pass_on(made.faults, left, first)
-        good = np.flatnonzero(made.faults.good)
-        if len(good):
-            dropped = {what: mask[good] for what, mask in made.dropped.items()}
-            rows = made.rows.take(good)
-            found.append(_Found(name, rows, left[good], Faults(len(good)), dropped))
-        left = left[~made.faults.good]
-    if first is not None:
-        unread = np.zeros(len(batch), bool)
-        unread[left] = True
-        first.codes[~unread] = 0
-        _pass_on(first, np.arange(len(batch)), faults)
-    faults.add(left, UNKNOWN)
-    return found
-
-
-def _pass_on(mine: Faults, places: Column, all_rows: Faults) -> None:
-    for code in np.unique(mine.codes[~mine.good]).tolist():
-        here = mine.codes == code
-        all_rows.add(places[here], mine.message(int(np.argmax(here))))
-
-
 def _convert(
-    mine: _Found, how: Conversion, schema: pa.Schema, faults: Faults, losses: Counter[str]
+    mine: Found, how: Conversion, schema: pa.Schema, faults: Faults, losses: Counter[str]
 ) -> tuple[pa.RecordBatch, Column, Column]:
     """Reshape and write; return the rows out, where each comes from, and the places removed."""
     shaped = reshape(mine.rows, how.kind, how.pairs)
-    _pass_on(shaped.faults, mine.places, faults)
+    pass_on(shaped.faults, mine.places, faults)
     written = how.write(shaped.rows)
     # A row that becomes several is refused as a whole when one of them is.
     broken = np.zeros(len(mine.rows), bool)
     broken[shaped.source[~written.faults.good]] = True
-    _pass_on(written.faults, mine.places[shaped.source], faults)
+    pass_on(written.faults, mine.places[shaped.source], faults)
     good = np.flatnonzero(written.faults.good)
     source = shaped.source[good]
     stays = ~broken[source]

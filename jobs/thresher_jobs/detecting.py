@@ -1,0 +1,88 @@
+"""Which formats the files have: decided by what their rows say, or refused with the reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import thresher
+from thresher.errors import ConfigError, InputError
+from thresher.formats.catalogue import FORMATS
+from thresher.formats.detection import Detected, Evidence, detect
+from thresher.planning import Plan
+from thresher.run import Run
+from thresher.stage import MapStage, stage_key
+from thresher.steps.peeking import peek
+
+CODE_VERSION = "formats-1"  # raised when the same rows give other evidence
+
+
+def peek_formats(
+    run: Run, plan: Plan, format: str | None, min_confidence: float, max_doc_bytes: int
+) -> dict[int, Detected]:
+    """Decide on each file's formats by its first rows.
+
+    Args:
+        run: Where to look.
+        plan: The files.
+        format: The format of all of them, where the user says so.
+        min_confidence: What a detected format needs.
+        max_doc_bytes: Rows with a larger value are bad.
+
+    Raises:
+        InputError: A file has no format that is known.
+        ConfigError: It may have one of several.
+    """
+    formats = None if format is None else (format,)
+    key = stage_key(
+        CODE_VERSION, thresher.__version__, plan.digest(), str(format), str(max_doc_bytes)
+    )
+    tasks = tuple(task for task in plan.tasks if any(s.start == 0 for s in task.payload.splits))
+    receipts = run.execute(MapStage("formats", key, partial(peek, formats, max_doc_bytes), tasks))
+    evidence = {
+        int(file): Evidence.from_json(found)
+        for receipt in receipts
+        for file, found in receipt.facts["evidence"].items()
+    }
+    return decide_formats(plan, evidence, format, min_confidence)
+
+
+def decide_formats(
+    plan: Plan, evidence: Mapping[int, Evidence], format: str | None, min_confidence: float
+) -> dict[int, Detected]:
+    """Decide on each file's formats by what its rows say.
+
+    Raises:
+        InputError: A file has no format that is known, or no file has a row.
+        ConfigError: It may have one of several.
+    """
+    if not any(known.rows for known in evidence.values()):
+        raise InputError("no rows that can be read in any input", path=plan.inputs.files[0].path)
+    detected = {file: detect(known) for file, known in sorted(evidence.items())}
+    for file, found in detected.items():
+        if evidence[file].rows:
+            _check(found, plan.inputs.files[file].path, format, min_confidence)
+    return detected
+
+
+def _check(found: Detected, path: str, format: str | None, min_confidence: float) -> None:
+    if format is not None:
+        if not found.formats:
+            raise InputError(
+                f"no row is of the format {format} ({FORMATS[format].about}); {found.reasons[0]}",
+                path=path,
+            )
+    elif not found.formats:
+        raise InputError(
+            f"of no known format: {found.reasons[0]}",
+            path=path,
+            remedy="rename the columns, or name the format with --format",
+        )
+    elif found.confidence < min_confidence:
+        rivals = " or ".join([found.formats[0], *found.rivals[:3]])
+        raise ConfigError(
+            f"the format is not certain: {rivals} (confidence {found.confidence:.2f}, wanted "
+            f"{min_confidence}; {'; '.join(found.reasons)})",
+            path=path,
+            remedy="say which with --format",
+        )
