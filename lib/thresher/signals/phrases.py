@@ -11,6 +11,8 @@ The format of a file, for the lists shipped in `phrase_lists/` and for a user's 
     # about: Answers that ...   one line of help
     # window: 200               the patterns below see the first 200 characters (none: all)
     # case: sensitive           the patterns below tell a from A (ignore: they do not)
+    # needs: not|n['’]t         the patterns below are tried on texts with this only (none: on all);
+                                a further such line asks for that as well
     cannot := can(?:no|['’])t   a name for a piece of pattern
     ^i {{cannot}} help          a pattern that uses it
 
@@ -21,12 +23,12 @@ is part of the pattern. Of what RE2 lacks (back references, looking around), not
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +40,7 @@ from thresher.errors import ConfigError
 Scope = Literal["answer", "prompt", "turn", "text"]
 
 _FOLDER = "phrase_lists"
-_SETTING = re.compile(r"#\s*(signal|scope|about|window|case)\s*:\s*(.*?)\s*")
+_SETTING = re.compile(r"#\s*(signal|scope|about|window|case|needs)\s*:\s*(.*?)\s*")
 _NAME = re.compile(r"([a-z][a-z0-9_]*)\s*:=\s*(.*)")
 _USE = re.compile(r"\{\{([a-z][a-z0-9_]*)\}\}")
 _PLAIN_NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -46,8 +48,22 @@ _PLAIN_NAME = re.compile(r"[a-z][a-z0-9_]*")
 # back to slow (if linear) matching on programs that size.
 _LONGEST_LINE = 2_000
 _LONGEST_PATTERN = 20_000  # with its names filled in
+# Past some size the states of RE2's machine no longer fit its memory and it falls back to a slow
+# one: the patterns of refusals ran at 1 MB/s joined into one, at 14 MB/s joined up to this length
+# (2 million characters of openings, one core).
+_LONGEST_ALTERNATION = 8_000
+_LONGEST_SHARED = 3_000
 _LARGEST_FILE = 1 << 20
+_COUNTED = re.compile(r"(?<!\\x)\{(?:\d\d+,?\d*|\d,\d\d+)\}")
 _PROBES = ("", "\x01 \x02\n")
+
+
+class _Sight(NamedTuple):
+    """What patterns look at."""
+
+    window: int | None
+    ignore_case: bool
+    needs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -58,13 +74,39 @@ class Part:
         patterns: RE2 patterns.
         window: They see this many characters from the start; None: all.
         ignore_case: Whether a and A are the same.
+        needs: Only texts that match all of these are looked at, which spares most texts the rest.
         joined: The patterns as few alternations, one where RE2's memory limit lets it.
     """
 
     patterns: tuple[str, ...]
     window: int | None
     ignore_case: bool
+    needs: tuple[str, ...]
     joined: tuple[str, ...]
+
+    @property
+    def shared(self) -> str | None:
+        """A pattern that every text it matches matches too, fit to be joined with other lists'.
+
+        None where it sees less than the whole text, or counts: counted repetitions multiply with
+        the patterns of the others, and RE2 turns slow.
+        """
+        if self.window is not None or (not self.needs and len(self.joined) > 1):
+            return None
+        first = self.needs[0] if self.needs else self.joined[0]
+        return None if _COUNTED.search(first) else first
+
+    def matches(self, texts: pa.Array) -> npt.NDArray[np.bool_]:
+        """Tell which texts, cut to the window, one of the patterns matches."""
+        found = np.zeros(len(texts), dtype=np.bool_)
+        rows = np.arange(len(texts))
+        for pattern in self.needs:
+            kept = _matched(texts, pattern, self.ignore_case)
+            texts, rows = texts.filter(pa.array(kept)), rows[kept]
+        for pattern in self.joined:
+            if len(rows):
+                found[rows] |= _matched(texts, pattern, self.ignore_case)
+        return found
 
 
 @dataclass(frozen=True)
@@ -98,12 +140,9 @@ class PhraseList:
     def matches(self, texts: pa.Array) -> npt.NDArray[np.bool_]:
         """Tell which texts one of the patterns matches; a null is not one of them."""
         found = np.zeros(len(texts), dtype=np.bool_)
+        openings: dict[int, pa.Array] = {}
         for part in self.parts:
-            seen = texts
-            if part.window is not None:
-                seen = pc.utf8_slice_codeunits(texts, 0, part.window)
-            for pattern in part.joined:
-                found |= _matched(seen, pattern, part.ignore_case)
+            found |= part.matches(_seen(texts, part.window, openings))
         return found
 
 
@@ -136,6 +175,63 @@ def match(phrases: str | PhraseList, texts: pa.Array) -> npt.NDArray[np.bool_]:
         Flags (R,); False where the text is null.
     """
     return (PHRASES[phrases] if isinstance(phrases, str) else phrases).matches(texts)
+
+
+def match_all(
+    lists: Sequence[str | PhraseList], texts: pa.Array
+) -> dict[str, npt.NDArray[np.bool_]]:
+    """Tell for several lists which texts they match; as `match` one by one, in fewer passes.
+
+    Most texts are matched by no list, which a pass with the patterns of many lists at once finds
+    out; only the others are looked at list by list.
+
+    Args:
+        lists: Names in `PHRASES`, or lists that `load_phrases` read, with different names.
+        texts: Array of strings (R,).
+
+    Returns:
+        Name of the list → flags (R,); False where the text is null.
+    """
+    wanted = tuple(PHRASES[entry] if isinstance(entry, str) else entry for entry in lists)
+    found = {entry.name: np.zeros(len(texts), dtype=np.bool_) for entry in wanted}
+    for pattern, parts in _shared(wanted):
+        rows = np.flatnonzero(_matched(texts, pattern, False))
+        if len(rows):
+            some = texts.take(pa.array(rows))
+            for name, part in parts:
+                found[name][rows] |= part.matches(some)
+    openings: dict[int, pa.Array] = {}
+    for entry in wanted:
+        for part in entry.parts:
+            if part.shared is None:
+                found[entry.name] |= part.matches(_seen(texts, part.window, openings))
+    return found
+
+
+def _seen(texts: pa.Array, window: int | None, openings: dict[int, pa.Array]) -> pa.Array:
+    """The first characters of texts, cut once for all parts that look at as many."""
+    if window is None:
+        return texts
+    if window not in openings:
+        openings[window] = pc.utf8_slice_codeunits(texts, 0, window)
+    return openings[window]
+
+
+@lru_cache(maxsize=64)
+def _shared(lists: tuple[PhraseList, ...]) -> list[tuple[str, list[tuple[str, Part]]]]:
+    """Alternations of whole parts, each with the parts in it and their lists' names."""
+    shared: list[tuple[str, list[tuple[str, Part]]]] = []
+    for entry in lists:
+        for part in entry.parts:
+            if part.shared is None:
+                continue
+            one = f"(?{'i' if part.ignore_case else '-i'}:{part.shared})"
+            whole = f"{shared[-1][0]}|{one}" if shared else one
+            if shared and len(whole) <= _LONGEST_SHARED and _fault(whole) is None:
+                shared[-1] = (whole, [*shared[-1][1], (entry.name, part)])
+            else:
+                shared.append((one, [(entry.name, part)]))
+    return shared
 
 
 def load_phrases(path: str | Path, name: str | None = None) -> PhraseList:
@@ -189,8 +285,9 @@ class _Parser:
         self.settings = {"signal": name, "scope": "answer", "about": f"Matches of {name}."}
         self.window: int | None = None
         self.ignore_case = True
+        self.needs: tuple[str, ...] = ()
         self.pieces: dict[str, str] = {}
-        self.first_lines: dict[tuple[str, int | None, bool], int] = {}
+        self.first_lines: dict[tuple[str, _Sight], int] = {}
         self.line = 0
 
     def parse(self, text: str) -> PhraseList:
@@ -215,13 +312,15 @@ class _Parser:
 
     def _set(self, key: str, value: str) -> None:
         if key == "window":
-            if value != "none" and not (value.isascii() and value.isdigit() and 0 < int(value)):
+            if value != "none" and not (value.isascii() and value.isdigit() and int(value) > 0):
                 self._refuse(f"window is {value!r}, expected a number of characters or none")
             self.window = None if value == "none" else int(value)
         elif key == "case":
             if value not in ("ignore", "sensitive"):
                 self._refuse(f"case is {value!r}, expected ignore or sensitive")
             self.ignore_case = value == "ignore"
+        elif key == "needs":
+            self.needs = () if value == "none" else (*self.needs, self._checked(value))
         else:
             if key == "scope" and value not in get_args(Scope):
                 self._refuse(f"scope is {value!r}, expected one of {', '.join(get_args(Scope))}")
@@ -238,7 +337,7 @@ class _Parser:
         pattern = self._checked(line)
         if all(_matched(pa.array([probe]), pattern, self.ignore_case)[0] for probe in _PROBES):
             self._refuse("matches every text")
-        key = (pattern, self.window, self.ignore_case)
+        key = (pattern, _Sight(self.window, self.ignore_case, self.needs))
         if key in self.first_lines:
             self._refuse(f"repeats line {self.first_lines[key]}")
         self.first_lines[key] = self.line
@@ -267,22 +366,25 @@ class _Parser:
         raise ConfigError(f"line {self.line}: {reason}", path=self.path)
 
     def _parts(self) -> tuple[Part, ...]:
-        groups: dict[tuple[int | None, bool], list[str]] = {}
-        for pattern, window, ignore_case in self.first_lines:
-            groups.setdefault((window, ignore_case), []).append(pattern)
+        groups: dict[_Sight, list[str]] = {}
+        for pattern, sight in self.first_lines:
+            groups.setdefault(sight, []).append(pattern)
         return tuple(
-            Part(tuple(patterns), window, ignore_case, tuple(_joined(patterns)))
-            for (window, ignore_case), patterns in groups.items()
+            Part(tuple(patterns), *sight, tuple(_joined(patterns)))
+            for sight, patterns in groups.items()
         )
 
 
 def _joined(patterns: list[str]) -> list[str]:
-    """Join patterns into one alternation, or into several where one is too large for RE2."""
-    whole = "|".join(f"(?:{pattern})" for pattern in patterns)
-    if len(patterns) == 1 or _fault(whole) is None:
-        return [whole]
-    half = len(patterns) // 2
-    return _joined(patterns[:half]) + _joined(patterns[half:])
+    """Join neighbours into alternations, each small enough for RE2's fast machine."""
+    alternations: list[str] = []
+    for pattern in (f"(?:{pattern})" for pattern in patterns):
+        whole = f"{alternations[-1]}|{pattern}" if alternations else pattern
+        if alternations and len(whole) <= _LONGEST_ALTERNATION and _fault(whole) is None:
+            alternations[-1] = whole
+        else:
+            alternations.append(pattern)
+    return alternations
 
 
 def _fault(pattern: str) -> str | None:
