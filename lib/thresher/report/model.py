@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Count = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
+from thresher.report.quality import Quality
+from thresher.report.strict import Count, Share, Strict
+
 Seconds = Annotated[float, Field(ge=0)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Source(_Model):
+class Source(Strict):
     """Rows and bytes of one input as the user named it."""
 
     name: str
@@ -38,7 +35,7 @@ class Source(_Model):
     text_bytes_quarantined: Count
 
 
-class File(_Model):
+class File(Strict):
     """The balance of one input file."""
 
     name: str
@@ -48,14 +45,14 @@ class File(_Model):
     rows_quarantined: Count
 
 
-class SkippedFile(_Model):
+class SkippedFile(Strict):
     """A file that was not read, and why."""
 
     path: str
     reason: str
 
 
-class Histogram(_Model):
+class Histogram(Strict):
     """Removed rows by similarity to the row kept instead; `counts[i]` lies between two edges."""
 
     edges: tuple[float, ...] = ()
@@ -70,14 +67,14 @@ class Histogram(_Model):
         return self
 
 
-class ClusterSize(_Model):
+class ClusterSize(Strict):
     """How many clusters have `size` rows, the kept one included."""
 
     size: Annotated[int, Field(ge=1)]
     clusters: Count
 
 
-class Member(_Model):
+class Member(Strict):
     """A removed row of a cluster."""
 
     id: str
@@ -86,7 +83,7 @@ class Member(_Model):
     text: str
 
 
-class Cluster(_Model):
+class Cluster(Strict):
     """A kept row and some of the rows removed for it; `size` counts all of them."""
 
     kept_id: str
@@ -95,7 +92,7 @@ class Cluster(_Model):
     members: tuple[Member, ...]
 
 
-class RemovedPair(_Model):
+class RemovedPair(Strict):
     """A removed row beside the row kept instead; similarity = shared / union, in shingles."""
 
     removed_id: str
@@ -107,14 +104,14 @@ class RemovedPair(_Model):
     matched_text: str
 
 
-class CurvePoint(_Model):
+class CurvePoint(Strict):
     """The probability that a pair of this similarity is found."""
 
     similarity: Share
     probability: Share
 
 
-class Recall(_Model):
+class Recall(Strict):
     """How complete the removal is: by calculation, and by a sample of kept rows."""
 
     threshold: Share
@@ -132,14 +129,14 @@ class Recall(_Model):
     note: str
 
 
-class QuarantineExample(_Model):
+class QuarantineExample(Strict):
     """A row that could not be judged, and the error."""
 
     id: str
     detail: str
 
 
-class Quarantine(_Model):
+class Quarantine(Strict):
     """Rows that could not be judged for one reason."""
 
     reason: str
@@ -147,7 +144,7 @@ class Quarantine(_Model):
     examples: tuple[QuarantineExample, ...]
 
 
-class Stage(_Model):
+class Stage(Strict):
     """One stage of the job; `resumed` of its tasks were found finished."""
 
     name: str
@@ -160,7 +157,7 @@ class Stage(_Model):
     seconds: Seconds
 
 
-class Detected(_Model):
+class Detected(Strict):
     """The formats of one file: given, or detected with a confidence."""
 
     formats: tuple[str, ...]
@@ -168,7 +165,7 @@ class Detected(_Model):
     reasons: tuple[str, ...]
 
 
-class Conversion(_Model):
+class Conversion(Strict):
     """`plan.conversion` of the job convert; `losses` counts rows by what the target cannot hold,
     and those in `form_only` lost nothing but their form."""
 
@@ -181,7 +178,7 @@ class Conversion(_Model):
     examples: tuple[tuple[str, str], ...]
 
 
-class Report(_Model):
+class Report(Strict):
     """All that `report.json` says about one run."""
 
     rows_in: Count
@@ -220,3 +217,9 @@ class Report(_Model):
         if self.job != "convert":
             return None
         return Conversion.model_validate(self.plan["conversion"])
+
+    @property
+    def quality(self) -> Quality | None:
+        """What rules on signals found and did; None for jobs without rules."""
+        facts = self.plan.get("quality")
+        return None if facts is None else Quality.model_validate(facts)

@@ -16,12 +16,14 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import DictLoader, Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from thresher.report import charts, figures
 from thresher.report.diff import Piece, cut_pieces, word_differences
 from thresher.report.model import Cluster, Detected, RemovedPair, Report, Source
+from thresher.report.multiples import short
+from thresher.report.quality_page import quality_context
 
 _MAX_CLUSTERS, _MAX_MEMBERS, _MAX_PAIRS = 20, 8, 20
 _MAX_ROWS = 200  # of a table: sources, files, settings, reasons
@@ -50,14 +52,17 @@ def render(report: Report) -> str:
         r=report,
         **_headline(report),
         **_figures(report),
-        **(_examples(report) | _conversion(report)),
+        **(_examples(report) | _conversion(report) | _quality(report)),
         **_details(report),
     )
 
 
 @lru_cache(maxsize=1)
 def _template() -> tuple[Template, str]:
+    folder = files("thresher.report")
+    names = ("template.html.j2", "quality_section.html.j2")
     environment = Environment(
+        loader=DictLoader({name: (folder / name).read_text("utf-8") for name in names}),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -69,13 +74,12 @@ def _template() -> tuple[Template, str]:
         "size": figures.size,
         "duration": figures.duration,
         "one_line": figures.one_line,
+        "short": short,
         "cell": lambda text: figures.cut(text, _CELL_CHARS),
     }
     environment.globals |= {"share": figures.share, "rate": figures.rate, "max_rows": _MAX_ROWS}
-    folder = files("thresher.report")
-    source = (folder / "template.html.j2").read_text("utf-8")
     style = "\n" + (folder / "style.css").read_text("utf-8")
-    return environment.from_string(source), style
+    return environment.get_template(names[0]), style
 
 
 def _visible(value: Any) -> Any:
@@ -96,6 +100,8 @@ def _headline(report: Report) -> dict[str, Any]:
         for reason, rows in report.removed_by.items()
         if reason not in _REASONS
     ]
+    if "quality" in report.plan:  # rules have a chart of their own
+        other = [("Removed by rules", "near", report.rows_removed)]
     parts = [
         ("Kept", "kept", report.rows_kept),
         *known,
@@ -146,7 +152,7 @@ def _examples(report: Report) -> dict[str, Any]:
     return {
         "clusters": [_cluster(c) for c in report.largest_clusters[:_MAX_CLUSTERS]],
         "pairs": [(pair, *_sides(pair)) for pair in pairs],
-        "explain_id": shlex.quote(figures.visible(removed[:_CELL_CHARS])) if removed else "ROW_ID",
+        "explain_id": _quoted(removed) if removed else "ROW_ID",
     }
 
 
@@ -180,7 +186,9 @@ def _details(report: Report) -> dict[str, Any]:
             if entries
         ],
         "config": _settings(report.config),
-        "plan": _settings({k: v for k, v in report.plan.items() if k != "conversion"}),
+        "plan": _settings(
+            {k: v for k, v in report.plan.items() if k not in ("conversion", "quality")}
+        ),
         "stage_seconds": sum(stage.seconds for stage in report.stages),
     }
 
@@ -206,8 +214,20 @@ def _conversion(report: Report) -> dict[str, Any]:
         "rows_out": [
             (name, figures.cut(text, _PAIR_CHARS)) for name, text in found.examples[:_MAX_EXAMPLES]
         ],
-        "explain_id": shlex.quote(figures.visible(row[:_CELL_CHARS])) if row else "ROW_ID",
+        "explain_id": _quoted(row) if row else "ROW_ID",
     }
+
+
+def _quality(report: Report) -> dict[str, Any]:
+    """What the section on quality shows, and a row to ask about."""
+    context = quality_context(report.quality)
+    examples = (row.id for _, failed, _, _ in context.get("rule_examples", ()) for row in failed)
+    row = next(examples, None)
+    return context | ({"explain_id": _quoted(row)} if row else {})
+
+
+def _quoted(row_id: str) -> str:
+    return shlex.quote(figures.visible(row_id[:_CELL_CHARS]))
 
 
 def _settings(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
