@@ -37,7 +37,7 @@ SIGNALS = tuple(
         ("unfinished_response", Kind.FLAG, "the response ends in a letter, digit, comma or colon"),
         ("response_ends_with_colon", Kind.FLAG, "the response ends in a colon"),
         ("unclosed_code_blocks", Kind.COUNT, "answers with a code fence that does not end"),
-        ("unclosed_formulas", Kind.COUNT, r"answers with a \[, \( or $$ that does not end"),
+        ("unclosed_formulas", Kind.COUNT, r"answers with a displayed \[ or $$ that does not end"),
         ("unclosed_json", Kind.COUNT, "answers that begin as JSON and end inside it"),
         ("invalid_json", Kind.COUNT, "answers that begin as JSON and are none"),
         ("empty_code_blocks", Kind.COUNT, "code blocks that name a language and hold nothing"),

@@ -1,8 +1,9 @@
-"""Marks inside an answer: code fences, formulas, runs of a digit, Chinese characters.
+r"""Marks inside an answer: code fences, formulas, runs of a digit, Chinese characters.
 
 One pass over the bytes of each text. A code fence is a line that begins with three or more
 backticks or tildes, behind blanks and `>`; what lies inside is no markup. A fence counts as
-unclosed only if the number of backtick runs is odd too, so that sloppy but complete fences pass.
+unclosed only if the number of backtick runs is odd too, so that sloppy but complete fences pass. A
+formula is displayed, and begins a line: elsewhere `$$` is money and `\[` a pattern.
 
 Shapes: T texts.
 """
@@ -105,7 +106,7 @@ def _scan(data: Any, starts: Any, ends: Any, found: Any) -> None:
     for text in range(len(starts)):
         at, stop = starts[text], ends[text]
         mark, width, named, hollow, ticks = 0, 0, False, False, 0
-        display, inline, dollars = False, False, False
+        display, dollars = False, False
         run, digit = 0, -1
         while at < stop:
             end = at
@@ -165,12 +166,11 @@ def _scan(data: Any, starts: Any, ends: Any, found: Any) -> None:
                     elif plain and not code:
                         if byte == _BACKSLASH and place + 1 < end:
                             after = data[place + 1]
-                            display = (display or after == 91) and after != 93
-                            inline = (inline or after == 40) and after != 41
-                            place += 1 if after < 48 or after > 57 else 0
+                            display = (display or (after == 91 and place == begin)) and after != 93
+                            place += 1
                         elif byte == _DOLLAR:
                             length = _run(data, place, end)
-                            if length == 2:
+                            if length == 2 and (dollars or place == begin):
                                 dollars = not dollars
                             place += length
                             continue
@@ -183,5 +183,7 @@ def _scan(data: Any, starts: Any, ends: Any, found: Any) -> None:
                 place += 1
             digit = -1
             at = end + 1
-        found[text, _OPEN_FENCE] = mark != 0 and (mark == _TILDE or ticks % 2 == 1)
-        found[text, _OPEN_MATH] = display or inline or dollars
+        stray = hollow and not named  # a mark too many at the end, not a block that was cut off
+        odd = mark == _TILDE or ticks % 2 == 1
+        found[text, _OPEN_FENCE] = mark != 0 and odd and not stray
+        found[text, _OPEN_MATH] = display or dollars

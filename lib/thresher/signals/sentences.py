@@ -224,10 +224,10 @@ def _sentences(data: Any, begin: Any, stop: Any, owner: Any, listed: Any, table:
             first, final = _trim(data, head, at)
             head = at
             size = _is_sentence(data, first, final)
+            place += 1 if first < final else 0  # what does not count still stands between two
             if size == 0:
                 continue
             slot = _add(data, first, final, place, owner, table)
-            place += 1
             copies, run, divisor = i64_at(table.counts, slot), i64_at(table.runs, slot), 1
             if copies > 1:
                 divisor = _divisor(data, first, final, listed, table.maths)
@@ -254,9 +254,9 @@ def _paragraphs(data: Any, begin: Any, stop: Any, owner: Any, listed: Any, table
             closed = last
             lines += 1
         if hidden or head == last or end >= stop:
+            place += 1 if lines else 0
             if lines and closed - opened >= MIN_PARAGRAPH:
                 slot = _add(data, opened, closed, place, owner, table)
-                place += 1
                 divisor = (
                     LINED if lines > 1 else _divisor(data, opened, closed, listed, table.maths)
                 )
