@@ -18,6 +18,7 @@ from thresher.engines.options import EngineOptions
 from thresher.errors import InternalError, Stopped, ThresherError, from_os_error
 from thresher.params import P, build, load_yaml, parse_settings
 from thresher_jobs.cli_options import (
+    Annotate,
     ChatTemplate,
     Cluster,
     Clusters,
@@ -32,6 +33,9 @@ from thresher_jobs.cli_options import (
     LossSpans,
     Method,
     Out,
+    PerPrompt,
+    Prefer,
+    ProfileName,
     Quiet,
     Result,
     Set,
@@ -40,6 +44,7 @@ from thresher_jobs.cli_options import (
     TextColumn,
     Threshold,
     To,
+    Tokenizer,
     Union,
     Workers,
 )
@@ -157,6 +162,97 @@ def convert(
         report = run_convert(inputs, out, params, options, show)
     if not quiet:
         print_summary(report, out)
+
+
+@app.command()
+def score(
+    context: typer.Context,
+    inputs: Inputs,
+    out: Out,
+    profile: ProfileName = None,
+    text_column: TextColumn = None,
+    format: FromFormat = None,
+    id_column: IdColumn = None,
+    tokenizer: Tokenizer = None,
+    per_prompt: PerPrompt = None,
+    prefer: Prefer = None,
+    annotate: Annotate = False,
+    skip_unreadable: Skip = False,
+    union_columns: Union = False,
+    config: Config = None,
+    settings: Set = None,
+    engine: EngineName = None,
+    workers: Workers = None,
+    cluster: Cluster = None,
+    quiet: Quiet = False,
+    json_logs: JsonLogs = False,
+) -> None:
+    """Compute quality signals and remove rows by rules on them.
+
+    OUT/removed says for each row which rules fired, with the figures; OUT/report.html shows every
+    signal's distribution and rows on both sides of every threshold. 'thresher select' changes
+    thresholds without reading the text again.
+    """
+    from thresher_jobs.progress import Show
+    from thresher_jobs.score import score as run_score
+    from thresher_jobs.score_params import ScoreParams
+    from thresher_jobs.score_report import print_summary
+
+    params = _params(ScoreParams, context)
+    options = _engine(context)
+    with Show(quiet, json_logs) as show:
+        report = run_score(inputs, out, params, options, show)
+    if not quiet:
+        print_summary(report, out)
+
+
+@app.command()
+def select(
+    context: typer.Context,
+    scored: Annotated[str, typer.Argument(metavar="SCORED", help="The OUT of 'thresher score'.")],
+    out: Out,
+    profile: ProfileName = None,
+    per_prompt: PerPrompt = None,
+    annotate: Annotate = False,
+    config: Config = None,
+    settings: Set = None,
+    engine: EngineName = None,
+    workers: Workers = None,
+    cluster: Cluster = None,
+    quiet: Quiet = False,
+    json_logs: JsonLogs = False,
+) -> None:
+    """Apply other rules to scored rows, without computing their signals again.
+
+    Change a threshold with --set rules.NAME.max=0.3, drop a rule with --set rules.NAME=null.
+    """
+    from thresher_jobs.progress import Show
+    from thresher_jobs.score_report import print_summary
+    from thresher_jobs.select import SelectParams
+    from thresher_jobs.select import select as run_select
+
+    params = _params(SelectParams, context)
+    options = _engine(context)
+    with Show(quiet, json_logs) as show:
+        report = run_select(scored, out, params, options, show)
+    if not quiet:
+        print_summary(report, out)
+
+
+@app.command()
+def profile(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="The profile to print as YAML.")
+    ] = None,
+) -> None:
+    """List the profiles, or print one to copy and edit."""
+    from thresher_jobs.profiles import load_profile, profile_names, profile_text
+
+    if name is not None:
+        print(profile_text(name), end="")
+        return
+    for known in profile_names():
+        print(f"{known:<14} {load_profile(known).about}")
 
 
 @plan_app.command("dedup")

@@ -79,6 +79,40 @@ ChatTemplate = Annotated[
         "--template", help="Render as text: chatml, llama3 or a Jinja file.", metavar="NAME|FILE"
     ),
 ]
+ProfileName = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        help="A profile's name (see 'thresher profile') or a YAML file. [default: by the format]",
+        metavar="NAME|FILE",
+    ),
+]
+Annotate = Annotated[
+    bool,
+    typer.Option("--annotate", help="Remove nothing: signals and verdict beside every row."),
+]
+PerPrompt = Annotated[
+    int | None, typer.Option(help="Keep at most this many answers to one prompt.", metavar="K")
+]
+Prefer = Annotated[
+    str | None,
+    typer.Option(
+        help="Which of several answers ranks first: first, longest, shortest, best:NAME, "
+        "worst:NAME, order:COLUMN=A,B,C. [default: first]",
+        metavar="ORDER",
+    ),
+]
+Tokenizer = Annotated[
+    str | None,
+    typer.Option(help="A tokenizer.json to count tokens with. [default: none]", metavar="FILE"),
+]
+On = Annotated[
+    str | None,
+    typer.Option(
+        help="Compare a part of conversations, of any format: prompt, response, conversation, all.",
+        metavar="PART",
+    ),
+]
 LossSpans = Annotated[
     bool,
     typer.Option("--loss-spans", help="With --template: mark the characters the loss falls on."),

@@ -89,15 +89,27 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
     return values
 
 
+def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
+    """Set a value; a dotted name reaches into mappings and leaves their other keys as they are."""
+    head, *rest = path
+    if not rest:
+        values[head] = value
+        return
+    inner = values.get(head)
+    values[head] = dict(inner) if isinstance(inner, Mapping) else {}
+    _put(values[head], rest, value)
+
+
 def build(cls: type[P], *layers: Mapping[str, Any]) -> P:
-    """Build parameters from layers of values; later layers win.
+    """Build parameters from layers of values; later layers win. `a.b: 1` sets one key of `a`.
 
     Raises:
         ConfigError: An unknown field (with the nearest known one) or a value out of range.
     """
     merged: dict[str, Any] = {}
     for layer in layers:
-        merged.update(layer)
+        for key, value in layer.items():
+            _put(merged, str(key).split("."), value)
     known = sorted(cls.model_fields)
     for key in merged:
         if key not in cls.model_fields:

@@ -1,0 +1,229 @@
+"""`thresher score`: signals of every row in one pass, and rules that decide by them.
+
+formats      map       what every file holds, by its first rows (conversations and the like)
+signals      map       every signal of every row
+prompts      exchange  all answers to one prompt meet (only where a rule asks for it)
+prompts-home exchange  what was found about them goes back to the tasks that own the rows
+sift         map       rows go to data, removed and quarantine, signals beside them
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+import thresher
+from thresher.engines.options import EngineOptions
+from thresher.errors import ConfigError, InputError
+from thresher.formats.catalogue import FORMATS
+from thresher.formats.detection import Detected
+from thresher.planning import Plan, agree_on_schema, check_apart, make_plan
+from thresher.run import Listener, Run, open_run
+from thresher.signals.computation import TOKENIZER, Computation, computation
+from thresher.signals.profile import Profile
+from thresher.signals.prompts import SIGNALS as MET
+from thresher.signals.prompts import Preference
+from thresher.stage import WORK, MapStage, Receipt, stage_key
+from thresher.steps.scored import Lines
+from thresher.steps.scoring import ScoreStep, score_task
+from thresher_jobs.detecting import peek_formats
+from thresher_jobs.first_pass import check_quarantined, first_pass, found_schemas
+from thresher_jobs.profiles import built_in_for, chosen, load_profile
+from thresher_jobs.score_params import ScoreParams
+from thresher_jobs.scored import Scored
+from thresher_jobs.sift import sift
+
+logger = logging.getLogger(__name__)
+CODE_VERSION = "score-1"  # raised when the same rows and profile give other signals
+ASSETS = f"{WORK}/assets"
+
+
+def score(
+    addresses: Sequence[str],
+    out: str,
+    params: ScoreParams,
+    options: EngineOptions,
+    listener: Listener | None = None,
+    *,
+    run: Run | None = None,
+) -> dict[str, Any]:
+    """Run the job and return its report.
+
+    Args:
+        addresses: Inputs; earlier ones have priority where answers to one prompt are ranked.
+        out: The folder to write.
+        params: What to compute and to remove.
+        options: Where to run.
+        listener: Called as work goes on.
+        run: A prepared run (other engines, tests); made from `out` and `options` if absent.
+
+    Raises:
+        ThresherError: One of its classes; the exit code says which kind.
+    """
+    run = run or open_run(out, options, listener)
+    with run.guard():
+        return _score(addresses, params, run)
+
+
+def _score(addresses: Sequence[str], params: ScoreParams, run: Run) -> dict[str, Any]:
+    begin = time.monotonic()
+    wanted = None if params.profile == "auto" else chosen(load_profile(params.profile), params)
+    assets = read_assets(params, wanted)
+    if wanted is not None:
+        computation(wanted, assets)  # refuses what cannot be, before anything is written
+    plan = make_plan(
+        addresses, split_bytes=params.split_bytes, skip_unreadable=params.skip_unreadable
+    )
+    check_apart(plan, run.store.root)
+    if run.claim(identity(plan, params, wanted, assets)):
+        logger.info("%s is complete already; nothing to do", run.store.root)
+        report: dict[str, Any] = run.store.get_json("report.json")
+        return report
+    run.state("running")
+    detected: dict[int, Detected] | None = None
+    if wanted is None or wanted.uses_formats:
+        detected = peek_formats(
+            run, plan, params.format, params.min_confidence, params.max_doc_bytes
+        )
+    name, profile = _profile(params, wanted, detected)
+    made = computation(profile, assets)
+    step = ScoreStep(
+        profile,
+        _keep_assets(run, assets),
+        _formats(detected) if profile.uses_formats else None,
+        params.text_column,
+        params.id_column,
+        Preference(params.prefer),
+        params.skip_unreadable,
+        params.max_doc_bytes,
+    )
+    plan, stage, receipts = first_pass(run, plan, partial(_stage, step), params.split_bytes)
+    check_quarantined(
+        plan, receipts, params.max_quarantined_fraction, lambda r: int(r.facts["unjudged"])
+    )
+    formats = {} if detected is None else {f: d.formats for f, d in detected.items()}
+    counter = made.counter if "tokens" in profile.groups else None
+    scored = Scored(
+        params,
+        name,
+        profile,
+        (*made.signals, *(MET if "prompts" in profile.groups else ())),
+        made.models(),
+        counter is not None and not counter.exact,
+        step,
+        Lines(folder=stage.folder),
+        plan,
+        receipts,
+        _schema(plan, receipts, params, made),
+        stage.key,
+        formats,
+    )
+    return sift(run, scored, params, begin)
+
+
+def identity(
+    plan: Plan, params: ScoreParams, profile: Profile | None, assets: Mapping[str, bytes]
+) -> dict[str, Any]:
+    """Return what makes this run this run; the output folder belongs to it."""
+    return {
+        "job": "score",
+        "version": thresher.__version__,
+        "params": params.model_dump(mode="json"),
+        "profile": None if profile is None else profile.model_dump(mode="json", by_alias=True),
+        "assets": {name: _digest(content) for name, content in sorted(assets.items())},
+        "inputs": plan.pins(),
+    }
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_assets(params: ScoreParams, profile: Profile | None) -> dict[str, bytes]:
+    """Read the files that signals need: a tokenizer, phrase lists, models.
+
+    Raises:
+        ConfigError: One cannot be read.
+    """
+    wanted = {} if profile is None else dict(profile.phrases)
+    if params.tokenizer is not None:
+        wanted[TOKENIZER] = params.tokenizer
+    if profile is not None:
+        wanted |= {s.model: s.model for s in profile.scorers if Path(s.model).is_file()}
+    found = {}
+    for name, path in wanted.items():
+        try:
+            found[name] = Path(path).read_bytes()
+        except OSError as error:
+            raise ConfigError(f"cannot be read ({error})", path=path) from error
+    return found
+
+
+def _keep_assets(run: Run, assets: Mapping[str, bytes]) -> dict[str, str]:
+    """Put the files where every worker can read them."""
+    names = {}
+    for name, content in sorted(assets.items()):
+        names[name] = f"{ASSETS}/{_digest(content)[:32]}"
+        run.store.put(names[name], content)
+    return names
+
+
+def _profile(
+    params: ScoreParams, wanted: Profile | None, detected: Mapping[int, Detected] | None
+) -> tuple[str, Profile]:
+    if wanted is not None:
+        return params.profile, wanted
+    assert detected is not None
+    name = built_in_for(
+        {FORMATS[format].kind for found in detected.values() for format in found.formats}
+    )
+    return name, chosen(load_profile(name), params)
+
+
+def _formats(detected: Mapping[int, Detected] | None) -> dict[int, tuple[str, ...]]:
+    assert detected is not None
+    return {file: found.formats for file, found in detected.items()}
+
+
+def _stage(step: ScoreStep, plan: Plan) -> MapStage:
+    made_of = [
+        CODE_VERSION,
+        thresher.__version__,
+        plan.digest(),
+        step.profile.model_copy(update={"rules": {}}).model_dump_json(),
+        str(sorted(step.assets.items())),
+        str(None if step.formats is None else sorted(step.formats.items())),
+        str((step.text_column, step.id_column, step.prefer.text, step.max_doc_bytes)),
+    ]
+    return MapStage("signals", stage_key(*made_of), partial(score_task, step), plan.tasks)
+
+
+def _schema(
+    plan: Plan, receipts: Sequence[Receipt], params: ScoreParams, made: Computation
+) -> pa.Schema:
+    """Return the one schema of the output.
+
+    Raises:
+        InputError: Files disagree, or a column has the name of one that is written.
+    """
+    text = [] if made.profile.uses_formats else [params.text_column]
+    named = [(params.id_column, "--id-column")] if params.id_column else []
+    schema = agree_on_schema(
+        plan.inputs, found_schemas(plan, receipts), text, named, params.union_columns
+    )
+    if params.annotate:
+        taken = {signal.name for signal in made.signals} & {*schema.names}
+        if taken:
+            raise InputError(
+                f"column '{min(taken)}' has the name of a signal",
+                path=plan.inputs.files[0].path,
+                remedy="rename it, or score without --annotate: signals/ holds the figures too",
+            )
+    return schema
