@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 
 from tests.formats.batches import Row, batch
+from thresher.formats.arrays import join_columns
 from thresher.formats.catalogue import FORMATS
 from thresher.formats.rows import CANONICAL, to_batch
 from thresher.formats.texts import Part, batch_texts
@@ -62,3 +64,8 @@ def test_the_canonical_form_is_arrow_with_coded_roles() -> None:
     roles = [message["role"] for message in row["messages"]]
     assert roles == ["system", "user", "call", "tool", "assistant"]
     assert row["tools"] == "[]"
+
+
+def test_rows_without_any_text_stay_in_place_when_columns_are_joined() -> None:
+    left, right = pa.array(["a", None, None, "d"]), pa.array([None, None, "c", "e"])
+    assert join_columns([left, right], ", ").to_pylist() == ["a", None, "c", "d, e"]

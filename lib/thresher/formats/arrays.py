@@ -90,3 +90,22 @@ def json_text(array: pa.Array) -> pa.Array:
         return strings(array)
     values = array.to_pylist()
     return pa.array([None if v is None else dump(without_nulls(v)) for v in values], STRING)
+
+
+def join_columns(columns: list[pa.Array], separator: str) -> pa.Array:
+    """Join the texts of each row, without those that are null; null where all are.
+
+    Arrow's own join drops the rows in which every text is null, so it is given the others only.
+    """
+    if len(columns) == 1:
+        return columns[0]
+    there = ~np.logical_and.reduce([nulls(column) for column in columns])
+    if not there.all():
+        columns = [column.filter(pa.array(there)) for column in columns]
+    joined = pc.binary_join_element_wise(
+        *columns, pa.scalar(separator, columns[0].type), null_handling="skip"
+    )
+    if there.all():
+        return joined
+    places = np.cumsum(there) - 1
+    return joined.take(pa.array(places, mask=~there))

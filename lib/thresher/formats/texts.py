@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from thresher.formats.arrays import children, nulls, parts_of
+from thresher.formats.arrays import children, join_columns, nulls, parts_of
 from thresher.formats.catalogue import FORMATS
 from thresher.formats.format import with_system
 from thresher.formats.rows import Faults, Kind, Rows, prompt_lengths
@@ -67,7 +67,7 @@ def row_texts(rows: Rows, part: Part) -> pa.Array:
     }.get(part)
     if pieces is None:
         pieces = [rows.column("tools"), _prompt(rows), *_responses(rows)]
-    return _lines(pieces) if pieces else pa.nulls(len(rows), STRING)
+    return join_columns(pieces, "\n") if pieces else pa.nulls(len(rows), STRING)
 
 
 def _prompt(rows: Rows) -> pa.Array:
@@ -105,12 +105,3 @@ def _lists(offsets: Column, values: pa.Array) -> pa.Array:
         pa.array(offsets.astype(np.int32)), values, mask=pa.array(np.diff(offsets) == 0)
     )
     return pc.binary_join(lists, pa.scalar("\n", STRING))
-
-
-def _lines(pieces: list[pa.Array]) -> pa.Array:
-    """Join pieces by newlines, without those that are null; null if all are."""
-    if len(pieces) == 1:
-        return pieces[0]
-    text = pc.binary_join_element_wise(*pieces, pa.scalar("\n", STRING), null_handling="skip")
-    there = np.logical_or.reduce([~nulls(piece) for piece in pieces])
-    return text if there.all() else pc.if_else(pa.array(there), text, pa.scalar(None, STRING))

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from thresher import docid
 from thresher.errors import InputError, InternalError
-from thresher.formats.arrays import without_nulls
+from thresher.formats.arrays import join_columns, without_nulls
 from thresher.signals.figures import Figures, RuleFacts
 from thresher.signals.prompts import SIGNALS as MET
 from thresher.signals.rules import Judgement, Rule, judge
@@ -248,7 +248,7 @@ class _Sorting:
             )
             text = pc.binary_join_element_wise(pc.utf8_rtrim_whitespace(text), ")", "")
             pieces.append(pc.if_else(pa.array(fired), text, pa.scalar(None, pa.string())))
-        return _listed(pieces, len(rows))
+        return join_columns(pieces, ", ") if pieces else pa.nulls(len(rows), pa.string())
 
     def _names(self, rows: Column) -> pa.Array:
         """Name the rules that removed rows; null for rows that stay."""
@@ -257,8 +257,10 @@ class _Sorting:
             for number, name in enumerate(self._how.names)
             if self._decisive[number, rows].any()
         ]
+        if not pieces:
+            return pa.nulls(len(rows), pa.string())
         gone = pa.array(self.state[rows] == REMOVED)
-        return pc.if_else(gone, _listed(pieces, len(rows)), pa.scalar(None, pa.string()))
+        return pc.if_else(gone, join_columns(pieces, ", "), pa.scalar(None, pa.string()))
 
     def _scores(self, rows: Column) -> pa.Array:
         """(rows,) the figure that the first rule judged by; null where it is no number."""
@@ -345,15 +347,6 @@ class _Sorting:
 
 
 _MET_NAMES = frozenset(signal.name for signal in MET)
-
-
-def _listed(pieces: list[pa.Array], count: int) -> pa.Array:
-    """Join the texts of each row by commas, without those that are null."""
-    if not pieces:
-        return pa.nulls(count, pa.string())
-    if len(pieces) == 1:  # Arrow drops rows when it is given a single column to join
-        return pieces[0]
-    return pc.binary_join_element_wise(*pieces, ", ", null_handling="skip")
 
 
 def _filter(batch: pa.RecordBatch, mask: Column) -> pa.RecordBatch:
