@@ -80,16 +80,16 @@ class ClassifierParams(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field("classifier_score", pattern=r"^[a-z][a-z0-9_]*$", description="its column")
-    seed: int = Field(0, ge=0, lt=2**63, description="order of training and the held-out split")
-    bits: int = Field(20, ge=10, le=24, description="2^bits weights")
-    epochs: int = Field(5, ge=1, le=100, description="passes over the training texts")
-    learning_rate: float = Field(0.5, gt=0, description="AdaGrad's first step")
+    name: str = Field("classifier_score", pattern=r"^[a-z][a-z0-9_]*$", description="Its column.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Order of training and the held-out split.")
+    bits: int = Field(20, ge=10, le=24, description="2^bits weights.")
+    epochs: int = Field(5, ge=1, le=100, description="Passes over the training texts.")
+    learning_rate: float = Field(0.5, gt=0, description="AdaGrad's first step.")
     max_bytes: int = Field(
-        16_384, ge=64, le=1 << 24, description="bytes of a text that are looked at, from its start"
+        16_384, ge=64, le=1 << 24, description="Bytes of a text that are looked at, from its start."
     )
     max_documents: int = Field(
-        100_000, ge=20, description="texts of either side; more are sampled by hash"
+        100_000, ge=20, description="Texts of either side; more are sampled by hash."
     )
 
 

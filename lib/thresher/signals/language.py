@@ -58,13 +58,13 @@ class LanguageOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    language_detector: Detector = Field("py3langid", description="which package's model")
-    language_characters: int = Field(1000, ge=1, description="characters that are looked at")
+    language_detector: Detector = Field("py3langid", description="Which package's model.")
+    language_characters: int = Field(1000, ge=1, description="Characters that are looked at.")
     language_letters: int = Field(
-        20, ge=1, description="bytes of letters below which a text has no language"
+        20, ge=1, description="Bytes of letters below which a text has no language."
     )
     language_sure: float = Field(
-        0.9, ge=0, le=1, description="confidence that both need for language_differs"
+        0.9, ge=0, le=1, description="Confidence that both need for language_differs."
     )
 
 
