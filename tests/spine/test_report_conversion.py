@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.spine.test_report_page import EMPTY, HOSTILE, Outline, page
+from tests.spine.report_pages import EMPTY, HOSTILE, Outline, page
 from thresher.report import Report
 
 NAMES = ("chats.jsonl", "pairs.jsonl", "empty.jsonl")
