@@ -23,7 +23,7 @@ from thresher.report import charts, figures
 from thresher.report.diff import Piece, cut_pieces, word_differences
 from thresher.report.model import Cluster, Detected, RemovedPair, Report, Source
 from thresher.report.multiples import short
-from thresher.report.quality_page import quality_context
+from thresher.report.quality_page import quality_context, shown_value
 
 _MAX_CLUSTERS, _MAX_MEMBERS, _MAX_PAIRS = 20, 8, 20
 _MAX_ROWS = 200  # of a table: sources, files, settings, reasons
@@ -75,6 +75,7 @@ def _template() -> tuple[Template, str]:
         "duration": figures.duration,
         "one_line": figures.one_line,
         "short": short,
+        "value": shown_value,
         "cell": lambda text: figures.cut(text, _CELL_CHARS),
     }
     environment.globals |= {"share": figures.share, "rate": figures.rate, "max_rows": _MAX_ROWS}

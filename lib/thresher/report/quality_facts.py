@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from thresher.report.axes import shown_edges
 from thresher.report.quality import Quality
 from thresher.signals import bins
 from thresher.signals.figures import Figures
@@ -15,11 +16,9 @@ from thresher.signals.signal import Kind, Signal
 from thresher.signals.tallies import Numbers, Words
 
 Column = np.ndarray[Any, Any]
-Range = tuple[int, int]  # first and last bin shown
 
 MOST_SOURCES = 40  # the rest are one: the report grows with sources times signals
 MOST_LABELS = 50
-MOST_BINS = 50
 
 # Shown as figures of the rows themselves, where a profile computes them.
 LENGTHS = (
@@ -142,19 +141,12 @@ def _comparison(pair: tuple[str, str], parts: Sequence[Figures]) -> dict[str, An
 
 
 def _signals(whole: Figures, sources: Sequence[tuple[str, Figures]]) -> list[dict[str, Any]]:
-    ranges = {
-        name: _range(whole, name)
-        for name, tally in whole.tallies.items()
-        if isinstance(tally, Numbers)
-    }
-    for left, right in whole.larger:  # drawn over one another
-        lows, highs = zip(ranges[left], ranges[right], strict=True)
-        ranges[left] = ranges[right] = (min(lows), max(highs))
+    edges = _shown(whole)
     found = []
     for name, signal in whole.signals.items():
         tallies = [whole.tallies[name], *(figures.tallies[name] for _, figures in sources)]
-        if name in ranges:
-            bounds, spreads = _binned(tallies, signal.kind, ranges[name])
+        if name in edges:
+            bounds, spreads = _binned(tallies, signal.kind, edges[name])
         else:
             bounds, spreads = _labelled(tallies, signal.kind)
         about = {
@@ -167,10 +159,20 @@ def _signals(whole: Figures, sources: Sequence[tuple[str, Figures]]) -> list[dic
     return found
 
 
-def _range(whole: Figures, name: str) -> Range:
+def _shown(whole: Figures) -> dict[str, Column]:
+    """Return the edges to count between, by signal; signals compared have the same ones."""
+    tallies = {n: tally for n, tally in whole.tallies.items() if isinstance(tally, Numbers)}
+    ranges = {name: _range(whole, name, tally) for name, tally in tallies.items()}
+    counts = {name: tally.counts.sum(axis=0) for name, tally in tallies.items()}
+    for left, right in whole.larger:
+        lows, highs = zip(ranges[left], ranges[right], strict=True)
+        ranges[left] = ranges[right] = (min(lows), max(highs))
+        counts[left] = counts[right] = counts[left] + counts[right]
+    return {n: shown_edges(tallies[n].kind, *ranges[n], counts[n]) for n in tallies}
+
+
+def _range(whole: Figures, name: str, tally: Numbers) -> tuple[int, int]:
     """Return the bins to show: those in use, and a threshold's if it is not far away."""
-    tally = whole.tallies[name]
-    assert isinstance(tally, Numbers)
     used = np.flatnonzero(tally.counts.any(axis=0))
     zero = bins.origin(tally.kind)
     first, last = (int(used[0]), int(used[-1])) if len(used) else (zero, zero)
@@ -188,15 +190,10 @@ def _range(whole: Figures, name: str) -> Range:
 
 
 def _binned(
-    tallies: Sequence[Numbers | Words], kind: Kind, shown: Range
+    tallies: Sequence[Numbers | Words], kind: Kind, shown: Column
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    zero = bins.origin(kind)
-    step = bins.coarse(kind, *shown, MOST_BINS)
-    first, last = ((place - zero) // step for place in shown)
-    starts = zero + np.arange(first, last + 2) * step
-    starts = np.clip(starts, 0, bins.num_bins(kind))
-    spreads = [_spread(t, kind, starts) for t in tallies if isinstance(t, Numbers)]
-    return {"edges": bins.edges(kind)[starts].tolist()}, spreads
+    spreads = [_spread(t, kind, shown) for t in tallies if isinstance(t, Numbers)]
+    return {"edges": bins.edges(kind)[shown].tolist()}, spreads
 
 
 def _spread(tally: Numbers, kind: Kind, starts: Column) -> dict[str, Any]:
@@ -213,7 +210,8 @@ def _spread(tally: Numbers, kind: Kind, starts: Column) -> dict[str, Any]:
     for name, share in (("low", 0.1), ("median", 0.5), ("high", 0.9)):
         estimate = bins.quantile(kind, counts, share)
         assert estimate is not None
-        found[name] = _rounded(min(max(estimate, least), most))
+        estimate = min(max(estimate, least), most)
+        found[name] = float(round(estimate)) if kind is Kind.COUNT else _rounded(estimate)
     unit = bins.unit(kind)
     if unit is not None:
         found["mean"] = _rounded(sum(tally.sums) / (unit * rows))

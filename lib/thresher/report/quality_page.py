@@ -14,7 +14,7 @@ from typing import Any
 from markupsafe import escape
 
 from thresher.report import figures
-from thresher.report.multiples import Steps, outline, short, steps, ticks
+from thresher.report.multiples import Axis, Steps, outlines, short, steps, ticks
 from thresher.report.quality import (
     Comparison,
     Nearby,
@@ -29,8 +29,9 @@ _EXAMPLE_BYTES = 350_000
 _MOST_RULES, _MOST_OVERLAPS = 100, 20
 _MOST_SIGNALS, _MOST_STRIPS = 150, 400
 _MOST_LABELS, _MOST_LANGUAGES = 10, 8
-_NAME_CHARS = 80
+_NAME_CHARS, _TAIL_CHARS = 80, 18  # of paths, the ends differ
 _SHADES = 5
+_STRIP_BINS = 26
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,17 @@ def _examples(
         yield rule, *sides, left_out
 
 
+def shown_value(value: Value) -> str:
+    """Write a figure of one row."""
+    if value is None:
+        return "no figure"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return figures.count(value)
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
 def _written(value: Value) -> int:
     return len(str(escape(figures.visible(str(value)))).encode())
 
@@ -195,9 +207,8 @@ def _compared(comparison: Comparison, quality: Quality) -> dict[str, Any]:
     """Two signals over the same bins, and how often the left is larger."""
     by_name = {signal.name: signal for signal in quality.signals}
     signals = by_name[comparison.left], by_name[comparison.right]
-    edges = signals[0].edges
     counts = [[a + b for a, b in zip(s.whole.kept, s.whole.removed, strict=True)] for s in signals]
-    ceiling = max(max(series, default=0) for series in counts)
+    axis = Axis(signals[0].edges, signals[0].kind == "count")
     lines = [
         (source.name, *outcome)
         for source, *outcome in zip(
@@ -208,8 +219,8 @@ def _compared(comparison: Comparison, quality: Quality) -> dict[str, Any]:
     return {
         "left": signals[0],
         "right": signals[1],
-        "paths": [outline(edges, series, max(ceiling, 1)) for series in counts],
-        "ticks": ticks(edges),
+        "paths": outlines(axis, counts),
+        "ticks": ticks(axis),
         "total": total,
         "lines": lines if len(lines) > 1 else [],
     }
@@ -225,7 +236,8 @@ def _card(signal: SignalFigures, quality: Quality, most_sources: int) -> Card:
     whole = signal.whole
     chart = None
     if drawn and whole.rows:
-        chart = steps(signal.edges, whole.kept, whole.removed, limits)
+        axis = Axis(signal.edges, signal.kind == "count")
+        chart = steps(axis, whole.kept, whole.removed, limits)
     return Card(
         name=signal.name,
         about=signal.about,
@@ -291,7 +303,7 @@ def _source_rows(signal: SignalFigures, quality: Quality, most: int) -> list[Row
 
 
 def _source_row(signal: SignalFigures, name: str, spread: Spread) -> Row:
-    name = figures.cut(name, _NAME_CHARS)
+    name = name if len(name) <= _TAIL_CHARS else f"…{name[-_TAIL_CHARS + 1 :]}"
     if not spread.rows:
         return Row(name, "no row")
     if signal.kind in ("flag", "label"):
@@ -299,12 +311,11 @@ def _source_row(signal: SignalFigures, name: str, spread: Spread) -> Row:
         best = 1 if signal.kind == "flag" else totals.index(max(totals))
         label = figures.cut(signal.labels[best], _NAME_CHARS)
         return Row(name, f"{label} {figures.share(totals[best], spread.rows)}")
-    kept, removed = _halved(spread.kept), _halved(spread.removed)
-    return Row(name, short(spread.median or 0.0), strip=steps((), kept, removed))
+    joined = 2 if len(spread.kept) > _STRIP_BINS else 1
+    kept, removed = _joined(spread.kept, joined), _joined(spread.removed, joined)
+    edges = [*signal.edges[:-1:joined], signal.edges[-1]]
+    return Row(name, short(spread.median or 0.0), strip=steps(Axis(edges), kept, removed))
 
 
-def _halved(counts: Sequence[int]) -> list[int]:
-    """Join neighbours: a strip is too small for more than half of the bins."""
-    if len(counts) <= 26:
-        return list(counts)
-    return [sum(counts[i : i + 2]) for i in range(0, len(counts), 2)]
+def _joined(counts: Sequence[int], by: int) -> list[int]:
+    return [sum(counts[i : i + by]) for i in range(0, len(counts), by)]

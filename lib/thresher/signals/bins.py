@@ -1,11 +1,11 @@
 """Histograms in fixed bins: where a value is counted depends on the signal's kind alone.
 
 So counts of any parts of the data add up exactly, whatever was in them. Bins are finer than what a
-page shows; `coarse` joins neighbours for a drawing.
+page shows: it joins neighbours.
 
 - shares: 200 equal bins from 0 to 1;
-- whole numbers: one bin each below 16, then eight bins from each power of two to the next;
-- other numbers: steps of 1/64 up to 1/2, then sixteen bins from each power of two to the next, and
+- whole numbers: one bin each below 32, then sixteen bins from each power of two to the next;
+- other numbers: steps of 1/64 up to 2, then sixty-four bins from each power of two to the next, and
   the same below zero.
 
 Shapes: R rows, B bins, 2 sides (0 removed, 1 kept).
@@ -24,8 +24,8 @@ from thresher.text.kernel import inlined, kernel
 Column = np.ndarray[Any, Any]
 
 _SHARES = 200
-_COUNTS = 488
-_HALF = 880  # of the numbers' bins; the first at or above zero
+_COUNTS = 960
+_HALF = 2688  # of the numbers' bins; the first at or above zero
 _FINEST = 64.0
 _ONE = 1 << 40  # a share of 1 in the sums: rounded to this, they are integers and add up exactly
 
@@ -53,8 +53,8 @@ def edges(kind: Kind) -> Column:
     if kind is Kind.SHARE:
         return np.arange(_SHARES + 1) / _SHARES
     if kind is Kind.COUNT:
-        return np.array([float(_start(i, 8)) for i in range(_COUNTS + 1)])
-    upper = np.array([_start(i, 16) / _FINEST for i in range(_HALF + 1)])
+        return np.array([float(_start(i, 16)) for i in range(_COUNTS + 1)])
+    upper = np.array([_start(i, 64) / _FINEST for i in range(_HALF + 1)])
     return np.concatenate([-upper[:0:-1], upper])
 
 
@@ -63,16 +63,8 @@ def _start(index: int, steps: int) -> int:
     return (index - steps * shift) << shift
 
 
-def coarse(kind: Kind, first: int, last: int, most: int) -> int:
-    """Return how many neighbours to join, a power of two, so that at most `most` bins are shown."""
-    zero, joined = origin(kind), 1
-    while (last - zero) // joined - (first - zero) // joined + 1 > most:
-        joined *= 2
-    return joined
-
-
 def quantile(kind: Kind, counts_B: Column, share: float) -> float | None:
-    """Estimate a quantile from counts: exact for whole numbers below 16, else within its bin."""
+    """Estimate a quantile from counts: exact for whole numbers below 32, else within its bin."""
     total = int(counts_B.sum())
     if not total:
         return None
@@ -122,7 +114,7 @@ def tally_counts(
                 nulls[side] += 1
                 continue
             value = values_R[row]
-            counts[side, _bin(max(value, 0), 3)] += 1
+            counts[side, _bin(max(value, 0), 4)] += 1
             least = min(least, value)
             most = max(most, value)
             high += value >> 32
@@ -197,7 +189,7 @@ def tally_numbers(
             nulls[side] += 1
             continue
         value = min(max(value, -1.7976931348623157e308), 1.7976931348623157e308)
-        index = _bin(np.int64(min(abs(value) * 64.0, 1.4411518807585587e17)), 4)
+        index = _bin(np.int64(min(abs(value) * 64.0, 70368744177664.0)), 6)
         counts[side, half - 1 - index if value < 0 else half + index] += 1
         extremes[side, 0] = min(extremes[side, 0], value)
         extremes[side, 1] = max(extremes[side, 1], value)
