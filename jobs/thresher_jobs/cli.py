@@ -38,6 +38,7 @@ from thresher_jobs.cli_options import (
     ProfileName,
     Quiet,
     Result,
+    Scorers,
     Set,
     Skip,
     Strict,
@@ -74,7 +75,7 @@ def _params(cls: type[P], context: typer.Context) -> P:
     flags = {
         name: value
         for name, value in given.items()
-        if name in cls.model_fields and value is not None and value is not False
+        if name in cls.model_fields and value not in (None, False, [], ())
     }
     return build(cls, from_file, flags, parse_settings(given["settings"] or []))
 
@@ -174,6 +175,7 @@ def score(
     format: FromFormat = None,
     id_column: IdColumn = None,
     tokenizer: Tokenizer = None,
+    scorers: Scorers = None,
     per_prompt: PerPrompt = None,
     prefer: Prefer = None,
     annotate: Annotate = False,
@@ -237,6 +239,29 @@ def select(
         report = run_select(scored, out, params, options, show)
     if not quiet:
         print_summary(report, out)
+
+
+@app.command("train-classifier")
+def train_classifier(
+    context: typer.Context,
+    good: Annotated[
+        list[str], typer.Option("--good", help="Inputs of good texts; may be repeated.")
+    ],
+    bad: Annotated[list[str], typer.Option("--bad", help="Inputs of bad texts; may be repeated.")],
+    out: Annotated[str, typer.Option("--out", help="The model to write.", metavar="FILE.npz")],
+    text_column: TextColumn = None,
+    skip_unreadable: Skip = False,
+    config: Config = None,
+    settings: Set = None,
+) -> None:
+    """Train a classifier from good and bad texts, for 'thresher score --scorer FILE.npz'.
+
+    It counts words and pairs of words; how well it tells held-out texts apart is printed.
+    """
+    from thresher_jobs.train_classifier import TrainParams, print_training
+    from thresher_jobs.train_classifier import train_classifier as train
+
+    print_training(train(good, bad, out, _params(TrainParams, context)), out)
 
 
 @app.command()

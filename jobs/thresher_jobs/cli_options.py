@@ -102,6 +102,15 @@ Prefer = Annotated[
         metavar="ORDER",
     ),
 ]
+Scorers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scorer",
+        help="A model whose scores become signals: package.module:factory or a model file; may be "
+        "repeated.",
+        metavar="MODEL",
+    ),
+]
 Tokenizer = Annotated[
     str | None,
     typer.Option(help="A tokenizer.json to count tokens with. [default: none]", metavar="FILE"),

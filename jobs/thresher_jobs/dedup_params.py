@@ -8,6 +8,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from thresher.errors import ConfigError
+from thresher.formats.catalogue import find_format
+from thresher.formats.detection import MIN_CONFIDENCE
 from thresher.transforms.bands import MAX_PERMUTATIONS, Banding, choose_bands
 from thresher.transforms.clusters import Threshold
 from thresher_jobs.read_params import ReadParams
@@ -20,6 +23,23 @@ class DedupParams(ReadParams):
     columns: tuple[str, ...] = Field(
         (),
         description="Several columns, compared as one text joined by newlines.",
+    )
+    on: Literal["prompt", "response", "conversation", "all"] | None = Field(
+        None,
+        description="Compare this part of each row, whatever its format, instead of columns: the "
+        "prompt, the response, both, or all (with the tools). The response of a preference is both "
+        "answers.",
+    )
+    format: str | None = Field(
+        None,
+        description="With `on`: the format of all inputs, instead of the one detected for each "
+        "file.",
+    )
+    min_confidence: float = Field(
+        MIN_CONFIDENCE,
+        ge=0,
+        le=1,
+        description="With `on`: stop when a file's format is less certain than this.",
     )
     id_column: str | None = Field(
         None,
@@ -122,6 +142,24 @@ class DedupParams(ReadParams):
         return value
 
     @model_validator(mode="after")
+    def _one_choice(self) -> DedupParams:
+        """Refuse two statements of what is compared."""
+        if self.on is None:
+            if self.format is not None:
+                raise ValueError("format needs `on`: which part of the rows is compared")
+            return self
+        if self.columns or self.text_column != DedupParams.model_fields["text_column"].default:
+            raise ValueError(
+                "on and text_column or columns exclude each other: both say what is compared"
+            )
+        try:
+            if self.format is not None:
+                find_format(self.format)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    @model_validator(mode="after")
     def _feasible(self) -> DedupParams:
         if self.method == "minhash":
             choose_bands(self.threshold, self.recall)
@@ -131,7 +169,9 @@ class DedupParams(ReadParams):
 
     @property
     def compared(self) -> tuple[str, ...]:
-        """The compared columns."""
+        """The compared columns; none where a part of the rows is compared."""
+        if self.on is not None:
+            return ()
         return self.columns or (self.text_column,)
 
     @property

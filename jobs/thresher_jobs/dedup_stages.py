@@ -100,7 +100,7 @@ def _marks(run: Run, state: State, params: DedupParams) -> str:
 
 def near(run: Run, state: State, params: DedupParams) -> None:
     """Find the rows with an earlier kept row that is similar enough."""
-    decide = decide_params(params)
+    decide = decide_params(params, state.compared)
     pieces, rows = _screen(run, state, decide, *_pieces(run, state, params))
     partitions = partitions_of(rows, PIECE_ROWS_PER_PARTITION)
     stage = ExchangeStage(
@@ -165,7 +165,7 @@ def audit(run: Run, state: State, params: DedupParams) -> dedup_report.AuditResu
     """Measure recall on sampled kept rows; None where the method promises none."""
     if params.method != "minhash" or params.clusters != "greedy" or not params.audit_rows:
         return None
-    decide = decide_params(params)
+    decide = decide_params(params, state.compared)
     tasks = state.plan.tasks
     drawn_from = auditing.spread_evenly(tasks, [1] * len(tasks), AUDIT_DRAWS)
     each = -(-params.audit_rows // len(drawn_from))

@@ -10,6 +10,7 @@ import pyarrow as pa
 from thresher.planning import Plan
 from thresher.stage import Receipt, stage_key
 from thresher.steps import attributes, deciding
+from thresher.steps.compared import Compared
 from thresher.steps.owned import Owned
 from thresher.steps.rows import RowMap
 from thresher_jobs.dedup_params import DedupParams
@@ -25,6 +26,7 @@ class State:
     plan: Plan
     key: str
     driver_rows: int
+    compared: Compared
     attributes: str = ""
     receipts: list[Receipt] = field(default_factory=list)
     schema: pa.Schema | None = None
@@ -62,12 +64,12 @@ class State:
         return self.num_rows > self.driver_rows
 
 
-def attribute_params(params: DedupParams) -> attributes.AttributeParams:
+def attribute_params(params: DedupParams, compared: Compared) -> attributes.AttributeParams:
     """Return what the pass over the text has to compute."""
     near = params.method == "minhash"
     banding = params.banding if near else None
     return attributes.AttributeParams(
-        columns=params.compared,
+        compared=compared,
         id_column=params.id_column,
         keep=params.keep.partition(":")[0],
         keep_column=params.keep_column,
@@ -82,10 +84,10 @@ def attribute_params(params: DedupParams) -> attributes.AttributeParams:
     )
 
 
-def decide_params(params: DedupParams) -> deciding.DecideParams:
+def decide_params(params: DedupParams, compared: Compared) -> deciding.DecideParams:
     """Return how pieces are decided."""
     return deciding.DecideParams(
-        columns=params.compared,
+        compared=compared,
         ngram=params.ngram,
         numerator=params.fraction.numerator,
         denominator=params.fraction.denominator,

@@ -11,6 +11,7 @@ from thresher.result import Line, Result, open_result
 from thresher.text import reference
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.explain_conversion import explain_conversion
+from thresher_jobs.explain_rules import explain_rules
 from thresher_jobs.terminal import cut, one_line, visible
 
 CONTEXT_WORDS = 12
@@ -28,6 +29,8 @@ def explain(out: str, row_id: str) -> Iterator[str]:
         raise ConfigError(f"no row {row_id!r} in {out}", remedy=_near_ids(result))
     if result.manifest["job"] == "convert":
         yield from explain_conversion(result, line)
+    elif result.manifest["job"] in ("score", "select"):
+        yield from explain_rules(result, line)
     else:
         yield from _explain_dedup(result, line)
 

@@ -124,7 +124,10 @@ def chosen(profile: Profile, params: ScoreParams) -> Profile:
     if params.tokenizer is not None:
         groups["tokens"] = None
         options["tokens"] = {TOKENIZER: params.tokenizer}
-    return changed(_with(profile, groups=tuple(groups), options=options), params)
+    scorers = [spec.model_dump() for spec in profile.scorers]
+    scorers += [{"model": model, "on": profile.text} for model in params.scorers]
+    wanted = _with(profile, groups=tuple(groups), options=options, scorers=scorers)
+    return changed(wanted, params)
 
 
 def _with(profile: Profile, **values: Any) -> Profile:

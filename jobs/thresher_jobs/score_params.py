@@ -63,6 +63,11 @@ class ScoreParams(ReadParams, SiftParams):
     tokenizer: str | None = Field(
         None, description="A tokenizer.json: tokens are counted with it instead of estimated."
     )
+    scorers: tuple[str, ...] = Field(
+        (),
+        description="Models whose scores become signals: package.module:factory, a .npz of "
+        "thresher train-classifier, or a .bin or .ftz of fastText.",
+    )
     prefer: str = Field(
         "first",
         description="Which of several answers to a prompt ranks first: first, longest, shortest, "

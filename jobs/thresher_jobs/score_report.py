@@ -4,7 +4,7 @@ manifest."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from thresher.report.quality_facts import quality_section
@@ -16,6 +16,9 @@ from thresher_jobs.card import dataset_card
 from thresher_jobs.job_report import Balance, balance, frame, manifest_frame
 from thresher_jobs.score_params import SiftParams
 from thresher_jobs.scored import Scored
+
+DESIRABLE = "desirable"
+MOST_DESIRABLE = 4 / 3
 
 
 def publish(
@@ -34,6 +37,7 @@ def publish(
         for receipt in written:
             first += Counter(receipt.facts["first"])
     quality = _quality(run, scored, how, written)
+    balance_note = kto_balance(quality)
     value = frame(
         run,
         job,
@@ -43,7 +47,7 @@ def publish(
         written,
         removed_by={name: first[name] for name in how.names if first[name]},
         facts={"quality": quality, "formats": scored.file_formats()},
-        notes=quality.get("warnings", []),
+        notes=[*quality.get("warnings", []), *([balance_note] if balance_note else [])],
     )
 
     def manifest(others: list[list[Any]]) -> dict[str, Any]:
@@ -67,6 +71,29 @@ def _quality(run: Run, scored: Scored, how: SiftStep, written: Sequence[Receipt]
         models=scored.models,
         tokens_estimated=scored.estimated,
     )
+
+
+def kto_balance(quality: Mapping[str, Any]) -> str | None:
+    """Say how many kept answers are desirable, and which weights TRL's KTOTrainer should get.
+
+    TRL advises that weight x rows of the desirable to the undesirable lies between 1:1 and 4:3.
+    """
+    figures = next((s for s in quality["signals"] if s["name"] == DESIRABLE), None)
+    if figures is None:
+        return None
+    kept = dict(zip(figures["labels"], figures["whole"]["kept"], strict=True))
+    good, bad = kept.get("yes", 0), kept.get("no", 0)
+    told = f"KTO: {good:,} desirable and {bad:,} undesirable answers kept"
+    if not good or not bad:
+        return f"{told}: KTO needs both"
+    ratio = good / bad
+    if 1 <= ratio <= MOST_DESIRABLE:
+        return f"{told}: balanced, both weights 1.0"
+    if ratio < 1:
+        low, high = 1 / ratio, MOST_DESIRABLE / ratio
+        return f"{told}: set desirable_weight between {low:.2f} and {high:.2f}"
+    low, high = ratio / MOST_DESIRABLE, ratio
+    return f"{told}: set undesirable_weight between {low:.2f} and {high:.2f}"
 
 
 def _manifest(
@@ -117,7 +144,8 @@ def print_summary(report: dict[str, Any], out: str) -> None:
         print(f"  {what:<10} {rule['fired']:>12,}  {rule['name']}: {rule['text']}")
     if len(fired) > 12:
         print(f"             and {len(fired) - 12} more rules, in report.html")
-    for warning in [w for w in report["notes"] if "fired on none" not in w][:5]:
+    silent = ("fired on none", "judged no row")
+    for warning in [w for w in report["notes"] if not any(s in w for s in silent)][:5]:
         print(f"note         {warning}")
     for file in report["unreadable_files"]:
         print(f"left out     {file['path']}: {file['reason']}")

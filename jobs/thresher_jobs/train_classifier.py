@@ -174,3 +174,15 @@ class _Reading:
             self.counts["rows"] += len(text) + len(block.bad)
             self.counts["null_texts"] += text.null_count
             self.counts["unreadable_rows"] += len(block.bad)
+
+
+def print_training(found: dict[str, Any], out: str) -> None:
+    """Print what was read and how well held-out texts are told apart."""
+    for side, facts in found["inputs"].items():
+        print(f"{side:<12} {facts['rows']:>12,} rows in {facts['files']} files")
+    held_out = found["held_out_good"] + found["held_out_bad"]
+    print(f"held out     {held_out:>12,} texts")
+    print(f"AUC          {found['auc']:>12.4f}  1 tells all pairs apart, 0.5 is chance")
+    print(f"accuracy     {found['accuracy']:>12.4f}  balanced, at 0.5")
+    print(f"time         {found['seconds']:.1f} s")
+    print(f"use          thresher score INPUT --out DIR --scorer {out}")

@@ -24,6 +24,7 @@ from thresher.store import hash_file
 from thresher.text.sketch import shingles, sketch
 from thresher.transforms.clusters import overlaps
 from thresher_jobs.dedup_params import DedupParams
+from thresher_jobs.verify_rules import check_rules
 
 Column = np.ndarray[Any, Any]
 VERDICTS = {"data": "kept", "removed": "removed", "quarantine": "quarantined"}
@@ -40,6 +41,8 @@ def verify(out: str) -> Iterator[str]:
     yield _check_counts(result)
     if result.manifest["job"] == "convert":
         yield _check_added(result)
+    elif result.manifest["job"] in ("score", "select"):
+        yield check_rules(result)
     else:
         yield _check_removals(result, DedupParams.model_validate(result.manifest["params"]))
 

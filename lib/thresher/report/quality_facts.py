@@ -26,9 +26,11 @@ LENGTHS = (
     "prompt_tokens",
     "context_tokens",
     "response_tokens",
+    "tokens",
     "prompt_words",
     "context_words",
     "response_words",
+    "words",
 )
 
 

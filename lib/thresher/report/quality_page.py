@@ -66,7 +66,8 @@ def quality_context(quality: Quality | None) -> dict[str, Any]:
     ranked = sorted(quality.rules, key=lambda r: (r.action == "tag", -r.fired, r.name))
     failed = sum(source.removed for source in quality.sources)
     deciding = {rule.signal for rule in quality.rules}
-    shown = quality.signals[:_MOST_SIGNALS]
+    found = [s for s in quality.signals if s.whole.rows or s.name in deciding]
+    shown = found[:_MOST_SIGNALS]
     strips = max(3, min(12, _MOST_STRIPS // max(len(shown), 1)))
     cards = {s.name: _card(s, quality, strips) for s in shown}
     rest = [s for s in shown if s.name not in deciding and s.name not in quality.lengths]
@@ -82,9 +83,13 @@ def quality_context(quality: Quality | None) -> dict[str, Any]:
         "overlaps": _overlaps(quality),
         "token_table": _tokens(quality),
         "language_tables": [
-            _languages(s, quality) for s in quality.signals if s.name in quality.languages
+            _languages(s, quality) for s in shown if s.whole.rows and s.name in quality.languages
         ],
-        "comparisons": [_compared(c, quality) for c in quality.comparisons],
+        "comparisons": [
+            _compared(c, quality)
+            for c in quality.comparisons
+            if any(c.larger) or any(c.equal) or any(c.smaller)
+        ],
         "length_cards": [cards[name] for name in quality.lengths if name in cards],
         "rule_cards": [
             cards[s.name] for s in shown if s.name in deciding and s.name not in quality.lengths
@@ -93,7 +98,8 @@ def quality_context(quality: Quality | None) -> dict[str, Any]:
             (group, [cards[s.name] for s in rest if s.group == group])
             for group in dict.fromkeys(s.group for s in rest)
         ],
-        "num_signals_shown": len(shown),
+        "num_signals": (len(shown), len(found)),
+        "without_rows": [s.name for s in quality.signals if not s.whole.rows],
     }
 
 

@@ -23,11 +23,7 @@ from thresher.signals.tallies import Numbers, Words, buffers, tally_of
 Column = np.ndarray[Any, Any]
 
 # Signals that are shown beside one another where a profile computes both: which is longer?
-COMPARED = (
-    ("chosen_tokens", "rejected_tokens"),
-    ("chosen_words", "rejected_words"),
-    ("chosen_characters", "rejected_characters"),
-)
+COMPARED = (("chosen_words", "rejected_words"), ("chosen_score", "rejected_score"))
 
 
 class RuleFacts(NamedTuple):
@@ -90,6 +86,10 @@ class Figures:
         self.larger = {
             pair: np.zeros(3, np.int64) for pair in compared if self.signals.keys() >= set(pair)
         }
+        for left, right in self.larger:
+            kinds = {self.signals[left].kind, self.signals[right].kind}
+            if len(kinds) > 1 or kinds & {Kind.FLAG, Kind.LABEL}:
+                raise ValueError(f"{left} and {right} cannot be compared: {', '.join(kinds)}")
         self._removing = np.array([rule.action == "remove" for rule in self.rules], bool)
 
     def add(

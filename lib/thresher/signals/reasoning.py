@@ -60,7 +60,7 @@ def reasoning_signals(talk: Dialogue) -> dict[str, pa.Array]:
         paired = (opens == 1) & (closes == 1) & (first < last) & blank(led)
         unclosed[tagged] = opens > closes
         malformed[tagged] = (opens + closes > 0) & ~paired
-        empty[tagged] = blank(thought) & (opens > 0) & (closes > 0)
+        empty[tagged] = blank(thought) & (opens > 0) & (first < last)
         mute[tagged] = blank(rest) & (closes > 0)
     if "reasoning" in answers.fields:
         mute |= ~blank(answers.fields["reasoning"]) & blank(content)

@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 from thresher.errors import ConfigError, InputError
 from thresher.params import Params
 from thresher.stage import Receipt, Task
-from thresher.steps.reading import ReadTask, TaskBlock, compared_text, read_task
+from thresher.steps.compared import Compared, Texts
+from thresher.steps.reading import ReadTask, TaskBlock, read_task
 from thresher.steps.split_log import SplitLog
 from thresher.steps.spread import fixed_lists, matrix
 from thresher.store import Published, Store
@@ -39,12 +40,16 @@ class Status(IntEnum):
     NULL = 1
     ILL_FORMED = 2
     UNREADABLE = 3
+    NO_FORMAT = 4
+
+
+UNJUDGED = (Status.ILL_FORMED, Status.UNREADABLE, Status.NO_FORMAT)
 
 
 class AttributeParams(Params):
     """What to compute for each row."""
 
-    columns: tuple[str, ...]
+    compared: Compared
     id_column: str | None
     keep: str
     keep_column: str | None
@@ -58,10 +63,12 @@ class AttributeParams(Params):
     keep_signatures: bool
 
     @property
-    def read_columns(self) -> tuple[str, ...]:
-        """The columns that rows are judged by."""
+    def read_columns(self) -> tuple[str, ...] | None:
+        """The columns that rows are judged by; None where all are, since formats decide."""
+        if self.compared.on is not None:
+            return None
         extra = [c for c in (self.id_column, self.keep_column) if c]
-        return tuple(dict.fromkeys([*self.columns, *extra]))
+        return tuple(dict.fromkeys([*self.compared.columns, *extra]))
 
     @property
     def banding(self) -> Banding | None:
@@ -127,17 +134,17 @@ def _compute(params: AttributeParams, store: Store, folder: str, task: Task) -> 
         writer = pa.ipc.new_file(sink, attribute_schema(params))
         for block in read_task(read, _wanted_columns(params, read), None, params.max_doc_bytes):
             file = read.files[block.split].path
-            text = compared_text(block.batch, params.columns, file)
+            made = params.compared.read(block.batch, read.splits[block.split].file, file)
             base = log.rows
-            count = log.add(block, text)
-            batch = _attributes(params, block, text, count, base, family, file)
+            count = log.add(block, made.text)
+            batch = _attributes(params, block, made, count, base, family, file)
             writer.write_batch(batch)
             statuses += np.bincount(batch.column("status").to_numpy(), minlength=len(Status))
         writer.close()
     facts = {
         **log.facts(),
         "nulls": int(statuses[Status.NULL]),
-        "unjudged": int(statuses[Status.ILL_FORMED] + statuses[Status.UNREADABLE]),
+        "unjudged": int(statuses[list(UNJUDGED)].sum()),
     }
     size = store.path(name).stat().st_size
     return log.receipt(task.index, (Published(name, size, ""),), facts)
@@ -146,7 +153,8 @@ def _compute(params: AttributeParams, store: Store, folder: str, task: Task) -> 
 def _wanted_columns(params: AttributeParams, read: ReadTask) -> list[str] | None:
     if any(file.format not in ("parquet", "arrow") for file in read.files):
         return None
-    return list(params.read_columns)
+    columns = params.read_columns
+    return None if columns is None else list(columns)
 
 
 def attribute_schema(params: AttributeParams) -> pa.Schema:
@@ -172,18 +180,20 @@ def attribute_schema(params: AttributeParams) -> pa.Schema:
 def _attributes(
     params: AttributeParams,
     block: TaskBlock,
-    text: pa.Array,
+    made: Texts,
     count: int,
     base: int,
     family: Permutations | None,
     file: str,
 ) -> pa.RecordBatch:
     """Return one line for each of the block's `count` rows, unreadable ones included."""
+    text = made.text
     found: Sketch = sketch(
         text, n=params.ngram, permutations=family, with_words=params.words or bool(params.bands)
     )
     status = np.where(found.ok, Status.OK, Status.ILL_FORMED).astype(np.uint8)
     status[np.asarray(pc.is_null(text))] = Status.NULL
+    status[~made.faults.good] = Status.NO_FORMAT
     word_hash = found.sequence_hash if params.words or params.bands else found.bytes_hash
     places = block.rows - base
     whole = len(block.bad) == 0
@@ -238,7 +248,13 @@ def _keep_keys(params: AttributeParams, batch: pa.RecordBatch, text: pa.Array, f
         ) from error
 
 
-def _ids(column: str, block: TaskBlock, count: int, base: int, file: str) -> pa.Array:
+def user_ids(column: str, block: TaskBlock, file: str) -> pa.Array:
+    """Return the users' own ids of a block's rows, as strings.
+
+    Raises:
+        InputError: The column is missing, or an id is.
+        ConfigError: It holds no strings or numbers.
+    """
     index = block.batch.schema.get_field_index(column)
     if index < 0:
         raise InputError(f"no column '{column}'", path=file, remedy="choose with --id-column")
@@ -254,6 +270,11 @@ def _ids(column: str, block: TaskBlock, count: int, base: int, file: str) -> pa.
             path=file,
             remedy="drop --id-column, or fill the ids",
         )
+    return values
+
+
+def _ids(column: str, block: TaskBlock, count: int, base: int, file: str) -> pa.Array:
+    values = user_ids(column, block, file)
     if not block.bad:
         return values
     places = np.full(count, -1, dtype=np.int64)

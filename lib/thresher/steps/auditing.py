@@ -20,7 +20,7 @@ from thresher.steps.bucketing import compared_rows
 from thresher.steps.collapsing import part_name
 from thresher.steps.deciding import DecideParams
 from thresher.steps.owned import Owned
-from thresher.steps.reading import ReadTask, compared_text, read_task
+from thresher.steps.reading import ReadTask, read_task
 from thresher.steps.spread import read_table, write_table
 from thresher.store import Store
 from thresher.text.sketch import shingles
@@ -84,11 +84,12 @@ def _shingles_of(params: DecideParams, task: Task, rows: Column) -> tuple[Column
     values = [np.zeros(0, np.uint64)]
     total = 0
     read: ReadTask = task.payload
-    for block in read_task(read, list(params.columns), None, params.max_doc_bytes):
+    for block in read_task(read, params.compared.wanted(read), None, params.max_doc_bytes):
         places = np.flatnonzero(np.isin(block.rows, rows, assume_unique=True))
         if not len(places):
             continue
-        text = compared_text(block.batch, params.columns, read.files[block.split].path)
+        file = read.splits[block.split].file
+        text = params.compared.texts(block.batch, file, read.files[block.split].path)
         o, v = shingles(text, n=params.ngram, rows=places)
         offsets.append(o[1:] + total)
         values.append(v)
@@ -115,11 +116,12 @@ def compare(
     read: ReadTask = task.payload
     misses: list[list[int]] = []
     size = 0
-    for block in read_task(read, list(params.columns), None, params.max_doc_bytes):
+    for block in read_task(read, params.compared.wanted(read), None, params.max_doc_bytes):
         places = np.flatnonzero(np.isin(block.rows, kept, assume_unique=True))
         if not len(places):
             continue
-        text = compared_text(block.batch, params.columns, read.files[block.split].path)
+        file = read.splits[block.split].file
+        text = params.compared.texts(block.batch, file, read.files[block.split].path)
         size += text.nbytes
         offsets, values = shingles(text, n=params.ngram, rows=places)
         own = _order(params, task, found, block.rows[places])

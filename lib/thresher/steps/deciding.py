@@ -19,8 +19,9 @@ from thresher.params import Params
 from thresher.stage import Receipt, Task
 from thresher.steps.attributes import TaskAttributes, load
 from thresher.steps.collapsing import part_name
+from thresher.steps.compared import Compared
 from thresher.steps.owned import Owned
-from thresher.steps.reading import ReadTask, TaskBlock, compared_text, read_task
+from thresher.steps.reading import ReadTask, TaskBlock, read_task
 from thresher.steps.spread import (
     fixed_lists,
     matrix,
@@ -43,7 +44,7 @@ ORDER = ("id", "b1", "b0", "keep", "priority", "piece")  # least significant fir
 class DecideParams(Params):
     """How pieces are decided."""
 
-    columns: tuple[str, ...]
+    compared: Compared
     ngram: int
     numerator: int
     denominator: int
@@ -75,13 +76,14 @@ def emit_rows(
     rows = docid.row_of(ids)
     found = load(store, attributes, task.index)
     read: ReadTask = task.payload
-    wanted = list(params.columns)
+    wanted = params.compared.wanted(read)
     for block in read_task(read, wanted, None, params.max_doc_bytes):
         here = _rows_of_block(rows, block)
         if here.stop == here.start:
             continue
         places = np.searchsorted(block.rows, rows[here])
-        text = compared_text(block.batch, params.columns, read.files[block.split].path)
+        file = read.splits[block.split].file
+        text = params.compared.texts(block.batch, file, read.files[block.split].path)
         offsets, values = shingles(text, n=params.ngram, rows=places)
         batch = _batch(params, read, found, ids[here], piece[here], offsets, values)
         yield from spread_batch(batch, target[here])

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from thresher.parquet import read_table as read_parquet
+from thresher.signals.prompts import SIGNALS as MET
 from thresher.steps.attributes import attribute_name
 from thresher.steps.outputs import part
 from thresher.steps.spread import read_table
 from thresher.store import Store
 
 SIGNALS = "signals"
+_MET = frozenset(signal.name for signal in MET)
 
 
 @dataclass(frozen=True)
@@ -34,4 +36,5 @@ class Lines:
             return read_table(store, attribute_name(self.folder, task))
         assert self.result is not None
         table = read_parquet(str(Store(self.result).path(part(SIGNALS, task))))
-        return table.rename_columns(["id" if n == "_row_id" else n for n in table.column_names])
+        table = table.rename_columns(["id" if n == "_row_id" else n for n in table.column_names])
+        return table.select([n for n in table.column_names if n not in _MET])

@@ -20,6 +20,7 @@ from thresher.errors import InputError, InternalError
 from thresher.params import Params
 from thresher.stage import Receipt, Task
 from thresher.steps.attributes import Status, TaskAttributes, load
+from thresher.steps.compared import Compared, Texts, rows_as_json
 from thresher.steps.outputs import (
     FOLDERS,
     LEDGER,
@@ -30,7 +31,7 @@ from thresher.steps.outputs import (
     PartSet,
 )
 from thresher.steps.owned import Owned
-from thresher.steps.reading import ReadTask, TaskBlock, compared_text, read_task
+from thresher.steps.reading import ReadTask, TaskBlock, read_task
 from thresher.steps.rows import RowMap
 from thresher.steps.split_log import decode_schema
 from thresher.steps.tallies import (
@@ -48,18 +49,15 @@ from thresher.text.hashing import FINGERPRINT_START
 from thresher.text.sketch import fingerprint
 
 Column = np.ndarray[Any, Any]
-ERRORS = {
-    Status.NULL: "the compared text is null",
-    Status.ILL_FORMED: "the compared text is not valid UTF-8",
-}
+ILL_FORMED = "the compared text is not valid UTF-8"
 
 
 class SelectParams(Params):
     """How rows are written."""
 
     job: str
-    columns: tuple[str, ...]
-    checked: tuple[str, ...]
+    compared: Compared
+    checked: tuple[str, ...] | None
     schema_text: str
     null_text: str
     max_doc_bytes: int
@@ -78,7 +76,10 @@ class SelectParams(Params):
         if self.permutations:
             values = pa.list_(pa.uint32(), self.permutations)
             schemas["signatures"] = pa.schema([("_row_id", pa.string()), ("signature", values)])
-        return {folder: Output(schema, self.columns) for folder, schema in schemas.items()}
+        return {
+            folder: Output(schema, self.compared.long_columns(schema))
+            for folder, schema in schemas.items()
+        }
 
 
 def select(
@@ -121,7 +122,8 @@ def select(
     with PartSet(store, task.index, params.outputs) as writers:
         for block in read_task(read, None, schema, params.max_doc_bytes, params.checked):
             path = read.files[block.split].path
-            text = compared_text(block.batch, params.columns, path)
+            made = params.compared.read(block.batch, read.splits[block.split].file, path)
+            text = made.text
             prints[block.split] = fingerprint(text, prints[block.split])
             _check_readable(block, found.status, path)
             here = Judged(docid.pack(task.index, block.rows), state[block.rows], text)
@@ -134,7 +136,9 @@ def select(
                 "removed",
                 _removed(params, rows, found.ids, block, here, removal, own, own_matched),
             )
-            writers.write("quarantine", _quarantined(rows, found, task.index, block, here))
+            writers.write(
+                "quarantine", _quarantined(params, rows, found, task.index, block, here, made)
+            )
             writers.write(
                 "ledger",
                 _ledger(rows, found.ids, task.index, block, here, removal, own, own_matched),
@@ -220,14 +224,27 @@ def _removed(
 
 
 def _quarantined(
-    rows: RowMap, found: Any, task: int, block: TaskBlock, here: Judged
+    params: SelectParams,
+    rows: RowMap,
+    found: TaskAttributes,
+    task: int,
+    block: TaskBlock,
+    here: Judged,
+    made: Texts,
 ) -> pa.RecordBatch:
     """Return the block's rows that cannot be judged, unreadable ones included, in input order."""
     mask = here.state == QUARANTINED
     numbers = np.concatenate((block.rows[mask], np.array([b.row for b in block.bad], np.int64)))
-    errors = [ERRORS[Status(s)] for s in found.status[block.rows[mask]].tolist()]
-    errors += [bad.error for bad in block.bad]
-    texts = here.text.filter(pa.array(mask)).cast(pa.large_binary()).cast(pa.binary())
+    errors = {Status.NULL: params.compared.missing(), Status.ILL_FORMED: ILL_FORMED}
+    told = [
+        errors.get(Status(int(found.status[block.rows[place]])), "") or made.faults.message(place)
+        for place in np.flatnonzero(mask).tolist()
+    ]
+    told += [bad.error for bad in block.bad]
+    if params.compared.on is None:
+        texts = here.text.filter(pa.array(mask)).cast(pa.large_binary()).cast(pa.binary())
+    else:
+        texts = pa.array(rows_as_json(_filter(block.batch, mask)), pa.binary())
     raw = pa.concat_arrays([texts, pa.array([bad.raw for bad in block.bad], pa.binary())])
     order = np.argsort(numbers, kind="stable")
     ids = docid.pack(task, numbers[order])
@@ -236,7 +253,7 @@ def _quarantined(
         _row_ids(rows, ids, found.ids),
         rows.file_names(ids),
         pa.array(places),
-        pa.array(errors, pa.string()).take(pa.array(order)),
+        pa.array(told, pa.string()).take(pa.array(order)),
         raw.take(pa.array(order)),
     ]
     return pa.record_batch(columns, schema=QUARANTINE)
@@ -297,8 +314,9 @@ def select_texts(
         read: ReadTask = task.payload
         low, high = docid.task_range(number)
         mine = ids[(ids >= low) & (ids < high)]
-        for block in read_task(read, list(params.columns), None, params.max_doc_bytes):
+        for block in read_task(read, params.compared.wanted(read), None, params.max_doc_bytes):
             here = docid.pack(number, block.rows)
-            text = compared_text(block.batch, params.columns, read.files[block.split].path)
+            file = read.splits[block.split].file
+            text = params.compared.texts(block.batch, file, read.files[block.split].path)
             for place in np.flatnonzero(np.isin(here, mine)).tolist():
                 yield int(here[place]), (text[place].as_py() or "")[:SHOWN_CHARACTERS]

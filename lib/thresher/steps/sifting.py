@@ -190,7 +190,7 @@ class _Sorting:
     @property
     def kept_lines(self) -> pa.Table:
         """The lines as the result keeps them, without the ids, which become row ids."""
-        keep = [n for n in self._lines.column_names if n != "id" and n not in _MET_NAMES]
+        keep = [n for n in self._lines.column_names if n != "id"]
         schema = self._lines.select(keep).schema
         return pa.schema([PROOF[0], *schema]).empty_table()
 
@@ -344,9 +344,6 @@ class _Sorting:
         ids = self._row_ids(docid.pack(self._task, numbers))
         columns = [ids, *(column.combine_chunks() for column in lines.columns)]
         return pa.record_batch(columns, schema=schema)
-
-
-_MET_NAMES = frozenset(signal.name for signal in MET)
 
 
 def _filter(batch: pa.RecordBatch, mask: Column) -> pa.RecordBatch:
