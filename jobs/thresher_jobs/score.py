@@ -155,8 +155,8 @@ def read_assets(params: ScoreParams, profile: Profile | None) -> dict[str, bytes
     wanted = {} if profile is None else dict(profile.phrases)
     if params.tokenizer is not None:
         wanted[TOKENIZER] = params.tokenizer
-    if profile is not None:
-        wanted |= {s.model: s.model for s in profile.scorers if Path(s.model).is_file()}
+    models = [*params.scorers, *(() if profile is None else (s.model for s in profile.scorers))]
+    wanted |= {model: model for model in models if Path(model).is_file()}
     found = {}
     for name, path in wanted.items():
         try:
