@@ -178,14 +178,21 @@ def _range(whole: Figures, name: str, tally: Numbers) -> tuple[int, int]:
     used = np.flatnonzero(tally.counts.any(axis=0))
     zero = bins.origin(tally.kind)
     first, last = (int(used[0]), int(used[-1])) if len(used) else (zero, zero)
-    reach = max((last - first) // 2, 8)
     edges = bins.edges(tally.kind)
-    places = [
-        min(int(np.searchsorted(edges, limit, side="right")) - 1, len(edges) - 2)
+    limits = [
+        limit
         for rule in whole.rules
         if rule.signal == name
         for limit in (rule.low, rule.high)
         if limit is not None
+    ]
+    if tally.kind is Kind.NUMBER:  # in values: a few bins would make a linear axis a growing one
+        low, high = float(edges[first]), float(edges[last + 1])
+        limits = [limit for limit in limits if low - (high - low) < limit < high + (high - low)]
+    reach = max((last - first) // 2, 8)
+    places = [
+        min(int(np.searchsorted(edges, limit, side="right")) - 1, len(edges) - 2)
+        for limit in limits
     ]
     near = [place for place in places if first - reach <= place <= last + reach]
     return max(min([first, *near]), 0), max([last, *near])
