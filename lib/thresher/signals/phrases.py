@@ -16,8 +16,8 @@ The format of a file, for the lists shipped in `phrase_lists/` and for a user's 
     cannot := can(?:no|['’])t   a name for a piece of pattern
     ^i {{cannot}} help          a pattern that uses it
 
-Other lines that start with `#` are comments, also `#` with a space behind a pattern is not one: it
-is part of the pattern. Of what RE2 lacks (back references, looking around), nothing can be used.
+Other lines that start with `#` are comments; behind a pattern, `#` is part of the pattern. Of what
+RE2 lacks (back references, looking around), nothing can be used.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _LONGEST_LINE = 2_000
 _LONGEST_PATTERN = 20_000  # with its names filled in
 # Past some size the states of RE2's machine no longer fit its memory and it falls back to a slow
 # one: the patterns of refusals ran at 1 MB/s joined into one, at 14 MB/s joined up to this length
-# (2 million characters of openings, one core).
+# (2 million characters of openings, one core). Lists share more varied patterns, so less of them.
 _LONGEST_ALTERNATION = 8_000
 _LONGEST_SHARED = 3_000
 _LARGEST_FILE = 1 << 20
@@ -376,15 +376,29 @@ class _Parser:
 
 
 def _joined(patterns: list[str]) -> list[str]:
-    """Join neighbours into alternations, each small enough for RE2's fast machine."""
+    """Join patterns into alternations, each small enough for RE2's fast machine.
+
+    Those that start at the text's start are kept from those that start anywhere: of the two
+    together the machine has the product of the states.
+    """
     alternations: list[str] = []
-    for pattern in (f"(?:{pattern})" for pattern in patterns):
-        whole = f"{alternations[-1]}|{pattern}" if alternations else pattern
-        if alternations and len(whole) <= _LONGEST_ALTERNATION and _fault(whole) is None:
-            alternations[-1] = whole
-        else:
-            alternations.append(pattern)
+    for kind in (True, False):
+        current = ""
+        for pattern in patterns:
+            if _anchored(pattern) is not kind:
+                continue
+            whole = f"{current}|(?:{pattern})"
+            if current and (len(whole) > _LONGEST_ALTERNATION or _fault(whole) is not None):
+                alternations.append(current)
+                current = ""
+            current = f"{current}|(?:{pattern})" if current else f"(?:{pattern})"
+        if current:
+            alternations.append(current)
     return alternations
+
+
+def _anchored(pattern: str) -> bool:
+    return re.match(r"(?:\(\?:)*(?:\^|\\A)", pattern) is not None
 
 
 def _fault(pattern: str) -> str | None:
