@@ -1,5 +1,6 @@
 """`thresher dedup`: remove copies and near copies, soundly.
 
+formats      map       which formats the files have (with --on)
 attributes   map       hashes, signatures and band keys of every row
 check-ids    exchange  the users' own ids are unique (with --id-column)
 marks        map       which keys may be repeated (method bloom)
@@ -33,6 +34,7 @@ from thresher.steps import (
     attributes,
     selecting,
 )
+from thresher.steps.compared import Compared
 from thresher.steps.removals import RemovalCounts
 from thresher.steps.split_log import encode_schema
 from thresher.steps.spread import write_table
@@ -41,6 +43,7 @@ from thresher_jobs.dedup_joins import join_verdicts
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.dedup_stages import audit, check_ids, collapse, near
 from thresher_jobs.dedup_state import CODE_VERSION, State, attribute_params
+from thresher_jobs.dedup_texts import choose_compared
 from thresher_jobs.first_pass import check_quarantined, first_pass, found_schemas, rows_of
 
 logger = logging.getLogger(__name__)
@@ -88,7 +91,9 @@ def _dedup(
         report: dict[str, Any] = run.store.get_json("report.json")
         return report
     run.state("running")
-    state = _attributes(run, plan, params, options.driver_rows)
+    plan, compared, told = choose_compared(run, plan, params)
+    state = _attributes(run, plan, params, compared, options.driver_rows)
+    state.facts |= told
     if params.id_column:
         check_ids(run, state, params)
     collapse(run, state, params)
@@ -112,6 +117,7 @@ def _dedup(
             recall,
             state.facts,
             state.attributes,
+            state.compared,
         ),
         begin,
     )
@@ -148,16 +154,18 @@ def check_columns(plan: Plan, params: DedupParams) -> None:
         )
 
 
-def _attributes(run: Run, plan: Plan, params: DedupParams, driver_rows: int) -> State:
+def _attributes(
+    run: Run, plan: Plan, params: DedupParams, compared: Compared, driver_rows: int
+) -> State:
     """Compute attributes; plan again without files that turn out to be unreadable."""
-    wanted = attribute_params(params)
+    wanted = attribute_params(params, compared)
 
     def stage_of(plan: Plan) -> MapStage:
         key = stage_key(CODE_VERSION, thresher.__version__, wanted.digest(), plan.digest())
         return MapStage("attributes", key, partial(attributes.compute, wanted), plan.tasks)
 
     plan, stage, receipts = first_pass(run, plan, stage_of, params.split_bytes)
-    state = State(plan, stage.key, driver_rows, stage.folder, receipts)
+    state = State(plan, stage.key, driver_rows, compared, stage.folder, receipts)
     check_quarantined(plan, receipts, params.max_quarantined_fraction, partial(_unjudged, params))
     state.schema = agree_on_schema(
         plan.inputs,
@@ -208,8 +216,8 @@ def _select_params(state: State, params: DedupParams) -> selecting.SelectParams:
     assert state.schema is not None
     return selecting.SelectParams(
         job="dedup",
-        columns=params.compared,
-        checked=attribute_params(params).read_columns,
+        compared=state.compared,
+        checked=attribute_params(params, state.compared).read_columns,
         schema_text=encode_schema(state.schema),
         null_text=params.null_text,
         max_doc_bytes=params.max_doc_bytes,

@@ -11,6 +11,7 @@ from thresher.errors import InternalError
 from thresher.planning import Plan
 from thresher.run import Run
 from thresher.stage import Receipt
+from thresher.steps.compared import Compared
 from thresher.steps.removals import BINS, Removal, RemovalCounts
 from thresher.steps.rows import RowMap
 from thresher.steps.verdicts import EXACT, NEAR, REASONS, SAME_WORDS, read_user_ids
@@ -49,6 +50,7 @@ class Outcome:
     audit: AuditResult | None
     facts: dict[str, Any]
     attributes: str
+    compared: Compared
 
 
 def publish(run: Run, outcome: Outcome, begin: float) -> dict[str, Any]:
@@ -219,10 +221,18 @@ def _manifest(outcome: Outcome, counts: Balance, others: list[list[Any]]) -> dic
             prints.setdefault(split.file, []).append(text)
     inputs = outcome.plan.inputs.files
     sizes = {inputs[f].name: (inputs[f].bytes, prints[f]) for f in prints}
+    formats: dict[str, dict[str, Any]] = {}
+    if outcome.compared.on is not None:
+        formats = {inputs[f].name: {"formats": list(outcome.compared.formats[f])} for f in prints}
     return {
         **manifest_frame("dedup", outcome.params, outcome.plan),
         "inputs": [
-            {**f, "bytes": sizes[f["name"]][0], "text_fingerprints": sizes[f["name"]][1]}
+            {
+                **f,
+                "bytes": sizes[f["name"]][0],
+                **formats.get(f["name"], {}),
+                "text_fingerprints": sizes[f["name"]][1],
+            }
             for f in counts.files
         ],
         "files": [

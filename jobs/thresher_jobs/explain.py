@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from typing import Any
 
 from thresher.errors import ConfigError
 from thresher.result import Line, Result, open_result
 from thresher.text import reference
 from thresher_jobs.dedup_params import DedupParams
+from thresher_jobs.dedup_texts import ResultTexts
 from thresher_jobs.explain_conversion import explain_conversion
 from thresher_jobs.explain_rules import explain_rules
 from thresher_jobs.terminal import cut, one_line, visible
@@ -51,9 +51,8 @@ def _explain_dedup(result: Result, line: Line) -> Iterator[str]:
 def _removed(result: Result, line: Line, params: DedupParams) -> Iterator[str]:
     assert line.matched_id is not None
     partner = next(result.find({line.matched_id}))
-    rows = result.rows([line, partner])
-    text = compared(rows[line.row_id], params)
-    kept = compared(rows[partner.row_id], params)
+    texts = ResultTexts(result, params)
+    text, kept = texts.of_line(line), texts.of_line(partner)
     yield one_line(f"kept      {partner.row_id}  (row {partner.row} of {partner.file})")
     if line.reason == "exact_copy":
         yield "because   the compared bytes are equal"
@@ -84,7 +83,7 @@ def _similarity(text: str, kept: str, params: DedupParams) -> Iterator[str]:
 
 
 def _kept(result: Result, line: Line, params: DedupParams) -> Iterator[str]:
-    text = compared(result.rows([line])[line.row_id], params)
+    text = ResultTexts(result, params).of_line(line)
     followers = _followers(result, line.row_id)
     yield f"copies    {len(followers)} rows were removed in its favour"
     for row_id, reason, score in followers[:10]:
@@ -109,11 +108,6 @@ def _quarantine_error(result: Result, line: Line) -> str:
     table = result.read("quarantine", line.part, ["_row_id", "error"])
     errors = dict(zip(*(column.to_pylist() for column in table.columns), strict=True))
     return str(errors.get(line.row_id, "unknown"))
-
-
-def compared(row: dict[str, Any], params: DedupParams) -> str:
-    """Return the text of a row that the job compared."""
-    return "\n".join(row[name] or "" for name in params.compared)
 
 
 def _differences(text: str, kept: str) -> Iterator[str]:

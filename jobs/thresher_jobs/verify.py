@@ -19,11 +19,11 @@ import pyarrow.compute as pc
 
 from thresher.errors import InputError
 from thresher.result import Line, Result, open_result
-from thresher.steps.reading import compared_text
 from thresher.store import hash_file
 from thresher.text.sketch import shingles, sketch
 from thresher.transforms.clusters import overlaps
 from thresher_jobs.dedup_params import DedupParams
+from thresher_jobs.dedup_texts import ResultTexts
 from thresher_jobs.verify_rules import check_rules
 
 Column = np.ndarray[Any, Any]
@@ -119,12 +119,14 @@ def _check_removals(result: Result, params: DedupParams) -> str:
     for part in range(result.num_parts):
         matched = result.read("removed", part, ["_matched_id"]).column("_matched_id")
         wanted.update(pc.unique(matched).to_pylist())
-    kept = _Kept(result, list(result.find(wanted)), params)
+    texts = ResultTexts(result, params)
+    kept = _Kept(texts, list(result.find(wanted)))
     lowest, checked = 1.0, 0
     for part in range(result.num_parts):
         table = result.read("removed", part)
         if len(table):
-            lowest = min(lowest, _check_part(table.combine_chunks(), kept, params))
+            text = texts.of_removed(part, table)
+            lowest = min(lowest, _check_part(table, text, kept, params))
             checked += len(table)
     if not checked:
         return "removals    none"
@@ -136,7 +138,7 @@ def _check_removals(result: Result, params: DedupParams) -> str:
 class _Kept:
     """The compared text of the partners, and which row of it a row id is."""
 
-    def __init__(self, result: Result, lines: list[Line], params: DedupParams) -> None:
+    def __init__(self, of_result: ResultTexts, lines: list[Line]) -> None:
         texts: list[pa.Array] = []
         self.place: dict[str, int] = {}
         for part in sorted({line.part for line in lines}):
@@ -146,15 +148,13 @@ class _Kept:
                 raise InputError(
                     f"row {lost.row_id} has removed rows in its favour but was {lost.verdict}"
                 )
-            table = result.read("data", part).take(pa.array([line.place for line in mine]))
             for line in mine:
                 self.place[line.row_id] = len(self.place)
-            batch = table.combine_chunks().to_batches()[0]
-            texts.append(compared_text(batch, params.compared, "data").cast(pa.large_string()))
+            texts.append(of_result.of_lines(mine))
         self.text = pa.concat_arrays(texts) if texts else pa.array([], pa.large_string())
 
 
-def _check_part(table: pa.Table, kept: _Kept, params: DedupParams) -> float:
+def _check_part(table: pa.Table, text: pa.Array, kept: _Kept, params: DedupParams) -> float:
     """Re-check the removals of one part; return the lowest similarity."""
     ids = table.column("_row_id").to_pylist()
     matched = table.column("_matched_id").to_pylist()
@@ -162,8 +162,6 @@ def _check_part(table: pa.Table, kept: _Kept, params: DedupParams) -> float:
     if unknown is not None:
         raise InputError(f"partner {unknown!r} is not among the kept rows")
     places = np.array([kept.place[m] for m in matched])
-    batch = table.to_batches()[0]
-    text = compared_text(batch, params.compared, "removed").cast(pa.large_string())
     partner = kept.text.take(pa.array(places))
     reasons = np.array(table.column("_reason").to_pylist())
     scores = table.column("_score").to_numpy()
