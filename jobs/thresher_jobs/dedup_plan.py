@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from thresher.engines.options import EngineOptions
+from thresher.formats.detection import Detected, detect, gather
 from thresher.planning import Plan, make_plan
 from thresher.readers import read_split
+from thresher.steps.peeking import PEEKED_ROWS
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.dedup_sizes import (
     DRIVER_BYTES_PER_REMOVED_ROW,
@@ -20,6 +22,7 @@ from thresher_jobs.dedup_sizes import (
 
 _MIB = 1 << 20
 _HEAD_BYTES = 1 << 16
+_SHOWN_FILES = 10
 
 
 def describe(
@@ -49,7 +52,10 @@ def describe(
     yield from _method(params)
     if plan.rows is not None:
         yield from _moved(found, params)
-    yield from _absent_columns(plan, params)
+    if params.on is None:
+        yield from _absent_columns(plan, params)
+    else:
+        yield from _formats(plan, params, params.on)
     for ignored in plan.inputs.ignored:
         yield f"ignored     {ignored.path}: {ignored.reason}"
     for unreadable in plan.unreadable:
@@ -127,6 +133,35 @@ def _absent_columns(plan: Plan, params: DedupParams) -> Iterator[str]:
             if column not in names:
                 shown = ", ".join(names)
                 yield f"WARNING     {file.path}: no '{column}' in the first rows (columns: {shown})"
+
+
+def _formats(plan: Plan, params: DedupParams, on: str) -> Iterator[str]:
+    """Say what is compared, and which formats the first rows of the first files speak for."""
+    yield f"compared    the {on} of each row" if on != "all" else "compared    all text of each row"
+    formats = None if params.format is None else (params.format,)
+    starts = [split for split in plan.splits() if not split.start]
+    for split in starts[:_SHOWN_FILES]:
+        file = plan.inputs.files[split.file]
+        first = next(read_split(file, split, batch_bytes=_HEAD_BYTES), None)
+        if first is None or not len(first.batch):
+            yield f"format      no rows to tell it by: {file.path}"
+            continue
+        found = detect(gather(first.batch, formats))
+        if not found.formats:
+            yield f"WARNING     {file.path}: {found.reasons[0]}"
+            continue
+        doubt = f", wanted {params.min_confidence}" if _is_doubtful(found, params) else ""
+        shown = f"{', '.join(found.formats)} (confidence {found.confidence:.2f}{doubt})"
+        yield f"{'WARNING ' if doubt else 'format  '}    {shown}: {file.path}"
+    more = len(starts) - _SHOWN_FILES
+    yield (
+        f"            by the first rows; the job decides by the first {PEEKED_ROWS:,} of every file"
+        + (f", {more:,} more" if more > 0 else "")
+    )
+
+
+def _is_doubtful(found: Detected, params: DedupParams) -> bool:
+    return params.format is None and found.confidence < params.min_confidence
 
 
 def _method(params: DedupParams) -> Iterator[str]:

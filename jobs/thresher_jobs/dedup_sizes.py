@@ -13,7 +13,6 @@ import pyarrow as pa
 from thresher.engines.options import EngineOptions
 from thresher.splits import SPLIT_BYTES
 from thresher.steps.attributes import attribute_schema
-from thresher.steps.compared import Compared
 from thresher.steps.verdicts import VERDICTS
 from thresher.transforms.pictures import PICTURE_WORDS
 from thresher_jobs.dedup_params import DedupParams
@@ -140,7 +139,7 @@ def sizes(
         tasks=tasks if tasks is not None else max(1, -(-text_bytes // split)),
         workers=_workers(options),
         task_memory_bytes=(largest_task_bytes or min(split, text_bytes)) * TASK_MEMORY_FACTOR,
-        attribute_bytes=rows * row_bytes(attribute_schema(attribute_params(params, Compared()))),
+        attribute_bytes=rows * row_bytes(attribute_schema(attribute_params(params))),
         key_bytes=rows * KEY_LINE_BYTES,
         band_lines=rows * bands,
         band_bytes=rows * bands * BAND_LINE_BYTES,

@@ -64,12 +64,14 @@ class State:
         return self.num_rows > self.driver_rows
 
 
-def attribute_params(params: DedupParams, compared: Compared) -> attributes.AttributeParams:
-    """Return what the pass over the text has to compute."""
+def attribute_params(
+    params: DedupParams, compared: Compared | None = None
+) -> attributes.AttributeParams:
+    """Return what the pass over the text has to compute; `compared` is unknown in a plan."""
     near = params.method == "minhash"
     banding = params.banding if near else None
     return attributes.AttributeParams(
-        compared=compared,
+        compared=compared or Compared(columns=params.compared),
         id_column=params.id_column,
         keep=params.keep.partition(":")[0],
         keep_column=params.keep_column,
