@@ -21,10 +21,12 @@ from thresher.signals.phrases import PHRASES
 from thresher.signals.preference import SIGNALS as PREFERENCE
 from thresher.signals.profile import Profile, check_rules
 from thresher.signals.rules import Judgement, judge
+from thresher.signals.tokens import SIGNALS as TOKENS
 from thresher.signals.turn_phrases import phrase_catalogue, phrase_signals
 from thresher.signals.unpaired import SIGNALS as UNPAIRED
 
-PROFILES = ("sft", "sft-strict", "preference", "kto", "alpaca", "lima", "magpie", "hermes", "tulu")
+PROFILES = ("sft", "sft-strict", "preference", "kto", "alpaca", "lima", "magpie", "hermes",
+            "nemotron", "tulu")  # fmt: skip
 DEMOS = "llamafactory_demos"
 
 
@@ -59,6 +61,7 @@ def test_a_profile_is_well_formed_and_names_signals_that_it_computes(name: str) 
         "chat": CHAT,
         "preference": PREFERENCE,
         "unpaired": UNPAIRED,
+        "tokens": TOKENS,
         "phrases": phrase_catalogue(PHRASES.values()),
     }
     check_rules(made, [signal for group in made.groups for signal in known[group]])

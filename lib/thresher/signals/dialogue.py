@@ -31,7 +31,8 @@ class Dialogue:
     Args:
         turns: All messages, the response included.
         heads: (R,) messages before the response; all of them where there is none.
-        answered: (R,) rows with a response.
+        last: (R,) the response's place among the messages; -1 where there is none.
+        asked: (R,) the place of the last user's turn before it; -1 without one.
         response: (R,) its text; null where there is none, or a call in its place.
         prompt: (R,) the last user's turn before the response; null without one.
         answers: Turns of the assistant that are learned, by row: the role is always the same.
@@ -40,7 +41,8 @@ class Dialogue:
 
     turns: Turns
     heads: Column
-    answered: Column
+    last: Column
+    asked: Column
     response: pa.Array
     prompt: pa.Array
     answers: Turns
@@ -48,6 +50,12 @@ class Dialogue:
 
     def __len__(self) -> int:
         return len(self.turns)
+
+    @property
+    def answered(self) -> Column:
+        """(R,) rows with a response."""
+        answered: Column = self.last >= 0
+        return answered
 
 
 def dialogue(rows: Rows) -> Dialogue:
@@ -94,7 +102,8 @@ def _read(turns: Turns, answers: Turns, *, asks_only: bool = False) -> Dialogue:
     return Dialogue(
         turns,
         heads,
-        answered,
+        last,
+        asked,
         nothing if response is None else response,
         nothing if prompt is None else prompt,
         answers,

@@ -90,7 +90,9 @@ def contained_share(inner: pa.Array, outer: pa.Array, n: int) -> pa.Array:
     offsets, values = shingles(inner, n=n)
     other, theirs = shingles(outer, n=n)
     common = _common(offsets, values, other, theirs)
-    missing = nulls(inner) | nulls(outer) | (word_counts(inner) < n)
+    missing = nulls(inner) | nulls(outer)
+    if n > 1:  # a text of fewer words has one n-gram of all of them
+        missing |= word_counts(inner) < n
     return shared(common, np.diff(offsets), missing)
 
 

@@ -151,8 +151,8 @@ def _lengths(rows: Rows, talk: Dialogue) -> dict[str, pa.Array]:
     for unit, count in (("words", word_counts), ("characters", character_counts)):
         of_messages = count(content)
         found[f"context_{unit}"] = counted(total(of_messages * before, turns.offsets))
-        found[f"prompt_{unit}"] = counted(count(talk.prompt), unasked)
-        found[f"response_{unit}"] = counted(count(talk.response), unsaid)
+        found[f"prompt_{unit}"] = counted(_at(of_messages, talk.asked), unasked)
+        found[f"response_{unit}"] = counted(_at(of_messages, talk.last), unsaid)
     found["empty_response"] = flagged(blank(talk.response), unsaid)
     instruction = rows.columns.get("instruction")
     found["instruction_words"] = found["prompt_words"]
@@ -168,6 +168,13 @@ def _lengths(rows: Rows, talk: Dialogue) -> dict[str, pa.Array]:
     for name, extreme in (("shortest", np.minimum), ("longest", np.maximum)):
         found[f"{name}_answer_words"] = _extreme(extreme, words, offsets, filled)
     return found
+
+
+def _at(values: Column, places: Column) -> Column:
+    """(R,) the figures of the named messages; 0 where no message is named."""
+    if not len(values):
+        return np.zeros(len(places), np.int64)
+    return np.where(places >= 0, values[np.maximum(places, 0)], 0)
 
 
 def _extreme(extreme: Any, values: Column, offsets: Column, filled: Column) -> pa.Array:

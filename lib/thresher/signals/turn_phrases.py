@@ -17,7 +17,7 @@ from thresher.formats.rows import Kind as RowKind
 from thresher.formats.rows import Rows
 from thresher.formats.turns import USER, Turns, join
 from thresher.signals.dialogue import Dialogue, dialogue
-from thresher.signals.phrases import PhraseList, Scope
+from thresher.signals.phrases import PhraseList, match_all
 from thresher.signals.signal import Kind, Signal
 from thresher.signals.spans import counted, total
 
@@ -39,26 +39,33 @@ def phrase_signals(rows: Rows, lists: Iterable[PhraseList]) -> dict[str, pa.Arra
         lists: A list is matched with the answers, with the user's turns (`prompt`), or with all
             turns, as its scope says.
     """
-    lists = tuple(lists)
-    texts: dict[Scope, Texts] = {}
-    found: dict[str, pa.Array] = {}
-    counts: dict[str, Column] = {}
     talk = None if rows.kind is RowKind.TEXT else dialogue(rows)
+    by_scope: dict[str, list[PhraseList]] = {}
     for each in lists:
-        if each.scope not in texts:
-            texts[each.scope] = _plain(rows) if talk is None else _turns(rows, talk, each.scope)
-        told, offsets = texts[each.scope]
-        count = total(each.matches(told), offsets)
-        counts[each.signal] = counts.get(each.signal, 0) + count
-        found[each.signal] = counted(counts[each.signal], total(~nulls(told), offsets) == 0)
+        by_scope.setdefault(_seen(each, talk), []).append(each)
+    counts: dict[str, Column] = {}
+    found: dict[str, pa.Array] = {}
+    for scope, mine in by_scope.items():
+        told, offsets = _plain(rows) if talk is None else _turns(rows, talk, scope)
+        none = total(~nulls(told), offsets) == 0
+        matched = match_all(mine, told)
+        for each in mine:
+            count = total(matched[each.name], offsets)
+            counts[each.signal] = counts.get(each.signal, 0) + count
+            found[each.signal] = counted(counts[each.signal], none)
     return found
+
+
+def _seen(each: PhraseList, talk: Dialogue | None) -> str:
+    """Name the texts that a list is matched with: answers, prompts, or all there are."""
+    return each.scope if talk is not None and each.scope in ("answer", "prompt") else "turn"
 
 
 def _plain(rows: Rows) -> Texts:
     return rows.column("text"), np.arange(len(rows) + 1)
 
 
-def _turns(rows: Rows, talk: Dialogue, scope: Scope) -> Texts:
+def _turns(rows: Rows, talk: Dialogue, scope: str) -> Texts:
     """Return the texts of a scope: those of the answers, of the user, or of everyone."""
     if scope == "answer":
         return talk.answers.field("content"), talk.answers.offsets
