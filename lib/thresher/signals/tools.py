@@ -31,6 +31,7 @@ SIGNALS = tuple(
         ("invalid_tool_calls", Kind.COUNT, "messages with a call that is no JSON or names no tool"),
         ("undeclared_tool_calls", Kind.COUNT, "messages that call what the row's tools lack"),
         ("unanswered_tool_calls", Kind.COUNT, "calls followed by no result; a last one needs none"),
+        ("declared_tools", Kind.COUNT, "tools that the row names; 0 without any"),
         ("invalid_tools", Kind.FLAG, "the row's tools are no JSON list of named functions"),
     )
 )
@@ -56,12 +57,15 @@ def tool_signals(rows: Rows, talk: Dialogue) -> dict[str, pa.Array]:
     followed[ends] = True
     tools = rows.columns.get("tools")
     untold = np.ones(len(rows), bool) if tools is None else nulls(tools)
+    unsound = np.array([names is None for names in declared], bool)
+    told = np.array([len(names or ()) for names in declared], np.int64)
     return {
+        "declared_tools": counted(told, unsound),
         "tool_calls": counted(total(calls, turns.offsets)),
         "invalid_tool_calls": counted(total(broken, turns.offsets)),
         "undeclared_tool_calls": counted(total(foreign, turns.offsets)),
         "unanswered_tool_calls": counted(total(calls & ~followed, turns.offsets)),
-        "invalid_tools": flagged(np.array([names is None for names in declared], bool), untold),
+        "invalid_tools": flagged(unsound, untold),
     }
 
 
