@@ -82,10 +82,10 @@ class Part:
         None where it sees less than the whole text, or counts: counted repetitions multiply with
         the patterns of the others, and RE2 turns slow.
         """
-        if self.window is not None or (not self.needs and len(self.joined) > 1):
+        if self.window is not None:
             return None
-        first = self.needs[0] if self.needs else self.joined[0]
-        return None if _COUNTED.search(first) else first
+        first = self.needs[0] if self.needs else "|".join(self.joined)
+        return None if len(first) > _LONGEST_ALTERNATION or _COUNTED.search(first) else first
 
     def matches(self, texts: pa.Array) -> npt.NDArray[np.bool_]:
         """Tell which texts, cut to the window, one of the patterns matches."""
