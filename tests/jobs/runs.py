@@ -23,7 +23,7 @@ from thresher.store import Store
 from thresher_jobs.dedup import dedup
 from thresher_jobs.dedup_params import DedupParams
 
-RESULT_FOLDERS = ("data", "removed", "quarantine", "ledger", "signatures")
+RESULT_FOLDERS = ("data", "removed", "quarantine", "ledger", "signatures", "signals")
 Row = dict[str, Any]
 
 

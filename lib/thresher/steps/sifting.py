@@ -128,7 +128,7 @@ def sift_task(how: SiftStep, store: Store, folder: str, task: Task) -> Receipt:
             texts = how.score.texts(block, read)
             prints[block.split] = fingerprint(texts.text, prints[block.split])
             here = Judged(docid.pack(task.index, block.rows), sorting.state[block.rows], texts.text)
-            counts.add(block, here)
+            counts.add(block, here._replace(state=sorting.written(here.state)))
             sorting.write(parts, block, here)
             sorting.count(figures, block, here)
         for split, (now, before) in enumerate(zip(prints, how.expected[task.index], strict=True)):
@@ -325,16 +325,15 @@ class _Sorting:
             self._row_ids(ids),
             self._how.rows.file_names(ids),
             pa.array(places),
-            VERDICT_NAMES.take(pa.array(self._verdict_of(numbers))),
+            VERDICT_NAMES.take(pa.array(self.written(self.state[numbers]))),
             self._names(numbers),
             pa.nulls(len(ids), pa.string()),
             self._scores(numbers),
         ]
         return pa.record_batch(columns, schema=LEDGER)
 
-    def _verdict_of(self, numbers: Column) -> Column:
-        """Return what the ledger says: annotated rows all stay."""
-        state: Column = self.state[numbers]
+    def written(self, state: Column) -> Column:
+        """Return where rows of these verdicts are written: annotated rows all stay."""
         return np.where(state == REMOVED, KEPT, state) if self._how.annotate else state
 
     def _signals(self, numbers: Column) -> pa.RecordBatch:
