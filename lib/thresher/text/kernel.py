@@ -6,7 +6,8 @@ int64; hashes and masks uint64.
 
 Numba trusts a cached kernel as long as the file that defines it is unchanged, but a kernel also
 contains what it calls from other files, and wheels unpack with one date. So the cache is stamped
-with a digest of the sources that kernels are made of: those of `text`, `transforms`, `readers` and `signals`.
+with a digest of the sources that kernels are made of: those of `text`, `transforms`, `readers` and
+`signals`.
 """
 
 from __future__ import annotations

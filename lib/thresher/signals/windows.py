@@ -1,0 +1,175 @@
+"""Repeated character 10-grams: how much of a text its most frequent ones take.
+
+Two passes over the hashes of all windows: the first finds, with one bit a hash, those that may
+occur twice; only these are counted, in a table.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from thresher.signals.counters import (
+    INDEX,
+    next_generation,
+    seek,
+    table_mask,
+)
+from thresher.text.digests import fmix64
+from thresher.text.kernel import inlined, kernel
+from thresher.text.machine import (
+    fold,
+    i32_at,
+    i64_at,
+    set_i64,
+    set_u8,
+    set_u32,
+    set_u64,
+    u8_at,
+    u16_at,
+    u64_at,
+)
+from thresher.text.utf8 import decode
+
+WINDOW = 10
+_U, _I = np.uint64, np.int64
+_FOREIGN, _CHARACTERS = INDEX["FOREIGN"], INDEX["CHARACTERS"]
+_CHARACTER_GRAMS = INDEX["CHARACTER_GRAMS"]
+_REPEATED_CHARACTERS = INDEX["REPEATED_CHARACTERS"]
+_BASE = _U(0xD6E8FEB86659FD93)
+_LAST_POWER = _U(pow(0xD6E8FEB86659FD93, WINDOW, 1 << 64))
+_LEFT, _RIGHT = _U(0xA0761D6478BD642F), _U(0xE7037ED1A0B428DB)
+
+
+@inlined
+def _hash_bytes(text: Any, position: Any) -> Any:
+    """Return the hash of 10 bytes."""
+    last = _U(u16_at(text + position + 8, 0))
+    return fold(u64_at(text + position, 0) ^ _LEFT, last ^ _RIGHT)
+
+
+@inlined
+def _roll(points: Any, position: Any, rolling: Any) -> Any:
+    """Move the sum of 10 code points on by one, to end at `position`."""
+    rolling = rolling * _BASE + _U(i32_at(points, position))
+    if position >= WINDOW:
+        rolling -= _U(i32_at(points, position - WINDOW)) * _LAST_POWER
+    return rolling
+
+
+@kernel
+def decode_points(room: Any, length: Any) -> None:
+    """Write the code points of the row."""
+    position, count, end = _I(0), _I(0), room.text + length
+    while position < length:
+        point, width, _ = decode(room.text + position, end)
+        if width == 0:
+            point, width = _I(0xFFFD), _I(1)
+        set_u32(room.points, count, point)
+        count += 1
+        position += width
+
+
+@inlined
+def _enter(room: Any, twice: Any, shift: Any, hashed: Any) -> Any:
+    """Set a hash's bit; where it was set, set that of the second bitmap."""
+    place = _I(hashed >> shift)
+    byte, one = place >> 3, _I(1) << (place & 7)
+    seen = u8_at(room.filter, byte)
+    again = (seen & one) != 0
+    if again:
+        set_u8(twice, byte, u8_at(twice, byte) | one)
+    else:
+        set_u8(room.filter, byte, seen | one)
+    return again
+
+
+@inlined
+def _count(room: Any, mask: Any, generation: Any, hashed: Any, distinct: Any) -> Any:
+    """Count a window; return how many distinct ones there are now."""
+    at, number = seek(room.slots, mask, generation, hashed, _I(hashed >> _U(4)))
+    if number >= 0:
+        set_u32(room.tally, number, i32_at(room.tally, number) + 1)
+        return distinct
+    set_u64(room.slots, 2 * at, hashed)
+    set_u64(room.slots, 2 * at + 1, _U(generation) << _U(32) | _U(distinct))
+    set_u32(room.tally, distinct, 1)
+    return distinct + 1
+
+
+@kernel
+def count_windows(room: Any, count: Any, foreign: Any) -> Any:
+    """Count the windows that may occur twice; return how many distinct ones there are."""
+    bits = _I(9)
+    while (1 << bits) < 8 * count:
+        bits += 1
+    shift = _U(64 - bits)
+    twice = room.filter + (1 << bits >> 3)
+    for index in range(1 << bits >> 5):
+        set_u64(room.filter, index, _U(0))
+    again, rolling = _I(0), _U(0)
+    if foreign:
+        for position in range(count + WINDOW - 1):
+            rolling = _roll(room.points, position, rolling)
+            if position >= WINDOW - 1:
+                again += _enter(room, twice, shift, fmix64(rolling))
+    else:
+        for position in range(count):
+            again += _enter(room, twice, shift, _hash_bytes(room.text, position))
+    if again == 0:
+        return _I(0)
+    generation, mask = next_generation(room), table_mask(min(2 * again, count))
+    distinct, rolling = _I(0), _U(0)
+    for position in range(count + WINDOW - 1 if foreign else count):
+        if foreign:
+            rolling = _roll(room.points, position, rolling)
+            if position < WINDOW - 1:
+                continue
+            hashed = fmix64(rolling)
+        else:
+            hashed = _hash_bytes(room.text, position)
+        place = _I(hashed >> shift)
+        if (u8_at(twice, place >> 3) >> (place & 7)) & 1:
+            distinct = _count(room, mask, generation, hashed, distinct)
+    return distinct
+
+
+@kernel
+def repeat_characters(room: Any, length: Any, tally: Any) -> None:
+    """Count the windows, and those that the most frequent distinct ones take.
+
+    As Data-Juicer has it: of D distinct windows, the sqrt(D) most frequent count, as far as they
+    are repeated.
+    """
+    count = i64_at(tally, _CHARACTERS) - WINDOW + 1
+    if count < 1:
+        return
+    set_i64(tally, _CHARACTER_GRAMS, count)
+    foreign = i64_at(tally, _FOREIGN) > 0
+    if foreign:
+        decode_points(room, length)
+    distinct = count_windows(room, count, foreign)
+    repeated, places, most = _I(0), _I(0), _I(0)
+    for number in range(distinct):
+        times = i32_at(room.tally, number)
+        if times > 1:
+            repeated += 1
+            places += times
+            most = max(most, times)
+    if repeated == 0:
+        return
+    wanted = min(_I(sqrt(repeated + count - places)), repeated)
+    for times in range(most + 1):
+        set_u32(room.positions, times, 0)
+    for number in range(distinct):
+        times = i32_at(room.tally, number)
+        set_u32(room.positions, times, i32_at(room.positions, times) + 1)
+    found = _I(0)
+    while wanted > 0:
+        taken = min(wanted, i32_at(room.positions, most))
+        found += taken * most
+        wanted -= taken
+        most -= 1
+    set_i64(tally, _REPEATED_CHARACTERS, found)
