@@ -3,7 +3,8 @@
 How we know. Answers of the real sets whose opening has a first person or an apology near a word of
 inability, unwillingness or judgement (and some without) were drawn at random and labelled by
 reading: 1 refuses, 0 does not, 2 could be called either (it declines and then does half of it, or
-lacks something it asks for); the last are left out of the figures. Only row numbers and labels are
+lacks something it asks for); the last, of which about 4 in 10 are flagged, are left out of the
+figures. One reader labelled, who also wrote the patterns. Only row numbers and labels are
 kept, in `refusal_labels.json`. Patterns were written from the first sample; each later sample was
 labelled and measured before anything in it was used, and its misses were used afterwards.
 
@@ -109,7 +110,11 @@ def test_labelled_answers(sample: str, recall: float, precision: float) -> None:
 
 @needs_data
 def test_few_answers_of_good_sets_are_flagged() -> None:
-    """Measured: 2.3 % of the Alpaca demo (all read, all decline), 0.7 % of the chosen sides."""
+    """Measured: 2.3 % of the Alpaca demo, 0.7 % of the chosen sides.
+
+    All were read: each opens by declining, and about one in three of them then helps after all,
+    which a rule tells apart by length.
+    """
     outputs = [row["output"] for row in _rows("llamafactory_demos/alpaca_en_demo.jsonl")]
     chosen = [row["chosen"]["value"] for row in _rows("llamafactory_demos/dpo_en_demo.jsonl")]
     assert np.mean(_flagged(outputs)) <= 0.03
