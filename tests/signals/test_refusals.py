@@ -15,7 +15,7 @@ labelled and measured before anything in it was used, and its misses were used a
     held_out_3          180      28   120      32   recall 19/28, prec. 19/19   28/28, 28/28
 
 So of refusals that nobody has read before, about 7 of 10 are found (57 of 100 at first, 38 of 53
-after the second round), nearly all of the rest being vague ("I'd really rather not."), and next to
+after the second round), many of the others being vague ("I'd really rather not."), and next to
 nothing else is flagged (65 of 66). Three patterns of the kind usually quoted (an apology or "I"
 with "cannot", and "As an AI") find 36, 32, 44 and 36 % of the four samples' refusals, with a
 precision of 76, 65, 85 and 59 %.
