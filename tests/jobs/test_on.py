@@ -66,7 +66,9 @@ MADE: dict[str, Callable[[str, str], Row]] = {
 
 @pytest.mark.parametrize("write", [jsonl, parquet])
 @pytest.mark.parametrize("format", MADE)
-def test_a_row_is_judged_by_the_part_that_is_named(format: str, write: Any, tmp_path: Path) -> None:
+def test_on__names_the_part_by_which_rows_are_judged(
+    format: str, write: Any, tmp_path: Path
+) -> None:
     made = MADE[format]
     rows = [
         made(QUESTION, sentence(1)),
@@ -266,7 +268,7 @@ def test_settings_that_contradict_each_other_are_refused(
         build(DedupParams, settings)
 
 
-def test_a_file_without_a_format_stops_the_run_and_names_the_remedy(tmp_path: Path) -> None:
+def test_format__settles_what_detection_cannot(tmp_path: Path) -> None:
     file = jsonl(tmp_path / "in.jsonl", [{"riddle": "a", "solution": "b"}])
     with pytest.raises(InputError, match=r"of no known format.*--format"):
         runs.run(file, tmp_path / "out", on="prompt")
@@ -277,6 +279,14 @@ def test_a_file_without_a_format_stops_the_run_and_names_the_remedy(tmp_path: Pa
     report = runs.run(file, tmp_path / "out3", on="prompt", format="alpaca-response")
     assert report["rows_kept"] == 1
     checked(tmp_path / "out3")
+
+
+def test_min_confidence__is_what_a_format_needs(tmp_path: Path) -> None:
+    rows = [alpaca(sentence(n), "done" if n % 4 else None) for n in range(12)]
+    file = jsonl(tmp_path / "in.jsonl", rows)
+    assert runs.run(file, tmp_path / "a", on="prompt")["rows_quarantined"] == 3
+    with pytest.raises(ConfigError, match=r"confidence 0\.75, wanted 0\.8"):
+        runs.run(file, tmp_path / "b", on="prompt", min_confidence=0.8)
 
 
 def test_a_damaged_file_is_left_out_on_request(tmp_path: Path) -> None:

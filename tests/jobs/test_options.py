@@ -22,8 +22,9 @@ def ids(out: Path, column: str = "id") -> list[Any]:
     return sorted(runs.kept_texts(out, column))
 
 
-def test_every_parameter_is_tested_here_or_in_test_order() -> None:
-    files = (Path(__file__), Path(__file__).with_name("test_order.py"))
+def test_every_parameter_is_tested_here_or_in_test_order_or_test_on() -> None:
+    others = ("test_order.py", "test_on.py")
+    files = (Path(__file__), *(Path(__file__).with_name(name) for name in others))
     trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
     names = [n.name for tree in trees for n in tree.body if isinstance(n, ast.FunctionDef)]
     missing = [
