@@ -46,7 +46,7 @@ def sources_digest() -> str:
     packages = Path(__file__).parents[1]
     sources = [
         s
-        for name in ("text", "transforms", "readers", "signals")
+        for name in ("text", "transforms", "readers", "signals", "leaks")
         for s in sorted((packages / name).glob("*.py"))
     ]
     return sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()

@@ -1,0 +1,1 @@
+"""Finding items of evaluation sets in training text: tokens, index, scan, evidence, verdicts."""
