@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from thresher.errors import InputError
 from thresher.schema import merge_blocks
 from thresher.stage import Receipt
 from thresher.steps.reading import ReadTask, TaskBlock
@@ -68,6 +70,37 @@ class SplitLog:
             files=files,
             facts=facts,
         )
+
+
+class TextCheck:
+    """Checks that a second pass reads the text that the first one judged.
+
+    Args:
+        read: The splits.
+        expected: Their fingerprints.
+    """
+
+    def __init__(self, read: ReadTask, expected: Sequence[str]) -> None:
+        self._read, self._expected = read, expected
+        self._prints = [FINGERPRINT_START] * len(read.splits)
+
+    def add(self, split: int, text: pa.Array) -> None:
+        """Take in a block's text."""
+        self._prints[split] = fingerprint(text, self._prints[split])
+
+    def finish(self) -> None:
+        """Compare.
+
+        Raises:
+            InputError: The text is another.
+        """
+        for split, (now, before) in enumerate(zip(self._prints, self._expected, strict=True)):
+            if f"{now:016x}" != before:
+                raise InputError(
+                    "the text changed during the run",
+                    path=self._read.files[split].path,
+                    remedy="remove the output folder and run again",
+                )
 
 
 def _merge(seen: pa.Schema | None, new: pa.Schema, file: str) -> pa.Schema:

@@ -1,0 +1,155 @@
+"""Writing rows by their fates: data, removed, quarantine and ledger.
+
+For jobs that judge rows one by one.
+
+Shapes: N rows of a task, R rows of a block.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from thresher import docid
+from thresher.formats.arrays import without_nulls
+from thresher.steps.outputs import LEDGER, PROOF, QUARANTINE, VERDICT_NAMES, PartSet
+from thresher.steps.reading import TaskBlock
+from thresher.steps.rows import RowMap
+from thresher.steps.tallies import KEPT, QUARANTINED, REMOVED
+
+Column = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Fates:
+    """What becomes of a task's rows, by row number.
+
+    Args:
+        state: (N,) verdicts.
+        error: (N,) why a row cannot be judged; null for all others.
+        reason: (N,) what the ledger says of removed rows.
+        detail: (N,) the same with figures, for `removed/`.
+        matched: (N,) what a removed row was matched with; null where that means nothing.
+        score: (N,) the figure that decided.
+        ids: (N,) the users' own ids, or None.
+        stay: Removed rows stay where they are, since the user only looks.
+    """
+
+    state: Column
+    error: pa.Array
+    reason: pa.Array
+    detail: pa.Array
+    matched: pa.Array
+    score: pa.Array
+    ids: pa.Array | None
+    stay: bool = False
+
+    @property
+    def written(self) -> Column:
+        """(N,) the verdicts by which rows are written and counted."""
+        if not self.stay:
+            return self.state
+        return np.where(self.state == REMOVED, KEPT, self.state)
+
+
+class RowWriter:
+    """Writes a task's rows.
+
+    Args:
+        job: What `_removed_by` says.
+        task: The task's number.
+        rows: From ids to row ids.
+        fates: What becomes of the rows.
+    """
+
+    def __init__(self, job: str, task: int, rows: RowMap, fates: Fates) -> None:
+        self._job, self._task, self._rows, self._fates = job, task, rows, fates
+
+    def row_ids(self, numbers: Column) -> pa.Array:
+        """Return the users' ids where there are any, else file and row number."""
+        ids = docid.pack(self._task, numbers)
+        if self._fates.ids is None:
+            return self._rows.row_ids(ids)
+        mine = self._fates.ids.take(pa.array(numbers))
+        return pc.coalesce(mine, self._rows.row_ids(ids)) if mine.null_count else mine
+
+    def kept(self, block: TaskBlock) -> Column:
+        """(R,) rows of a block that go to data."""
+        kept: Column = self._fates.written[block.rows] == KEPT
+        return kept
+
+    def write(self, parts: PartSet, block: TaskBlock, data: pa.RecordBatch) -> Column:
+        """Write a block's rows to all outputs; return the numbers of all of them, in order.
+
+        Args:
+            parts: The outputs.
+            block: The rows as they were read.
+            data: The rows that `kept` names, as they are to be written.
+        """
+        bad = np.array([b.row for b in block.bad], np.int64)
+        numbers: Column = np.sort(np.concatenate((block.rows, bad)))
+        gone = self._fates.written[block.rows] == REMOVED
+        parts.write("data", data)
+        parts.write("removed", self._removed(block.batch.filter(pa.array(gone)), block.rows[gone]))
+        parts.write("quarantine", self._quarantined(block))
+        parts.write("ledger", self._ledger(numbers))
+        return numbers
+
+    def _removed(self, batch: pa.RecordBatch, numbers: Column) -> pa.RecordBatch:
+        index = pa.array(numbers)
+        columns = [
+            *batch.columns,
+            self.row_ids(numbers),
+            pa.repeat(self._job, len(numbers)).cast(pa.string()),
+            self._fates.detail.take(index),
+            self._fates.matched.take(index),
+            self._fates.score.take(index),
+        ]
+        return pa.record_batch(columns, schema=pa.schema([*batch.schema, *PROOF]))
+
+    def _quarantined(self, block: TaskBlock) -> pa.RecordBatch:
+        """Return the rows that cannot be judged, unreadable ones included, in input order."""
+        entries = [(bad.row, bad.error, bad.raw) for bad in block.bad]
+        mask = self._fates.state[block.rows] == QUARANTINED
+        if mask.any():
+            rows = block.rows[mask].tolist()
+            errors = self._fates.error.take(pa.array(rows)).to_pylist()
+            values = block.batch.filter(pa.array(mask)).to_pylist()
+            entries += zip(rows, errors, map(row_as_json, values), strict=True)
+            entries.sort(key=lambda entry: entry[0])
+        numbers = np.array([entry[0] for entry in entries], np.int64)
+        ids = docid.pack(self._task, numbers)
+        columns = [
+            self.row_ids(numbers),
+            self._rows.file_names(ids),
+            pa.array(self._rows.locate(ids)[1]),
+            pa.array([entry[1] for entry in entries], pa.string()),
+            pa.array([entry[2] for entry in entries], pa.binary()),
+        ]
+        return pa.record_batch(columns, schema=QUARANTINE)
+
+    def _ledger(self, numbers: Column) -> pa.RecordBatch:
+        ids = docid.pack(self._task, numbers)
+        index = pa.array(numbers)
+        columns = [
+            self.row_ids(numbers),
+            self._rows.file_names(ids),
+            pa.array(self._rows.locate(ids)[1]),
+            VERDICT_NAMES.take(pa.array(self._fates.written[numbers])),
+            self._fates.reason.take(index),
+            self._fates.matched.take(index),
+            self._fates.score.take(index),
+        ]
+        return pa.record_batch(columns, schema=LEDGER)
+
+
+def row_as_json(row: Mapping[str, Any]) -> bytes:
+    """Return a row as JSON text."""
+    text = json.dumps(without_nulls(row), ensure_ascii=False, default=str)
+    return text.encode("utf-8", "replace")
