@@ -66,7 +66,6 @@ class Room(NamedTuple):
     tally: int  # int32: how often each occurs; also histograms
     hits: int  # int32: position * 2 + kind of each phrase found
     buffer: int  # uint8: a word in lower case, or a phrase
-    points: int  # int32: the row's code points
     filter: int  # uint8: two bitmaps of hashes
     keep: int  # (32,) uint8: `thresher.text.digests.KEEP`
 
@@ -90,8 +89,7 @@ def make_room(longest: int) -> Held[Room]:
         *(np.empty(longest + 64, np.int32) for _ in range(4)),
         np.empty(words, np.int32),
         np.empty(3 * longest // 2 + 4 * MARGIN, np.uint8),
-        np.empty(longest + 64, np.int32),
-        np.empty(4 * (longest + 64), np.uint8),
+        np.empty(8 * (longest + 64), np.uint8),
         KEEP.copy(),
     ]
     places = [address(array) for array in arrays]

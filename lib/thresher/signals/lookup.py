@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from thresher.signals.characters import kinds
 from thresher.signals.lines import BULLETS, LineRules
 from thresher.signals.text_options import Flavor, TextOptions
-from thresher.signals.words import Lexicon
+from thresher.signals.words import ENTROPY_UNIT, NUM_TERMS, Lexicon
 from thresher.text.digests import KEEP, hash_word
 from thresher.text.kernel import kernel
 from thresher.text.scratch import address
@@ -81,15 +82,22 @@ def make_lookup(options: TextOptions) -> Lookup:
     phrases = [phrase for phrase in dict.fromkeys(map(tuple, phrases)) if phrase]  # type: ignore[misc]
     bad = np.array([word_hash(word) for phrase in phrases for word in phrase], np.uint64)
     bad_starts = np.cumsum([0, *map(len, phrases)], dtype=np.int64)
+    terms = np.array(
+        [0] + [round(n * log(n) * ENTROPY_UNIT) for n in range(1, NUM_TERMS)], np.int64
+    )
     bullets = np.array([ord(char) for char in BULLETS[flavor]], np.int32)
     table, lowered = kinds(flavor.whitespace), load_tables().lower
     lexicon = Lexicon(
         kinds=address(table),
         lower=address(lowered),
+        whitespace=int(flavor.whitespace),
         folded=int(flavor is Flavor.RPV2),
         folded_stops=int(folded),
+        any_symbol=int(flavor is Flavor.DOLMA),
         stops=address(stop_hashes),
         num_stops=len(stop_hashes),
+        stop_filter=np.bitwise_or.reduce(np.uint64(1) << (stop_hashes & np.uint64(63))),
+        terms=address(terms),
         bad_starts=address(bad_starts),
         bad=address(bad),
         num_bad=len(phrases),
@@ -102,4 +110,4 @@ def make_lookup(options: TextOptions) -> Lookup:
         c4_terminal=int(options.c4_terminal_punctuation),
         c4_min_words=options.c4_min_line_words,
     )
-    return Lookup(lexicon, rules, (table, lowered, stop_hashes, bad, bad_starts, bullets))
+    return Lookup(lexicon, rules, (table, lowered, stop_hashes, bad, bad_starts, terms, bullets))

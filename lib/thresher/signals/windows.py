@@ -17,7 +17,7 @@ from thresher.signals.counters import (
     seek,
     table_mask,
 )
-from thresher.text.digests import fmix64
+from thresher.text.digests import hash_bytes
 from thresher.text.kernel import inlined, kernel
 from thresher.text.machine import (
     fold,
@@ -31,15 +31,13 @@ from thresher.text.machine import (
     u16_at,
     u64_at,
 )
-from thresher.text.utf8 import decode
 
 WINDOW = 10
+BITS_A_WINDOW = 16  # 5 % of the windows share a bit; 8 take longer in the table, 32 in the cache
 _U, _I = np.uint64, np.int64
 _FOREIGN, _CHARACTERS = INDEX["FOREIGN"], INDEX["CHARACTERS"]
 _CHARACTER_GRAMS = INDEX["CHARACTER_GRAMS"]
 _REPEATED_CHARACTERS = INDEX["REPEATED_CHARACTERS"]
-_BASE = _U(0xD6E8FEB86659FD93)
-_LAST_POWER = _U(pow(0xD6E8FEB86659FD93, WINDOW, 1 << 64))
 _LEFT, _RIGHT = _U(0xA0761D6478BD642F), _U(0xE7037ED1A0B428DB)
 
 
@@ -51,25 +49,18 @@ def _hash_bytes(text: Any, position: Any) -> Any:
 
 
 @inlined
-def _roll(points: Any, position: Any, rolling: Any) -> Any:
-    """Move the sum of 10 code points on by one, to end at `position`."""
-    rolling = rolling * _BASE + _U(i32_at(points, position))
-    if position >= WINDOW:
-        rolling -= _U(i32_at(points, position - WINDOW)) * _LAST_POWER
-    return rolling
+def _window_hash(text: Any, begin: Any, end: Any) -> Any:
+    """Return the hash of a window; 10 bytes are 10 ASCII characters."""
+    if end - begin == WINDOW:
+        return _hash_bytes(text, begin)
+    return hash_bytes(text + begin, end - begin)[0]
 
 
-@kernel
-def decode_points(room: Any, length: Any) -> None:
-    """Write the code points of the row."""
-    position, count, end = _I(0), _I(0), room.text + length
-    while position < length:
-        point, width, _ = decode(room.text + position, end)
-        if width == 0:
-            point, width = _I(0xFFFD), _I(1)
-        set_u32(room.points, count, point)
-        count += 1
-        position += width
+@inlined
+def _following(text: Any, position: Any, length: Any) -> Any:
+    """Return where the next character begins."""
+    lead = u8_at(text, position)
+    return min(position + 1 + (lead >= 0xC0) + (lead >= 0xE0) + (lead >= 0xF0), length)
 
 
 @inlined
@@ -78,12 +69,16 @@ def _enter(room: Any, twice: Any, shift: Any, hashed: Any) -> Any:
     place = _I(hashed >> shift)
     byte, one = place >> 3, _I(1) << (place & 7)
     seen = u8_at(room.filter, byte)
-    again = (seen & one) != 0
-    if again:
-        set_u8(twice, byte, u8_at(twice, byte) | one)
-    else:
-        set_u8(room.filter, byte, seen | one)
-    return again
+    set_u8(twice, byte, u8_at(twice, byte) | seen & one)
+    set_u8(room.filter, byte, seen | one)
+    return (seen & one) != 0
+
+
+@inlined
+def _flagged(twice: Any, shift: Any, hashed: Any) -> Any:
+    """Return 1 where the second bitmap has a hash's bit."""
+    place = _I(hashed >> shift)
+    return (u8_at(twice, place >> 3) >> (place & 7)) & 1
 
 
 @inlined
@@ -100,39 +95,45 @@ def _count(room: Any, mask: Any, generation: Any, hashed: Any, distinct: Any) ->
 
 
 @kernel
-def count_windows(room: Any, count: Any, foreign: Any) -> Any:
+def count_windows(room: Any, length: Any, count: Any, foreign: Any) -> Any:
     """Count the windows that may occur twice; return how many distinct ones there are."""
-    bits = _I(9)
-    while (1 << bits) < 8 * count:
+    text, bits = room.text, _I(9)
+    while (1 << bits) < BITS_A_WINDOW * count:
         bits += 1
     shift = _U(64 - bits)
     twice = room.filter + (1 << bits >> 3)
     for index in range(1 << bits >> 5):
         set_u64(room.filter, index, _U(0))
-    again, rolling = _I(0), _U(0)
+    first = _I(0)
+    for _ in range(WINDOW):
+        first = _following(text, first, length)
+    begin, end, again, found = _I(0), first, _I(0), _I(0)
     if foreign:
-        for position in range(count + WINDOW - 1):
-            rolling = _roll(room.points, position, rolling)
-            if position >= WINDOW - 1:
-                again += _enter(room, twice, shift, fmix64(rolling))
+        for _ in range(count):
+            again += _enter(room, twice, shift, _window_hash(text, begin, end))
+            begin, end = _following(text, begin, length), _following(text, end, length)
     else:
         for position in range(count):
-            again += _enter(room, twice, shift, _hash_bytes(room.text, position))
+            again += _enter(room, twice, shift, _hash_bytes(text, position))
     if again == 0:
         return _I(0)
+    if foreign:
+        begin, end = _I(0), first
+        for _ in range(count):
+            set_u32(room.positions, found, begin)
+            set_u32(room.fresh, found, end)
+            found += _flagged(twice, shift, _window_hash(text, begin, end))
+            begin, end = _following(text, begin, length), _following(text, end, length)
+    else:
+        for position in range(count):
+            set_u32(room.positions, found, position)
+            set_u32(room.fresh, found, position + WINDOW)
+            found += _flagged(twice, shift, _hash_bytes(text, position))
     generation, mask = next_generation(room), table_mask(min(2 * again, count))
-    distinct, rolling = _I(0), _U(0)
-    for position in range(count + WINDOW - 1 if foreign else count):
-        if foreign:
-            rolling = _roll(room.points, position, rolling)
-            if position < WINDOW - 1:
-                continue
-            hashed = fmix64(rolling)
-        else:
-            hashed = _hash_bytes(room.text, position)
-        place = _I(hashed >> shift)
-        if (u8_at(twice, place >> 3) >> (place & 7)) & 1:
-            distinct = _count(room, mask, generation, hashed, distinct)
+    distinct = _I(0)
+    for index in range(found):
+        begin, end = i32_at(room.positions, index), i32_at(room.fresh, index)
+        distinct = _count(room, mask, generation, _window_hash(text, begin, end), distinct)
     return distinct
 
 
@@ -148,9 +149,7 @@ def repeat_characters(room: Any, length: Any, tally: Any) -> None:
         return
     set_i64(tally, _CHARACTER_GRAMS, count)
     foreign = i64_at(tally, _FOREIGN) > 0
-    if foreign:
-        decode_points(room, length)
-    distinct = count_windows(room, count, foreign)
+    distinct = count_windows(room, length, count, foreign)
     repeated, places, most = _I(0), _I(0), _I(0)
     for number in range(distinct):
         times = i32_at(room.tally, number)

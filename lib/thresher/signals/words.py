@@ -33,8 +33,10 @@ from thresher.text.utf8 import decode, encode
 
 ALPHABETIC, CAPITALS, WORDY, STOP, BAD, HASH, ELLIPSIS, SYMBOL = (1 << bit for bit in range(8))
 ENTROPY_UNIT = 1 << 32
+NUM_TERMS = 1024
 _U, _I = np.uint64, np.int64
 _ONE, _ALL, _NONE, _ODD = _U(1), _U(0xFFFFFFFFFFFFFFFF), _U(0), _U(0x9E3779B97F4A7C15)
+_EACH, _HIGH = _U(0x0101010101010101), _U(0x8080808080808080)
 _WORDS, _WORD_CHARS = INDEX["WORDS"], INDEX["WORD_CHARS"]
 _LONGEST_WORD, _MEDIAN_TWICE = INDEX["LONGEST_WORD"], INDEX["MEDIAN_TWICE"]
 _DISTINCT, _ENTROPY, _ALPHABETIC = INDEX["DISTINCT"], INDEX["ENTROPY"], INDEX["ALPHABETIC"]
@@ -49,10 +51,14 @@ class Lexicon(NamedTuple):
 
     kinds: int  # (NUM_CODE_POINTS,) uint16
     lower: int  # (NUM_CODE_POINTS,) int32
+    whitespace: int  # whether words are what whitespace parts
     folded: int  # whether words are equal in lower case
     folded_stops: int  # whether stop words are looked up in lower case
+    any_symbol: int  # whether one # or … makes a word a symbol
     stops: int  # (num_stops,) uint64: hashes, sorted
     num_stops: int
+    stop_filter: np.uint64  # bit h % 64 for each of their hashes
+    terms: int  # (NUM_TERMS,) int64: of the entropy, for small counts
     bad_starts: int  # (num_bad + 1,) int64: where each phrase begins in `bad`
     bad: int  # uint64: hashes of their words in lower case
     num_bad: int
@@ -175,6 +181,8 @@ def traits_of(lexicon: Any, text: Any, length: Any) -> Any:
     framed = (first == 40 and last == 41) or (first == 91 and last == 93)
     bare = chars - 2 if framed else chars
     symbol = 2 * hashes > chars or (bare == 3 and dots == 3) or (bare == 1 and ellipsis)
+    if lexicon.any_symbol:
+        symbol = hashes > 0 or ellipsis
     return (
         ALPHABETIC * ((every & c.LETTER) != 0)
         + CAPITALS * ((every & c.UPPER) != 0 and not small)
@@ -183,6 +191,42 @@ def traits_of(lexicon: Any, text: Any, length: Any) -> Any:
         + ELLIPSIS * ellipsis
         + SYMBOL * symbol
     )
+
+
+@inlined
+def _within(chunk: Any, first: Any, last: Any) -> Any:
+    """Return the high bit of each of 8 ASCII bytes that is between two characters."""
+    at_least = chunk + _EACH * _U(128 - first)
+    beyond = chunk + _EACH * _U(127 - last)
+    return (at_least ^ beyond) & _HIGH
+
+
+@inlined
+def _plain_traits(lexicon: Any, room: Any, text: Any, length: Any) -> Any:
+    """Return (flags, whether it has capitals, lower case in two parts) of a short ASCII word.
+
+    The flags are -1 where the word is another: long, not ASCII, or with punctuation that matters.
+    """
+    if length > 16:
+        return _I(-1), False, _NONE, _NONE
+    keep = room.keep + 16 - length
+    first, second = u64_at(text, 0) & u64_at(keep, 0), u64_at(text, 1) & u64_at(keep, 1)
+    if (first | second) & _HIGH:
+        return _I(-1), False, _NONE, _NONE
+    upper_a, upper_b = _within(first, 65, 90), _within(second, 65, 90)
+    first, second = first | upper_a >> _U(2), second | upper_b >> _U(2)
+    letters_a, letters_b = _within(first, 97, 122), _within(second, 97, 122)
+    digits_a, digits_b = _within(first, 48, 57), _within(second, 48, 57)
+    if lexicon.whitespace and length > popcount(letters_a | digits_a) + popcount(
+        letters_b | digits_b
+    ):
+        return _I(-1), False, _NONE, _NONE
+    upper = (upper_a | upper_b) != _NONE
+    letters = (letters_a | letters_b) != _NONE
+    small = (letters_a & ~upper_a | letters_b & ~upper_b) != _NONE
+    digits = (digits_a | digits_b) != _NONE
+    traits = ALPHABETIC * letters + CAPITALS * (upper and not small) + WORDY * (letters or digits)
+    return _I(traits), upper, first, second
 
 
 @inlined
@@ -200,18 +244,28 @@ def _contains(sorted_hashes: Any, count: Any, value: Any) -> Any:
 @kernel
 def describe_word(lexicon: Any, room: Any, number: Any, begin: Any, length: Any, own: Any) -> None:
     """Fill in what a distinct word is; `own` is the hash that it is known by."""
-    text = room.text + begin
-    traits = traits_of(lexicon, text, length)
-    size = lower_word(lexicon, text, length, room.buffer)
-    lowered, _ = hash_word(room.buffer, size, room.keep + 16)
+    text, chars = room.text + begin, length
+    traits, upper, first, second = _plain_traits(lexicon, room, text, length)
+    lowered = own
+    if traits < 0:
+        traits = traits_of(lexicon, text, length)
+        size = lower_word(lexicon, text, length, room.buffer)
+        lowered, _ = hash_word(room.buffer, size, room.keep + 16)
+        chars -= count_bits(plane(room, n.INNER), begin, begin + length)
+    elif upper and not lexicon.folded:
+        set_u64(room.buffer, 0, first)
+        set_u64(room.buffer, 1, second)
+        lowered, _ = hash_word(room.buffer, length, room.keep + 16)
     set_u64(room.lowered_hash, number, lowered)
-    if _contains(lexicon.stops, lexicon.num_stops, lowered if lexicon.folded_stops else own):
+    wanted = lowered if lexicon.folded_stops else own
+    if (lexicon.stop_filter >> (wanted & _U(63))) & _ONE and _contains(
+        lexicon.stops, lexicon.num_stops, wanted
+    ):
         traits |= STOP
     for phrase in range(lexicon.num_bad):
         if u64_at(lexicon.bad, i64_at(lexicon.bad_starts, phrase)) == lowered:
             traits |= BAD
     set_u32(room.traits, number, traits)
-    chars = length - count_bits(plane(room, n.INNER), begin, begin + length)
     set_u32(room.chars, number, chars)
 
 
@@ -248,19 +302,21 @@ def number_words(lexicon: Any, room: Any, num_words: Any) -> Any:
 
 
 @inlined
-def _entropy_term(count: Any) -> Any:
+def _entropy_term(lexicon: Any, count: Any) -> Any:
     """Return count * ln(count) in units of 2^-32."""
-    return _I(np.rint(count * log(count) * ENTROPY_UNIT)) if count > 1 else _I(0)
+    if count < NUM_TERMS:
+        return i64_at(lexicon.terms, count)
+    return _I(np.rint(count * log(count) * ENTROPY_UNIT))
 
 
 @kernel
-def sum_words(room: Any, num_words: Any, distinct: Any, tally: Any) -> None:
+def sum_words(lexicon: Any, room: Any, num_words: Any, distinct: Any, tally: Any) -> None:
     """Count words by their traits, and take the median of their lengths."""
     longest, bad, entropy = _I(0), False, _I(0)
     for number in range(distinct):
         count, traits = i32_at(room.counts, number), i32_at(room.traits, number)
         chars = i32_at(room.chars, number)
-        entropy += _entropy_term(count)
+        entropy += _entropy_term(lexicon, count)
         longest = max(longest, chars)
         bad |= (traits & BAD) != 0
         if traits & ALPHABETIC:
@@ -298,7 +354,8 @@ def _median_twice(room: Any, num_words: Any, distinct: Any, longest: Any) -> Any
         set_u32(room.tally, chars, i32_at(room.tally, chars) + i32_at(room.counts, number))
     lower, upper = (num_words - 1) // 2, num_words // 2
     passed: Any = _I(0)
-    found, length = _I(0), _I(0)
+    found: Any = _I(0)
+    length = _I(0)
     while passed <= upper:
         following = passed + i32_at(room.tally, length)
         found += length * ((passed <= lower < following) + (passed <= upper < following))
@@ -343,7 +400,7 @@ def measure_words(lexicon: Any, room: Any, length: Any, whitespace: Any, tally: 
         join_apostrophes(room, num_blocks)
     num_words = find_words(room, num_blocks)
     distinct = number_words(lexicon, room, num_words)
-    sum_words(room, num_words, distinct, tally)
+    sum_words(lexicon, room, num_words, distinct, tally)
     if lexicon.folded:
         set_i64(tally, _CAPITALS, count_capitals(lexicon, room, num_words))
     if i64_at(tally, _BAD_WORDS) < 0:
