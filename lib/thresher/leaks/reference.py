@@ -26,10 +26,8 @@ from thresher.leaks.folding import load_folding
 from thresher.text import tables as t
 from thresher.text.reference import word_hash
 
-COMMANDS = frozenset(
-    ["left", "right", "text", "boxed", "fbox", "mbox", "textbf", "textit", "textrm"]
-    + ["mathrm", "mathbf", "mathit", "big", "bigl", "bigr", "quad", "qquad"]
-)  # none longer than 8 letters, which the kernels compare at once
+COMMANDS = {"left", "right", "text", "boxed", "fbox", "mbox", "textbf", "textit", "textrm", "quad"}
+COMMANDS |= {"qquad", "mathrm", "mathbf", "mathit", "big", "bigl", "bigr"}  # at most 8 letters
 THOUSANDS = re.compile(r"(?:,|,\\!|\{,\}|\\,)(?=[0-9]{3})")
 _HANGUL, _NUM_HANGUL = 0xAC00, 11172
 

@@ -26,7 +26,7 @@ _NUM_CLASSES = 256
 
 
 @kernel
-def _pair(tables: Any, first: Any, second: Any) -> Any:
+def compose_pair(tables: Any, first: Any, second: Any) -> Any:
     """Return the primary composite of two code points, or -1."""
     if _L <= first < _L + 19 and _V <= second < _V + 21:
         return _S + ((first - _L) * 21 + second - _V) * 28
@@ -56,7 +56,7 @@ def stays_composed(tables: Any, code_point: Any, flags: Any, starter: Any, last_
     if flags & t.JOINS_BACK and starter >= 0:
         if (flags | u8_at(tables.info, starter)) & t.COMPOSITE:
             return False
-        return _pair(tables, starter, code_point) < 0
+        return compose_pair(tables, starter, code_point) < 0
     return True
 
 
@@ -120,7 +120,7 @@ def _compose_parts(tables: Any, parts: Any, count: Any) -> Any:
         code_point = i32_at(parts, source)
         combining = u8_at(tables.combining, code_point)
         if starter >= 0 and (starter == kept - 1 or last_class < combining):
-            joined = _pair(tables, i32_at(parts, starter), code_point)
+            joined = compose_pair(tables, i32_at(parts, starter), code_point)
             if joined >= 0:
                 set_u32(parts, starter, joined)
                 continue
