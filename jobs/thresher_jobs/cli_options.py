@@ -118,7 +118,8 @@ Tokenizer = Annotated[
 On = Annotated[
     str | None,
     typer.Option(
-        help="Compare a part of conversations, of any format: prompt, response, conversation, all.",
+        help="Compare this part of each row, whatever its format, instead of columns: prompt, "
+        "response, conversation or all (with the tools).",
         metavar="PART",
     ),
 ]

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from thresher.signals.fineweb2 import from_fineweb2, is_fineweb2
 
 from thresher.errors import ConfigError
 from thresher.formats.rows import Kind
 from thresher.params import build, load_yaml
+from thresher.signals import fineweb2
 from thresher.signals.computation import TOKENIZER
 from thresher.signals.profile import Profile, nearest
 from thresher_jobs.score_params import ScoreParams, SiftParams
@@ -54,8 +54,8 @@ def load_profile(name: str) -> Profile:
     if not Path(name).is_file():
         raise _unknown(name, "; or name a YAML file")
     value = load_yaml(name)
-    if is_fineweb2(value):
-        value = from_fineweb2(value)
+    if {*value} & {*fineweb2.KNOWN}:
+        value = fineweb2.fineweb2_profile(value, Path(name).stem)
     try:
         return build(Profile, value)
     except ConfigError as error:

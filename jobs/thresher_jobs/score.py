@@ -31,6 +31,7 @@ from thresher.signals.profile import Profile
 from thresher.signals.prompts import SIGNALS as MET
 from thresher.signals.prompts import Preference
 from thresher.stage import WORK, MapStage, Receipt, stage_key
+from thresher.steps.row_texts import RowReader
 from thresher.steps.scored import Lines
 from thresher.steps.scoring import ScoreStep, score_task
 from thresher_jobs.detecting import peek_formats
@@ -97,8 +98,7 @@ def _score(addresses: Sequence[str], params: ScoreParams, run: Run) -> dict[str,
     step = ScoreStep(
         profile,
         _keep_assets(run, assets),
-        _formats(detected) if profile.uses_formats else None,
-        params.text_column,
+        RowReader(_formats(detected) if profile.uses_formats else None, params.text_column),
         params.id_column,
         Preference(params.prefer),
         params.skip_unreadable,
@@ -199,8 +199,8 @@ def _stage(step: ScoreStep, plan: Plan) -> MapStage:
         plan.digest(),
         step.profile.model_copy(update={"rules": {}}).model_dump_json(),
         str(sorted(step.assets.items())),
-        str(None if step.formats is None else sorted(step.formats.items())),
-        str((step.text_column, step.id_column, step.prefer.text, step.max_doc_bytes)),
+        str(None if step.reader.formats is None else sorted(step.reader.formats.items())),
+        str((step.reader.text_column, step.id_column, step.prefer.text, step.max_doc_bytes)),
     ]
     return MapStage("signals", stage_key(*made_of), partial(score_task, step), plan.tasks)
 

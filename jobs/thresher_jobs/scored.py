@@ -17,6 +17,7 @@ from thresher.signals.prompts import Preference
 from thresher.signals.signal import Kind, Signal
 from thresher.splits import Unreadable
 from thresher.stage import Receipt
+from thresher.steps.row_texts import RowReader
 from thresher.steps.rows import RowMap
 from thresher.steps.scored import Lines
 from thresher.steps.scoring import ScoreStep
@@ -127,8 +128,7 @@ def recall(result: Result) -> Scored:
     step = ScoreStep(
         profile,
         {},
-        formats if profile.uses_formats else None,
-        params.text_column,
+        RowReader(formats if profile.uses_formats else None, params.text_column),
         params.id_column,
         Preference(params.prefer),
         params.skip_unreadable,

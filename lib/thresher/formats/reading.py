@@ -75,3 +75,23 @@ def pass_on(mine: Faults, places: Column, all_rows: Faults) -> None:
     for code in np.unique(mine.codes[~mine.good]).tolist():
         here = mine.codes == code
         all_rows.add(places[here], mine.message(int(np.argmax(here))))
+
+
+def scattered(
+    parts: Sequence[pa.Array], places: Sequence[Column], count: int, kind: pa.DataType
+) -> pa.Array:
+    """Put the values of several pieces where their rows stand; null elsewhere.
+
+    Args:
+        parts: Values by piece.
+        places: By piece, where they stand.
+        count: Rows of the batch.
+        kind: The values' type.
+    """
+    if not parts:
+        return pa.nulls(count, kind)
+    if len(parts) == 1 and len(parts[0]) == count:
+        return parts[0]
+    order = np.full(count, -1, np.int64)
+    order[np.concatenate(places)] = np.arange(sum(len(part) for part in parts))
+    return pa.concat_arrays(parts).take(pa.array(order, mask=order < 0))

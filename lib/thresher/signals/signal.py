@@ -1,4 +1,4 @@
-"""What a signal is: a named figure of a row, of one kind, with one line that says what it counts."""
+"""What a signal is: a named figure of a row, of one kind, and one line on what it counts."""
 
 from __future__ import annotations
 

@@ -7,8 +7,6 @@ Shapes: N rows of a task, R rows of a block.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from thresher import docid
-from thresher.formats.arrays import without_nulls
-from thresher.steps.outputs import LEDGER, PROOF, QUARANTINE, VERDICT_NAMES, PartSet
+from thresher.steps.outputs import (
+    LEDGER,
+    PROOF,
+    QUARANTINE,
+    VERDICT_NAMES,
+    PartSet,
+    rows_as_json,
+)
 from thresher.steps.reading import TaskBlock
 from thresher.steps.rows import RowMap
 from thresher.steps.tallies import KEPT, QUARANTINED, REMOVED
@@ -120,8 +124,8 @@ class RowWriter:
         if mask.any():
             rows = block.rows[mask].tolist()
             errors = self._fates.error.take(pa.array(rows)).to_pylist()
-            values = block.batch.filter(pa.array(mask)).to_pylist()
-            entries += zip(rows, errors, map(row_as_json, values), strict=True)
+            raw = rows_as_json(block.batch.filter(pa.array(mask)))
+            entries += zip(rows, errors, raw, strict=True)
             entries.sort(key=lambda entry: entry[0])
         numbers = np.array([entry[0] for entry in entries], np.int64)
         ids = docid.pack(self._task, numbers)
@@ -147,9 +151,3 @@ class RowWriter:
             self._fates.score.take(index),
         ]
         return pa.record_batch(columns, schema=LEDGER)
-
-
-def row_as_json(row: Mapping[str, Any]) -> bytes:
-    """Return a row as JSON text."""
-    text = json.dumps(without_nulls(row), ensure_ascii=False, default=str)
-    return text.encode("utf-8", "replace")

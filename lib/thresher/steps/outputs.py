@@ -4,11 +4,13 @@ parts of one task."""
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from thresher.formats.arrays import without_nulls
 from thresher.parquet import PartWriter
 from thresher.store import Published, Store, sync_file
 
@@ -53,6 +55,13 @@ class Output(NamedTuple):
 def part(folder: str, task: int) -> str:
     """Return the name of an output part."""
     return f"{folder}/part-{task:05d}.parquet"
+
+
+def rows_as_json(batch: pa.RecordBatch) -> list[bytes]:
+    """Return rows as JSON, for the quarantine: a row that no format can read has no text."""
+    rows = (without_nulls(row) for row in batch.to_pylist())
+    texts = (json.dumps(row, ensure_ascii=False, default=str) for row in rows)
+    return [text.encode("utf-8", "replace") for text in texts]
 
 
 class PartSet:

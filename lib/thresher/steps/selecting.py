@@ -20,7 +20,7 @@ from thresher.errors import InputError, InternalError
 from thresher.params import Params
 from thresher.stage import Receipt, Task
 from thresher.steps.attributes import Status, TaskAttributes, load
-from thresher.steps.compared import Compared, Texts, rows_as_json
+from thresher.steps.compared import Compared, Texts
 from thresher.steps.outputs import (
     FOLDERS,
     LEDGER,
@@ -29,11 +29,12 @@ from thresher.steps.outputs import (
     VERDICT_NAMES,
     Output,
     PartSet,
+    rows_as_json,
 )
 from thresher.steps.owned import Owned
 from thresher.steps.reading import ReadTask, TaskBlock, read_task
 from thresher.steps.rows import RowMap
-from thresher.steps.split_log import decode_schema
+from thresher.steps.split_log import TextCheck, decode_schema
 from thresher.steps.tallies import (
     KEPT,
     QUARANTINED,
@@ -45,8 +46,6 @@ from thresher.steps.tallies import (
 )
 from thresher.steps.verdicts import MATCHED, REASONS, Verdicts
 from thresher.store import Store
-from thresher.text.hashing import FINGERPRINT_START
-from thresher.text.sketch import fingerprint
 
 Column = np.ndarray[Any, Any]
 ILL_FORMED = "the compared text is not valid UTF-8"
@@ -117,14 +116,14 @@ def select(
     state[docid.row_of(removal.ids)] = REMOVED
     shown = Shown(store, wanted, task.index)
     counts = Counts(len(read.splits))
-    prints = [FINGERPRINT_START] * len(read.splits)
+    check = TextCheck(read, expected[task.index])
     schema = params.schema
     with PartSet(store, task.index, params.outputs) as writers:
         for block in read_task(read, None, schema, params.max_doc_bytes, params.checked):
             path = read.files[block.split].path
             made = params.compared.read(block.batch, read.splits[block.split].file, path)
             text = made.text
-            prints[block.split] = fingerprint(text, prints[block.split])
+            check.add(block.split, text)
             _check_readable(block, found.status, path)
             here = Judged(docid.pack(task.index, block.rows), state[block.rows], text)
             counts.add(block, here)
@@ -145,13 +144,7 @@ def select(
             )
             if params.permutations:
                 writers.write("signatures", _signatures(rows, found, block, here))
-        for split, (now, before) in enumerate(zip(prints, expected[task.index], strict=True)):
-            if f"{now:016x}" != before:
-                raise InputError(
-                    "the text changed during the run",
-                    path=read.files[split].path,
-                    remedy="remove the output folder and run again",
-                )
+        check.finish()
         files = writers.finish()
     if counts.rows() != len(found.status):
         raise InternalError(f"task {task.index}: {counts.rows()} rows, {len(found.status)} judged")

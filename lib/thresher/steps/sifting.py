@@ -126,7 +126,7 @@ def sift_task(how: SiftStep, store: Store, folder: str, task: Task) -> Receipt:
     check = TextCheck(read, how.expected[task.index])
     with PartSet(store, task.index, how.outputs(sorting.remembered)) as parts:
         for block in read_task(read, None, how.schema, how.score.max_doc_bytes):
-            text = how.score.texts(block, read).text
+            text = how.score.reader.texts(block, read).text
             check.add(block.split, text)
             ids = docid.pack(task.index, block.rows)
             counts.add(block, Judged(ids, fates.written[block.rows], text))
