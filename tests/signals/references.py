@@ -113,7 +113,7 @@ def top_share(text: str, words: list[str], size: int, flavor: Flavor) -> float |
             return None
         if not found:
             return 1.0
-        best = " ".join(max(counts, key=lambda gram: counts[gram]))
+        best = " ".join(counts.most_common(1)[0][0])
         return (len(text) - len(text.replace(best, ""))) / len(text)
     whole = len(text) if flavor is Flavor.DATATROVE else size_of(words)
     if not found:

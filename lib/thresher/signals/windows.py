@@ -27,15 +27,17 @@ from thresher.text.machine import (
     set_u8,
     set_u32,
     set_u64,
+    trailing_zeros,
     u8_at,
     u16_at,
     u64_at,
 )
 
 WINDOW = 10
+_HIGH = np.uint64(0x8080808080808080)
 BITS_A_WINDOW = 16  # 5 % of the windows share a bit; 8 take longer in the table, 32 in the cache
 _U, _I = np.uint64, np.int64
-_FOREIGN, _CHARACTERS = INDEX["FOREIGN"], INDEX["CHARACTERS"]
+_CHARACTERS = INDEX["CHARACTERS"]
 _CHARACTER_GRAMS = INDEX["CHARACTER_GRAMS"]
 _REPEATED_CHARACTERS = INDEX["REPEATED_CHARACTERS"]
 _LEFT, _RIGHT = _U(0xA0761D6478BD642F), _U(0xE7037ED1A0B428DB)
@@ -94,46 +96,86 @@ def _count(room: Any, mask: Any, generation: Any, hashed: Any, distinct: Any) ->
     return distinct + 1
 
 
+@inlined
+def _next_foreign(text: Any, position: Any, length: Any) -> Any:
+    """Return the first byte from `position` on that is not ASCII, or where the text ends."""
+    while position < length:
+        high = u64_at(text + position, 0) & _HIGH
+        if high:
+            return min(position + (trailing_zeros(high) >> 3), length)
+        position += 8
+    return length
+
+
 @kernel
-def count_windows(room: Any, length: Any, count: Any, foreign: Any) -> Any:
+def pass_over(room: Any, length: Any, count: Any, shift: Any, twice: Any, collect: Any) -> Any:
+    """Go through all windows; those without foreign characters in a tight loop.
+
+    Args:
+        room: Scratch, with the row.
+        length: Its bytes.
+        count: Its windows.
+        shift: What makes a hash the number of a bit.
+        twice: Address of the second bitmap.
+        collect: 0 to set the windows' bits, 1 to list those whose bit is set in the second bitmap.
+
+    Returns:
+        How many had their bit set before, or how many are listed.
+    """
+    text, found, begin, end, foreign, left = room.text, _I(0), _I(0), _I(-1), _I(-1), count
+    while left > 0:
+        if foreign < begin:
+            foreign = _next_foreign(text, begin, length)
+        plain = min(foreign - begin - WINDOW + 1, left)
+        if plain > 0:
+            if collect:
+                for position in range(begin, begin + plain):
+                    set_u32(room.positions, found, position)
+                    set_u32(room.fresh, found, position + WINDOW)
+                    found += _flagged(twice, shift, _hash_bytes(text, position))
+            else:
+                for position in range(begin, begin + plain):
+                    found += _enter(room, twice, shift, _hash_bytes(text, position))
+            begin += plain
+            left -= plain
+            end = _I(-1)
+            continue
+        if end < 0:
+            end = begin
+            for _ in range(WINDOW):
+                end = _following(text, end, length)
+        hashed = _window_hash(text, begin, end)
+        if collect:
+            set_u32(room.positions, found, begin)
+            set_u32(room.fresh, found, end)
+            found += _flagged(twice, shift, hashed)
+        else:
+            found += _enter(room, twice, shift, hashed)
+        begin, end = _following(text, begin, length), _following(text, end, length)
+        left -= 1
+    return found
+
+
+@kernel
+def count_windows(room: Any, length: Any, count: Any) -> Any:
     """Count the windows that may occur twice; return how many distinct ones there are."""
-    text, bits = room.text, _I(9)
+    bits = _I(9)
     while (1 << bits) < BITS_A_WINDOW * count:
         bits += 1
     shift = _U(64 - bits)
     twice = room.filter + (1 << bits >> 3)
     for index in range(1 << bits >> 5):
         set_u64(room.filter, index, _U(0))
-    first = _I(0)
-    for _ in range(WINDOW):
-        first = _following(text, first, length)
-    begin, end, again, found = _I(0), first, _I(0), _I(0)
-    if foreign:
-        for _ in range(count):
-            again += _enter(room, twice, shift, _window_hash(text, begin, end))
-            begin, end = _following(text, begin, length), _following(text, end, length)
-    else:
-        for position in range(count):
-            again += _enter(room, twice, shift, _hash_bytes(text, position))
+    again = pass_over(room, length, count, shift, twice, 0)
     if again == 0:
         return _I(0)
-    if foreign:
-        begin, end = _I(0), first
-        for _ in range(count):
-            set_u32(room.positions, found, begin)
-            set_u32(room.fresh, found, end)
-            found += _flagged(twice, shift, _window_hash(text, begin, end))
-            begin, end = _following(text, begin, length), _following(text, end, length)
-    else:
-        for position in range(count):
-            set_u32(room.positions, found, position)
-            set_u32(room.fresh, found, position + WINDOW)
-            found += _flagged(twice, shift, _hash_bytes(text, position))
+    found = pass_over(room, length, count, shift, twice, 1)
     generation, mask = next_generation(room), table_mask(min(2 * again, count))
     distinct = _I(0)
     for index in range(found):
         begin, end = i32_at(room.positions, index), i32_at(room.fresh, index)
-        distinct = _count(room, mask, generation, _window_hash(text, begin, end), distinct)
+        hashed = _window_hash(room.text, begin, end)
+        distinct = _count(room, mask, generation, hashed, distinct)
     return distinct
 
 
@@ -148,8 +190,7 @@ def repeat_characters(room: Any, length: Any, tally: Any) -> None:
     if count < 1:
         return
     set_i64(tally, _CHARACTER_GRAMS, count)
-    foreign = i64_at(tally, _FOREIGN) > 0
-    distinct = count_windows(room, length, count, foreign)
+    distinct = count_windows(room, length, count)
     repeated, places, most = _I(0), _I(0), _I(0)
     for number in range(distinct):
         times = i32_at(room.tally, number)

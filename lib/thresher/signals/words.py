@@ -355,12 +355,12 @@ def _median_twice(room: Any, num_words: Any, distinct: Any, longest: Any) -> Any
     lower, upper = (num_words - 1) // 2, num_words // 2
     passed: Any = _I(0)
     found: Any = _I(0)
-    length = _I(0)
+    length: Any = _I(0)
     while passed <= upper:
         following = passed + i32_at(room.tally, length)
         found += length * ((passed <= lower < following) + (passed <= upper < following))
         passed = following
-        length += 1
+        length = length + 1
     return found
 
 
