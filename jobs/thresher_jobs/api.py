@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,18 +31,23 @@ from thresher_jobs.api_clusters import (
     is_ray_dataset,
     staged,
 )
+from thresher_jobs.convert import convert as run_convert
+from thresher_jobs.convert_params import ConvertParams
 from thresher_jobs.dedup import dedup as run_dedup
 from thresher_jobs.dedup_params import DedupParams
+from thresher_jobs.score import score as run_score
+from thresher_jobs.score_params import ScoreParams
 
 TABLE_FILE = "table.parquet"
 
 
 @dataclass(frozen=True)
-class DedupResult:
-    """What `dedup` returns.
+class JobResult:
+    """What the jobs return.
 
     Args:
-        kept: The kept rows, of the kind that was given; a `pyarrow.Table` for paths.
+        kept: The kept rows, of the kind that was given; a `pyarrow.Table` for paths, and for rows
+            that were converted.
         removed: The removed rows with `_row_id`, `_removed_by`, `_reason`, `_matched_id`, `_score`:
             a Spark DataFrame or Ray Dataset where one was given, else a `pyarrow.Table`.
         quarantined: Rows that could not be judged, of the kind of `removed`.
@@ -71,7 +76,7 @@ def dedup(
     workers: int = 0,
     cluster: str | os.PathLike[str] | EngineOptions | None = None,
     **settings: Any,
-) -> DedupResult:
+) -> JobResult:
     """Remove copies and near copies from a table, a `datasets.Dataset`, a path or a list of paths,
     a Spark DataFrame or a Ray Dataset.
 
@@ -106,8 +111,58 @@ def dedup(
                 )
             folder = os.path.abspath(os.fspath(out))
             report, parts = run(data, folder, params, options)
-            return DedupResult(*parts, report, _page(folder))
-    return _dedup_here(data, out, params, options)
+            return JobResult(*parts, report, _page(folder))
+    return _run_here(data, out, options, lambda a, folder: run_dedup(a, folder, params, options))
+
+
+def score(
+    data: Any,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    workers: int = 0,
+    cluster: str | os.PathLike[str] | EngineOptions | None = None,
+    **settings: Any,
+) -> JobResult:
+    """Judge the rows of a table, a `datasets.Dataset`, a path or a list of paths by a profile.
+
+    Args:
+        data: What to judge.
+        out: Folder that keeps the full result, signals among it; a temporary one if None.
+        workers: Tasks at once; 0 takes every core.
+        cluster: A cluster profile, or the path of one: where to run.
+        settings: Any field of `ScoreParams`: profile, rules, annotate, per_prompt, ...
+
+    Raises:
+        ThresherError: One of its classes, as the command line reports them.
+    """
+    params = build(ScoreParams, settings)
+    options = _options(cluster, workers)
+    return _run_here(data, out, options, lambda a, folder: run_score(a, folder, params, options))
+
+
+def convert(
+    data: Any,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    workers: int = 0,
+    cluster: str | os.PathLike[str] | EngineOptions | None = None,
+    **settings: Any,
+) -> JobResult:
+    """Convert the rows of a table, a `datasets.Dataset`, a path or a list of paths.
+
+    Args:
+        data: What to convert, of any format.
+        out: Folder that keeps the full result; a temporary one if None.
+        workers: Tasks at once; 0 takes every core.
+        cluster: A cluster profile, or the path of one: where to run.
+        settings: Any field of `ConvertParams`: to, format, template, ...
+
+    Raises:
+        ThresherError: One of its classes, as the command line reports them.
+    """
+    params = build(ConvertParams, settings)
+    options = _options(cluster, workers)
+    return _run_here(data, out, options, lambda a, folder: run_convert(a, folder, params, options))
 
 
 def _options(cluster: Any, workers: int) -> EngineOptions:
@@ -121,9 +176,13 @@ def _page(folder: str) -> str:
     return Path(folder, "report.html").read_text(encoding="utf-8")
 
 
-def _dedup_here(
-    data: Any, out: str | os.PathLike[str] | None, params: DedupParams, options: EngineOptions
-) -> DedupResult:
+def _run_here(
+    data: Any,
+    out: str | os.PathLike[str] | None,
+    options: EngineOptions,
+    run: Callable[[list[str], str], dict[str, Any]],
+) -> JobResult:
+    """Run a job over addresses, in a folder of its own unless one is named."""
     with contextlib.ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="thresher-"))
         folder = os.fspath(out) if out is not None else os.path.join(scratch, "out")
@@ -135,7 +194,7 @@ def _dedup_here(
             if not _is_paths(data):
                 scratch = stack.enter_context(staged(os.path.abspath(folder)))
         table, addresses = _inputs(data, scratch)
-        report = run_dedup(addresses, folder, params, options)
+        report = run(addresses, folder)
         result = open_result(folder)
         tables = {
             name: pa.concat_tables([result.read(name, part) for part in range(result.num_parts)])
@@ -143,12 +202,15 @@ def _dedup_here(
         }
         html = _page(folder)
     kept, removed = tables["data"], tables["removed"]
-    if table is not None:
-        kept = _like(data, kept.cast(table.schema))
-        removed = removed.cast(
-            pa.schema([*table.schema, *list(removed.schema)[len(table.schema) :]])
-        )
-    return DedupResult(kept, removed, tables["quarantine"], report, html)
+    if table is not None and removed.schema.names[: len(table.schema)] == table.schema.names:
+        kept = _like(data, _cast(kept, table.schema))
+        removed = _cast(removed, table.schema)
+    return JobResult(kept, removed, tables["quarantine"], report, html)
+
+
+def _cast(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Give the first columns the types that came in; others follow as they are."""
+    return rows.cast(pa.schema([*schema, *list(rows.schema)[len(schema) :]]))
 
 
 def _is_paths(data: Any) -> bool:
@@ -196,4 +258,4 @@ def _like(data: Any, kept: pa.Table) -> Any:
     return type(data)(kept, info=data.info, split=data.split)
 
 
-__all__ = ["DedupResult", "dedup"]
+__all__ = ["JobResult", "convert", "dedup", "score"]

@@ -1,8 +1,8 @@
 """Thresher separates the grain from the chaff in training data.
 
-`thresher.dedup(...)` is the notebook's way in; the `thresher` command is everybody else's.
-Importing this package loads no
-engine, no kernel and no model: names are looked up on first use.
+`thresher.dedup(...)`, `thresher.score(...)` and `thresher.convert(...)` are for notebooks; the
+`thresher` command is for everything else. Importing this package loads no engine, no kernel and no
+model: names are looked up on first use.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from thresher_jobs.api import DedupResult, dedup
+    from thresher_jobs.api import JobResult, convert, dedup, score
 
-__all__ = ["DedupResult", "__version__", "dedup"]
+__all__ = ["JobResult", "__version__", "convert", "dedup", "score"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("dedup", "DedupResult"):
+    if name in ("convert", "dedup", "score", "JobResult"):
         import thresher_jobs.api as api
 
         return getattr(api, name)

@@ -47,20 +47,20 @@ def _scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def result() -> thresher.DedupResult:
+def result() -> thresher.JobResult:
     """What becomes of the table above when the last of its copies are kept."""
     return thresher.dedup(table(), keep="best:row")
 
 
 def test_a_table_loses_its_copies_and_keeps_rows_columns_and_order(
-    result: thresher.DedupResult,
+    result: thresher.JobResult,
 ) -> None:
     assert result.kept.column("row").to_pylist() == [2, 3, 4, 5]
     assert result.kept.schema == table().schema
     assert result.kept.equals(table().take([2, 3, 4, 5]))
 
 
-def test_removed_rows_say_why_and_for_whom(result: thresher.DedupResult) -> None:
+def test_removed_rows_say_why_and_for_whom(result: thresher.JobResult) -> None:
     removed = result.removed
     assert removed.select(table().column_names).equals(table().take([0, 1]))
     assert removed.column("_row_id").to_pylist() == ["table.parquet:0", "table.parquet:1"]
@@ -69,7 +69,7 @@ def test_removed_rows_say_why_and_for_whom(result: thresher.DedupResult) -> None
     assert removed.column("_score").to_pylist() == [56 / 57, 1.0]
 
 
-def test_the_report_and_the_page_come_along(result: thresher.DedupResult) -> None:
+def test_the_report_and_the_page_come_along(result: thresher.JobResult) -> None:
     assert result.report["rows_in"] == 6
     assert result.report["rows_kept"] == result.kept.num_rows == 4
     assert result.report["rows_removed"] == result.removed.num_rows == 2
@@ -178,7 +178,7 @@ def test_paths_give_tables(as_list: bool, tmp_path: Path) -> None:
 
 
 def test_a_named_folder_holds_the_whole_result(
-    tmp_path: Path, result: thresher.DedupResult
+    tmp_path: Path, result: thresher.JobResult
 ) -> None:
     out = tmp_path / "out"
     found = thresher.dedup(table(), out=out, keep="best:row")
@@ -336,3 +336,15 @@ def test_a_profile_says_where_a_call_runs(tmp_path: Path) -> None:
     profile.write_text("engine: local\nworkers: 2\n")
     found = thresher.dedup(pa.table({"text": ["a", "a"]}), cluster=profile)
     assert found.report["plan"]["workers"] == 2
+
+
+def test_rows_of_a_table_are_scored_and_converted() -> None:
+    turns = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Since."}]
+    empty = [turns[0], {"role": "assistant", "content": ""}]
+    table = pa.table({"messages": [turns, empty], "id": pa.array([1, 2], pa.int32())})
+    scored = thresher.score(table, profile="sft")
+    assert scored.kept.schema == table.schema
+    assert scored.kept.column("id").to_pylist() == [1]
+    assert scored.removed.column("_reason").to_pylist() == ["empty_turn (empty_turns 1)"]
+    converted = thresher.convert(scored.kept, to="sharegpt")
+    assert converted.kept.column("conversations").to_pylist()[0][1]["value"] == "Since."

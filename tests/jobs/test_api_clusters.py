@@ -37,12 +37,12 @@ def texts(rows: list[Any]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def expected(garden: Planted) -> thresher.DedupResult:
+def expected(garden: Planted) -> thresher.JobResult:
     return thresher.dedup(garden.table, id_column="id")
 
 
 def test_a_spark_frame_comes_back_as_a_frame(
-    garden: Planted, expected: thresher.DedupResult, tmp_path: Path
+    garden: Planted, expected: thresher.JobResult, tmp_path: Path
 ) -> None:
     frame = frame_of(garden)
     found = thresher.dedup(frame, out=tmp_path / "out", id_column="id")
@@ -59,7 +59,7 @@ def test_a_spark_frame_comes_back_as_a_frame(
 
 
 def test_a_ray_dataset_comes_back_as_a_dataset(
-    garden: Planted, expected: thresher.DedupResult, tmp_path: Path
+    garden: Planted, expected: thresher.JobResult, tmp_path: Path
 ) -> None:
     dataset = dataset_of(garden)
     found = thresher.dedup(dataset, out=tmp_path / "out", id_column="id")
