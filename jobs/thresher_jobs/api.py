@@ -210,7 +210,8 @@ def _run_here(
 
 def _cast(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     """Give the first columns the types that came in; others follow as they are."""
-    return rows.cast(pa.schema([*schema, *list(rows.schema)[len(schema) :]]))
+    more = list(rows.schema)[len(schema) :]
+    return rows.cast(pa.schema([*schema, *more], metadata=schema.metadata))
 
 
 def _is_paths(data: Any) -> bool:
