@@ -1,9 +1,9 @@
-"""Find the tokens of ASCII text, 64 bytes a step.
+"""Find the tokens of ASCII text, and of simple characters among it, 64 bytes a step.
 
 Nothing reaches across white space: not a composed character, a deleted apostrophe, a comma between
-digits or a command. So a text is worked off in chunks that end behind white space, and characters
-that are not ASCII only concern what stands between white space with them: their region, which
-`thresher.leaks.folded_words` reads.
+digits or a command. So a text is worked off in chunks that end behind white space. A character is
+simple if it folds to one of as many bytes, whatever is beside it, or parts words; where one is not,
+what stands with it between white space is a region, which `thresher.leaks.folded_words` reads.
 
 Positions are those of the row's bytes; edges and holes count from the chunk's begin.
 """
@@ -14,10 +14,22 @@ from typing import Any
 
 import numpy as np
 
+from thresher.leaks import folding as f
 from thresher.leaks.blocks import BLOCK, read_block
+from thresher.text import tables as t
 from thresher.text.digests import hash_word
 from thresher.text.kernel import inlined, kernel
-from thresher.text.machine import i64_at, set_i64, set_u8, set_u64, trailing_zeros, u8_at, u64_at
+from thresher.text.machine import (
+    i32_at,
+    i64_at,
+    set_i64,
+    set_u8,
+    set_u64,
+    trailing_zeros,
+    u8_at,
+    u64_at,
+)
+from thresher.text.utf8 import decode, encode
 
 _I, _U = np.int64, np.uint64
 _ONE, _ALL, _NONE = _U(1), _U(0xFFFFFFFFFFFFFFFF), _U(0)
@@ -45,14 +57,22 @@ def is_command(tables: Any, text: Any, size: Any) -> Any:
 
 
 @inlined
-def _deleted(source: Any, at: Any, length: Any) -> Any:
-    """Return how many bytes are deleted at a sign that may stand inside a word."""
-    sign, before = u8_at(source, at), u8_at(source, at - 1)
-    if sign == APOSTROPHE:
-        following = u8_at(source, at + 1) | 0x20 if at + 1 < length else SPACE
-        word = is_digit(before) or ord("a") <= (before | 0x20) <= ord("z")
-        return _I(word and ord("a") <= following <= ord("z"))
-    if not is_digit(before) or at + 4 > length:
+def _letter_follows(tables: Any, source: Any, at: Any, length: Any) -> Any:
+    """Tell whether a letter begins at `at`, that nothing before it changes."""
+    byte = u8_at(source, at) if at < length else SPACE
+    if byte < 0x80:
+        return ord("a") <= (byte | 0x20) <= ord("z")
+    point, width, _ = decode(source + at, source + length)
+    action = i32_at(tables.actions, point) if width else _I(f.MANY)
+    info = u8_at(tables.info, action & f.VALUE)
+    return not action & (f.MANY | f.JOINS) and info & (t.CLASS_MASK | t.JOINS_BACK) == t.CLASS_RUN
+
+
+@inlined
+def _parting(source: Any, at: Any, length: Any) -> Any:
+    """Return how many bytes part thousands at a comma, a backslash or a brace."""
+    sign = u8_at(source, at)
+    if not is_digit(u8_at(source, at - 1)) or at + 4 > length:
         return _I(0)
     size = _I(1)
     if sign == BACKSLASH:
@@ -68,13 +88,33 @@ def _deleted(source: Any, at: Any, length: Any) -> Any:
     return size if digits and is_digit(u8_at(source, at + size + 2)) else _I(0)
 
 
+@inlined
+def _stays_simple(point: Any, width: Any, action: Any, info: Any) -> Any:
+    """Tell whether a character folds to one as wide, or parts words and is no sign that counts."""
+    value = action & f.VALUE
+    char_class = info & t.CLASS_MASK
+    if width == 0 or action & (f.JOINS | f.MANY) or char_class == t.CLASS_UNSPACED:
+        return False
+    if char_class == t.CLASS_SEP:
+        return value >= 0x80 or value in (SPACE, APOSTROPHE)
+    return encode(value)[1] == width
+
+
 @kernel
 def find_words(
-    options: Any, room: Any, source: Any, begin: Any, end: Any, length: Any, readable: Any
+    tables: Any,
+    options: Any,
+    room: Any,
+    source: Any,
+    begin: Any,
+    end: Any,
+    length: Any,
+    readable: Any,
 ) -> Any:
     """Find the words of a row from `begin`, behind white space, towards `end`.
 
     Args:
+        tables: What is only read.
         options: How the text is read.
         room: Scratch; the lower case, the edges of words and the holes in them go there.
         source: Address of the row.
@@ -84,56 +124,87 @@ def find_words(
         readable: Bytes that may be read from `source`.
 
     Returns:
-        Where it stopped, `end` or the first character that is not ASCII; edges; holes; whether any
-        word may differ from its bytes in lower case.
+        Where it stopped; whether at a character that is not simple; edges; holes; whether any word
+        may differ from its bytes in lower case.
     """
     at, count, num_holes = begin, _I(0), _I(0)
     open_word, filled, unusual = _NONE, _I(0), _NONE  # `filled`: bytes of a hole still to come
-    stop = end
-    while at < end and stop == end:
-        block = source + at
+    stop, foreign = end, False
+    while at < stop:
+        block, lowered = source + at, room.lowered + at - begin
         if readable - at < BLOCK:
             block = room.tail
             for index in range(min(length - at, BLOCK)):
                 set_u8(block, index, u8_at(source, at + index))
         taken = min(end - at, _I(BLOCK))
         valid = _ALL >> _U(BLOCK - taken)
-        not_ascii, word, underscore, signs, backslash = read_block(block, room.lowered + at - begin)
-        if not_ascii & valid:
-            taken = trailing_zeros(not_ascii)
-            stop = at + taken
-            valid = (_ONE << _U(taken)) - _ONE
-        unusual |= backslash & valid
+        not_ascii, word, underscore, signs, backslash = read_block(block, lowered)
+        pending = not_ascii
         if not options.code:
             word |= underscore
             unusual |= underscore & valid
-            signs &= valid
+            pending |= signs
             if filled:
                 word |= (_ONE << _U(filled)) - _ONE
                 filled = _I(0)
-            while signs:
-                sign = trailing_zeros(signs)
-                signs &= signs - _ONE
-                size = _deleted(source, at + sign, length) if at + sign > begin else _I(0)
-                if size:
-                    set_i64(room.holes, 2 * num_holes, at + sign - begin)
-                    set_i64(room.holes, 2 * num_holes + 1, at + sign + size - begin)
-                    num_holes += 1
-                    word |= ((_ONE << _U(size)) - _ONE) << _U(sign)
-                    filled = max(sign + size - BLOCK, _I(0))
+        unusual |= backslash & valid
+        pending &= valid
+        while pending:
+            bit = trailing_zeros(pending)
+            pending &= pending - _ONE
+            place, size, sign = at + bit, _I(0), u8_at(source, at + bit)
+            if sign >= 0x80:
+                point, width, _ = decode(source + place, source + length)
+                action = i32_at(tables.actions, point)
+                info = u8_at(tables.info, action & f.VALUE)
+                if bit + width > taken or not _stays_simple(point, width, action, info):
+                    foreign = bit + width <= taken or width == 0
+                    taken = bit
+                    if foreign or at + BLOCK >= end:
+                        stop = place
+                    break
+                bits = ((_ONE << _U(width)) - _ONE) << _U(bit)
+                pending &= ~bits
+                sign = action & f.VALUE
+                if info & t.CLASS_MASK != t.CLASS_SEP:
+                    word |= bits
+                    if sign != point:
+                        raw, _ = encode(sign)
+                        for index in range(width):
+                            set_u8(lowered, bit + index, raw >> 8 * index)
+                    continue
+                if sign != APOSTROPHE or options.code:
+                    continue
+                size = width
+            if sign == APOSTROPHE:
+                before = word >> _U(bit - 1) if bit else open_word
+                size = max(size, _I(1))
+                inside = before & _ONE != _NONE and u8_at(source, place - 1) != UNDERSCORE
+                if not inside or not _letter_follows(tables, source, place + size, length):
+                    size = _I(0)
+            elif place > begin:
+                size = _parting(source, place, length)
+            if size:
+                set_i64(room.holes, 2 * num_holes, place - begin)
+                set_i64(room.holes, 2 * num_holes + 1, place + size - begin)
+                num_holes += 1
+                word |= ((_ONE << _U(size)) - _ONE) << _U(bit)
+                filled = max(bit + size - BLOCK, _I(0))
+        if taken == 0:
+            break
+        valid = _ALL >> _U(BLOCK - taken)
         word &= valid
         edges = (word ^ (word << _ONE | open_word)) & valid
         while edges:
             set_i64(room.edges, count, at - begin + trailing_zeros(edges))
             count += 1
             edges &= edges - _ONE
-        if taken:
-            open_word = word >> _U(taken - 1)
+        open_word = word >> _U(taken - 1)
         at += taken
     if open_word:
-        set_i64(room.edges, count, stop - begin)
+        set_i64(room.edges, count, at - begin)
         count += 1
-    return stop, count, num_holes, unusual != _NONE or num_holes > 0
+    return at, foreign, count, num_holes, unusual != _NONE or num_holes > 0
 
 
 @kernel

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import regex
+import regex  # type: ignore[import-untyped]
 import unicodedata2
 
 from thresher.leaks.folding import APOSTROPHES, DATA_FILE

@@ -1,6 +1,7 @@
 """Find the tokens of a region of text that is not all ASCII: fold it, compose it, then walk it.
 
-A region begins and ends at white space or at the ends of its row. What is composed is what
+A region begins and ends at white space or at the ends of its row; a long one, wherever nothing
+reaches across. What is composed is what
 `thresher.text.composition` composes: the characters from one that nothing joins to the next.
 """
 
@@ -73,7 +74,7 @@ def _put_decomposed(tables: Any, room: Any, count: Any, point: Any, first: Any, 
 
 
 @kernel
-def _put_lone(tables: Any, room: Any, count: Any, point: Any, first: Any, last: Any) -> Any:
+def _put_alone(tables: Any, room: Any, count: Any, point: Any, first: Any, last: Any) -> Any:
     """Write what a character folds to, composed, where nothing joins it; return the new count."""
     action = i32_at(tables.actions, point)
     value = action & f.VALUE
@@ -159,9 +160,20 @@ def _ends_region(source: Any, at: Any, length: Any) -> Any:
     return ascii_only
 
 
+@inlined
+def _parts(tables: Any, action: Any, following: Any) -> Any:
+    """Tell whether nothing reaches from one character to the next, given what they fold to."""
+    value = action & f.VALUE
+    before = u8_at(tables.info, value) & t.CLASS_MASK
+    after = u8_at(tables.info, following & f.VALUE) & t.CLASS_MASK
+    parted = before == t.CLASS_UNSPACED or (before == t.CLASS_SEP and value >= 0x80)
+    simple = not (action | following) & (f.MANY | f.JOINS)
+    return simple and parted and after != t.CLASS_EXTEND
+
+
 @kernel
 def fold_region(tables: Any, room: Any, source: Any, begin: Any, until: Any, length: Any) -> Any:
-    """Fold and compose a row from `begin` to white space behind `until`.
+    """Fold and compose a row from `begin` to where a region may end behind `until`.
 
     Bytes that are not UTF-8 count as spaces.
 
@@ -169,6 +181,7 @@ def fold_region(tables: Any, room: Any, source: Any, begin: Any, until: Any, len
         The number of characters, or -1 where there is too little room; where the region ends.
     """
     at, count, joined = begin, _I(0), _NONE  # `joined`: where the characters to compose begin
+    action = _I(0)
     lone, first, last = _NONE, _I(0), _I(0)  # a character that nothing has joined yet
     while at < length:
         spare = count - joined if joined >= 0 else _I(0)
@@ -177,7 +190,10 @@ def fold_region(tables: Any, room: Any, source: Any, begin: Any, until: Any, len
         point, width, _ = decode(source + at, source + length)
         if width == 0:
             point, width = _I(SPACE), _I(1)
-        if i32_at(tables.actions, point) & f.JOINS:
+        following = i32_at(tables.actions, point)
+        if at - begin >= _LONGEST_REGION and lone >= 0 and _parts(tables, action, following):
+            break
+        if following & f.JOINS:
             if joined < 0:
                 joined = count
                 if lone >= 0:
@@ -189,7 +205,12 @@ def fold_region(tables: Any, room: Any, source: Any, begin: Any, until: Any, len
                 count = _compose(tables, room, joined, count)
                 joined = _NONE
             elif lone >= 0:
-                count = _put_lone(tables, room, count, lone, first, last)
+                if action & f.MANY:
+                    count = _put_alone(tables, room, count, lone, first, last)
+                else:
+                    _put(room, count, action & f.VALUE, first, last)
+                    count += 1
+            action = following
             lone, first, last = point, at, at + width
         at += width
         if (
@@ -201,7 +222,7 @@ def fold_region(tables: Any, room: Any, source: Any, begin: Any, until: Any, len
     if joined >= 0:
         count = _compose(tables, room, joined, count)
     elif lone >= 0:
-        count = _put_lone(tables, room, count, lone, first, last)
+        count = _put_alone(tables, room, count, lone, first, last)
     return count, at
 
 

@@ -103,7 +103,12 @@ def table_addresses() -> Held[Tables]:
     commands = np.array(letters, np.uint64)
     keep = KEEP.copy()
     tables = Tables(
-        *(address(array) for array in folding),
+        actions=address(folding.actions),
+        entries=address(folding.entries),
+        parts_start=address(folding.parts_start),
+        parts=address(folding.parts),
+        composed_start=address(folding.composed_start),
+        composed=address(folding.composed),
         info=address(text.info),
         combining=address(text.combining),
         pair_keys=address(text.pair_keys),

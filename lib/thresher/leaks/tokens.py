@@ -82,7 +82,8 @@ def tokenise(texts: pa.Array, *, code: bool = False, fold_digits: bool = False) 
         folded *= r.GROWTH if state[r.STATUS] == r.NEED_FOLDED else 1
         room = r.make_room(chunk, folded)
     del data
-    return Tokens(offsets, *(column[: state[r.COUNT]] for column in found))
+    count = int(state[r.COUNT])
+    return Tokens(offsets, found[0][:count], found[1][:count], found[2][:count])
 
 
 _Columns = tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
@@ -151,13 +152,13 @@ def _tokenise_row(
     size = np.int64(r.CHUNK)
     while at < length:
         end = min(at + size, length)
-        stop, num_edges, num_holes, unusual = find_words(
-            options, room, source, at, end, length, readable
+        stop, foreign, num_edges, num_holes, unusual = find_words(
+            tables, options, room, source, at, end, length, readable
         )
         cut = stop
-        while cut > at and (stop < length) and u8_at(source, cut - 1) > SPACE:
+        while cut > at and stop < length and u8_at(source, cut - 1) > SPACE:
             cut -= 1
-        if cut == at and stop == end:
+        if cut == at and not foreign:
             if size == room.chunk:
                 return at, count, np.int64(r.NEED_CHUNK)
             size = min(2 * size, room.chunk)
@@ -175,7 +176,7 @@ def _tokenise_row(
             count += num_words
         at = cut
         size = np.int64(r.CHUNK)
-        if stop == end:
+        if not foreign:
             continue
         num_points, region_end = fold_region(tables, room, source, at, stop, length)
         if num_points < 0:
