@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from thresher.report.leaks import Leaks
 from thresher.report.quality import Quality
 from thresher.report.strict import Count, Share, Strict
 
@@ -223,3 +224,9 @@ class Report(Strict):
         """What rules on signals found and did; None for jobs without rules."""
         facts = self.plan.get("quality")
         return None if facts is None else Quality.model_validate(facts)
+
+    @property
+    def leaks(self) -> Leaks | None:
+        """Which test items were found in the rows; None for jobs that look for none."""
+        facts = self.plan.get("leaks")
+        return None if facts is None else Leaks.model_validate(facts)

@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from thresher.report import charts, figures
 from thresher.report.diff import Piece, cut_pieces, word_differences
+from thresher.report.leaks_page import leaks_context
 from thresher.report.model import Cluster, Detected, RemovedPair, Report, Source
 from thresher.report.multiples import short
 from thresher.report.quality_page import quality_context, shown_value
@@ -52,7 +53,7 @@ def render(report: Report) -> str:
         r=report,
         **_headline(report),
         **_figures(report),
-        **(_examples(report) | _conversion(report) | _quality(report)),
+        **(_examples(report) | _conversion(report) | _quality(report) | _leaks(report)),
         **_details(report),
     )
 
@@ -60,7 +61,7 @@ def render(report: Report) -> str:
 @lru_cache(maxsize=1)
 def _template() -> tuple[Template, str]:
     folder = files("thresher.report")
-    names = ("template.html.j2", "quality_section.html.j2")
+    names = ("template.html.j2", "quality_section.html.j2", "leaks_section.html.j2")
     environment = Environment(
         loader=DictLoader({name: (folder / name).read_text("utf-8") for name in names}),
         autoescape=True,
@@ -103,6 +104,8 @@ def _headline(report: Report) -> dict[str, Any]:
     ]
     if "quality" in report.plan:  # rules have a chart of their own
         other = [("Removed by rules", "near", report.rows_removed)]
+    elif "leaks" in report.plan:  # reasons are benchmarks, which have a table of their own
+        other = [("Removed for test items", "near", sum(rows for _, _, rows in other))]
     parts = [
         ("Kept", "kept", report.rows_kept),
         *known,
@@ -188,7 +191,7 @@ def _details(report: Report) -> dict[str, Any]:
         ],
         "config": _settings(report.config),
         "plan": _settings(
-            {k: v for k, v in report.plan.items() if k not in ("conversion", "quality")}
+            {k: v for k, v in report.plan.items() if k not in ("conversion", "quality", "leaks")}
         ),
         "stage_seconds": sum(stage.seconds for stage in report.stages),
     }
@@ -223,6 +226,16 @@ def _quality(report: Report) -> dict[str, Any]:
     """What the section on quality shows, and a row to ask about."""
     context = quality_context(report.quality)
     examples = (row.id for _, failed, _, _ in context.get("rule_examples", ()) for row in failed)
+    row = next(examples, None)
+    return context | ({"explain_id": _quoted(row)} if row else {})
+
+
+def _leaks(report: Report) -> dict[str, Any]:
+    """What the sections on leaked test items show, and a row to ask about."""
+    context = leaks_context(report.leaks, report.rows_in + report.rows_added)
+    examples = (
+        e.item.match.row_id for card in context.get("leak_cards", ()) for e in card.examples
+    )
     row = next(examples, None)
     return context | ({"explain_id": _quoted(row)} if row else {})
 
