@@ -58,7 +58,7 @@ def test_every_benchmark_stands_with_its_items_and_rows() -> None:
         assert found[8] == f"{sum(one.alone.values()) if one else 0}"
     whole = [sum(r) for r in zip(*tally.rows.values(), strict=True)]
     assert f"are in <b>{whole[1]}</b> of 150 rows" in html
-    assert f"in {whole[0]} rows that were kept" in html
+    assert f"in {whole[0]} other rows" in html
 
 
 def test_bars_show_items_by_kind_of_all_items() -> None:

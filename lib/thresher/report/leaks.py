@@ -1,6 +1,6 @@
 """What `plan.leaks` of the jobs that look for test items holds: by benchmark, source and item.
 
-An item or a row is contaminated, or else suspect: suspects are reported and kept. Rows are counted
+An item or a row is contaminated, or else suspect, whatever was then done with it. Rows are counted
 once in each benchmark and once in all, so benchmarks may add up to more than the whole.
 """
 
