@@ -12,11 +12,14 @@ from thresher.errors import ConfigError
 from thresher.params import build, load_yaml
 from thresher_jobs.convert_params import ConvertParams
 from thresher_jobs.dedup_params import DedupParams
+from thresher_jobs.profiles import chosen, load_profile
+from thresher_jobs.score_params import ScoreParams
 
 ROOT = Path(__file__).parents[2]
 PROFILES = sorted((ROOT / "cluster").glob("*.yaml"))
 RECIPES = sorted((ROOT / "jobs" / "recipes").glob("dedup-*.yaml"))
 CONVERSIONS = sorted((ROOT / "jobs" / "recipes").glob("convert-*.yaml"))
+SCORES = sorted((ROOT / "jobs" / "recipes").glob("score-*.yaml"))
 NAMED = ("laptop", "workstation", "ray-local", "spark-local", "datacenter")
 
 
@@ -73,12 +76,19 @@ def test_every_convert_recipe_is_a_valid_set_of_parameters(path: Path) -> None:
     assert build(ConvertParams, load_yaml(str(path))).export
 
 
+@pytest.mark.parametrize("path", SCORES, ids=lambda path: path.stem)
+def test_every_score_recipe_is_a_valid_set_of_parameters(path: Path) -> None:
+    params = build(ScoreParams, load_yaml(str(path)))
+    assert chosen(load_profile(params.profile), params).rules
+
+
 def test_there_are_recipes_of_every_job_and_no_others() -> None:
-    assert RECIPES and CONVERSIONS
-    assert sorted((ROOT / "jobs" / "recipes").iterdir()) == sorted([*RECIPES, *CONVERSIONS])
+    assert RECIPES and CONVERSIONS and SCORES
+    recipes = sorted([*RECIPES, *CONVERSIONS, *SCORES])
+    assert sorted((ROOT / "jobs" / "recipes").iterdir()) == recipes
 
 
-@pytest.mark.parametrize("path", [*RECIPES, *CONVERSIONS], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*RECIPES, *CONVERSIONS, *SCORES], ids=lambda path: path.stem)
 def test_a_recipe_says_how_it_is_used(path: Path) -> None:
     job = path.name.split("-")[0]
     assert f"thresher {job} data/ --config jobs/recipes/{path.name}" in path.read_text()
