@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import pyarrow as pa
@@ -69,25 +70,18 @@ C4 = {
 @pytest.fixture(autouse=True)
 def _our_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give datatrove's filters whitespace words and our sentences."""
-    from datatrove.pipeline.filters import (
-        c4_filters,
-        fineweb_quality_filter,
-        gopher_quality_filter,
-        gopher_repetition_filter,
-    )
-
-    for module in (fineweb_quality_filter, gopher_quality_filter, gopher_repetition_filter):
+    for name in ("fineweb_quality", "gopher_quality", "gopher_repetition"):
+        module = import_module(f"datatrove.pipeline.filters.{name}_filter")
         monkeypatch.setattr(module, "split_into_words", lambda text, language: text.split())
     count: Callable[[str, str], list[str]] = lambda text, language: [""] * sentences(text)  # noqa: E731
+    c4_filters = import_module("datatrove.pipeline.filters.c4_filters")
     monkeypatch.setattr(c4_filters, "split_into_sentences", count)
 
 
 def comparable() -> list[str]:
     """Return texts that only LF parts into lines, of more than a word."""
     texts = [*WEB, *list(real_texts())[::53]]
-    return [
-        t for t in texts if t.split() and not re.search(r"[\r\v\f\x1c-\x1e\x85\u2028\u2029]", t)
-    ]
+    return [text for text in texts if text.split() and not OTHER_BREAKS.search(text)]
 
 
 def verdict(figures: dict[str, Any], rules: dict[str, tuple[str, Any, Any]]) -> str:
@@ -113,16 +107,14 @@ def verdict(figures: dict[str, Any], rules: dict[str, tuple[str, Any, Any]]) -> 
 def test_datatrove_drops_the_same_texts_for_the_same_reason(
     name: str, rules: dict[str, tuple[str, Any, Any]]
 ) -> None:
-    from datatrove.data import Document
-    from datatrove.pipeline import filters
-
-    judge = getattr(filters, name)()
+    document = import_module("datatrove.data").Document
+    judge = getattr(import_module("datatrove.pipeline.filters"), name)()
     texts = comparable()
     columns = text_signals(pa.array(texts), TextOptions(flavor=Flavor.DATATROVE))
     reasons = set()
     for at, text in enumerate(texts):
         figures = {key: column[at].as_py() for key, column in columns.items()}
-        found = judge.filter(Document(text=text, id=str(at)))
+        found = judge.filter(document(text=text, id=str(at)))
         reason = "" if found is True else found[1]
         expected = verdict(figures, rules)
         if name == "C4QualityFilter" and expected in ("lorem_ipsum", "curly_bracket"):

@@ -51,11 +51,13 @@ def _hash_bytes(text: Any, position: Any) -> Any:
 
 
 @inlined
-def _window_hash(text: Any, begin: Any, end: Any) -> Any:
-    """Return the hash of a window; 10 bytes are 10 ASCII characters."""
-    if end - begin == WINDOW:
-        return _hash_bytes(text, begin)
-    return hash_bytes(text + begin, end - begin)[0]
+def _window_hash(text: Any, begin: Any, end: Any, keep: Any) -> Any:
+    """Return the hash of a window; of 10 bytes, it is that of `_hash_bytes`."""
+    size = end - begin
+    if size <= 16:
+        last = u64_at(text + begin, 1) & u64_at(keep + 16 - size, 1)
+        return fold(u64_at(text + begin, 0) ^ _LEFT, last ^ _RIGHT)
+    return hash_bytes(text + begin, size)[0]
 
 
 @inlined
@@ -144,7 +146,7 @@ def pass_over(room: Any, length: Any, count: Any, shift: Any, twice: Any, collec
             end = begin
             for _ in range(WINDOW):
                 end = _following(text, end, length)
-        hashed = _window_hash(text, begin, end)
+        hashed = _window_hash(text, begin, end, room.keep)
         if collect:
             set_u32(room.positions, found, begin)
             set_u32(room.fresh, found, end)
@@ -174,7 +176,7 @@ def count_windows(room: Any, length: Any, count: Any) -> Any:
     distinct = _I(0)
     for index in range(found):
         begin, end = i32_at(room.positions, index), i32_at(room.fresh, index)
-        hashed = _window_hash(room.text, begin, end)
+        hashed = _window_hash(room.text, begin, end, room.keep)
         distinct = _count(room, mask, generation, hashed, distinct)
     return distinct
 

@@ -241,7 +241,7 @@ def _contains(sorted_hashes: Any, count: Any, value: Any) -> Any:
     return low < count and u64_at(sorted_hashes, low) == value
 
 
-@kernel
+@inlined
 def describe_word(lexicon: Any, room: Any, number: Any, begin: Any, length: Any, own: Any) -> None:
     """Fill in what a distinct word is; `own` is the hash that it is known by."""
     text, chars = room.text + begin, length
@@ -355,12 +355,12 @@ def _median_twice(room: Any, num_words: Any, distinct: Any, longest: Any) -> Any
     lower, upper = (num_words - 1) // 2, num_words // 2
     passed: Any = _I(0)
     found: Any = _I(0)
-    length: Any = _I(0)
+    size: Any = _I(0)
     while passed <= upper:
-        following = passed + i32_at(room.tally, length)
-        found += length * ((passed <= lower < following) + (passed <= upper < following))
+        following = passed + i32_at(room.tally, size)
+        found += size * ((passed <= lower < following) + (passed <= upper < following))
         passed = following
-        length = length + 1
+        size += 1
     return found
 
 
