@@ -47,7 +47,7 @@ def publish(
         written,
         removed_by={name: first[name] for name in how.names if first[name]},
         facts={"quality": quality, "formats": scored.file_formats()},
-        notes=[*quality.get("warnings", []), *([balance_note] if balance_note else [])],
+        notes=[balance_note] if balance_note else [],
     )
 
     def manifest(others: list[list[Any]]) -> dict[str, Any]:
@@ -145,7 +145,8 @@ def print_summary(report: dict[str, Any], out: str) -> None:
     if len(fired) > 12:
         print(f"             and {len(fired) - 12} more rules, in report.html")
     silent = ("fired on none", "judged no row")
-    for warning in [w for w in report["notes"] if not any(s in w for s in silent)][:5]:
+    warnings = [*report["notes"], *quality.get("warnings", [])]
+    for warning in [w for w in warnings if not any(s in w for s in silent)][:5]:
         print(f"note         {warning}")
     for file in report["unreadable_files"]:
         print(f"left out     {file['path']}: {file['reason']}")
