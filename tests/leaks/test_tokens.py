@@ -60,9 +60,9 @@ def by_row(tokens: Tokens) -> list[list[tuple[int, int, int]]]:
     return [flat[begin:end] for begin, end in pairwise(offsets)]
 
 
-def assert_equal(rows: Rows, array: Any = None) -> None:
+def assert_equal(rows: Rows, array: Any = None, modes: Any = MODES) -> None:
     array = pa.array(rows, pa.string()) if array is None else array
-    for mode in MODES:
+    for mode in modes:
         wanted = [[] if row is None else expected(row, **mode) for row in rows]
         assert by_row(tokenise(array, **mode)) == wanted, mode
 
@@ -101,10 +101,12 @@ def test_samples_of_many_scripts_equal_the_reference() -> None:
     assert_equal([*SAMPLES, "".join(SAMPLES), " ".join(SAMPLES) * 12, "\u00a0".join(SAMPLES) * 12])
 
 
-def _each_character(code_points: Any) -> None:
+def _each_character(code_points: Any, modes: Any = MODES) -> None:
     scalars = [chr(c) for c in code_points if not 0xD800 <= c < 0xE000]
     parts = [scalars[start : start + 64] for start in range(0, len(scalars), 64)]
-    assert_equal(["".join(f" {c}x{c}'{c}中{c}1,{c}000" for c in part) for part in parts])
+    assert_equal(
+        ["".join(f" {c}x{c}'{c}中{c}1,{c}000" for c in part) for part in parts], None, modes
+    )
 
 
 def test_characters_at_the_edges_of_the_tables_equal_the_reference() -> None:
@@ -114,7 +116,9 @@ def test_characters_at_the_edges_of_the_tables_equal_the_reference() -> None:
 
 @pytest.mark.slow
 def test_every_assigned_character_equals_the_reference() -> None:
-    _each_character([*range(0x40000), *range(0xE0000, 0xE0200), *range(0x40000, 0x110000, 61)])
+    _each_character(
+        [*range(0x40000), *range(0xE0000, 0xE0200), *range(0x40000, 0x110000, 61)], MODES[:1]
+    )
 
 
 def _outputs(path: Path, count: int) -> Rows:
