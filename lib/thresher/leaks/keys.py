@@ -1,0 +1,95 @@
+"""Keys of n-grams, pairs and sets of numbers, and the tables that map keys to entries.
+
+An entry is a place in the stored tokens: `position << 2 | distance`, distance 0 for the n-gram that
+begins there, 1 for one that counts only where its whole sub-item follows; for pairs, how far
+behind the first token the second is, 1 to 3. A table has three
+arrays: `slots` (open addressing: 0 is free, GONE a key without entries, else where the key's
+postings begin, plus 1), `postings` (`entry << 1 | last`: the last one of a key is marked) and
+`bloom` (two bits of one word a key), which ends most look-ups. Keys are not stored: a key is
+compared by the tokens of its first entry, so two keys of one hash never mix.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from thresher.text.kernel import inlined
+
+_U, _I = np.uint64, np.int64
+BASE = 0x9E3779B97F4A7C15  # odd: of the polynomial over an n-gram's token hashes
+_BASE, _MIX_A, _MIX_B = _U(BASE), _U(0xD6E8FEB86659FD93), _U(0xC2B2AE3D27D4EB4F)
+_PAIR, _SIX, _63 = _U(0x27D4EB2F165667C5), _U(6), _U(63)
+GONE = 0xFFFFFFFF
+REACH = 3  # tokens between the first and the second of a pair, at most
+TOKENS_LIMIT = 1 << 29  # an entry and its mark fit in 32 bits
+
+
+def power(n: int) -> np.uint64:
+    """Return BASE^n, which removes the oldest of n tokens from a rolling sum."""
+    return np.uint64(pow(BASE, n, 1 << 64))
+
+
+@inlined
+def roll(total: Any, value: Any) -> Any:
+    """Take one more token hash into a rolling sum."""
+    return total * _BASE + value
+
+
+@inlined
+def mixed(total: Any) -> Any:
+    """Spread a rolling sum (or a sum of hashes) over 64 bits."""
+    total = (total ^ (total >> _U(32))) * _MIX_A
+    return total ^ (total >> _U(29))
+
+
+@inlined
+def pair_key(a: Any, b: Any) -> Any:
+    """Return the same key for (a, b) and (b, a)."""
+    return mixed((a ^ (a >> _U(31))) * _PAIR + (b ^ (b >> _U(31))) * _PAIR)
+
+
+@inlined
+def slot_of(key: Any, num_slots: Any) -> Any:
+    """Return where a key's search begins; `num_slots` is a power of two."""
+    value = key * _MIX_B
+    return _I((value ^ (value >> _U(32))) & _U(num_slots - 1))
+
+
+@inlined
+def maybe(bloom: Any, key: Any) -> Any:
+    """Tell whether a key may be in a table."""
+    word = bloom[_U(key >> _U(12)) & _U(bloom.shape[0] - 1)]
+    return (word >> (key & _63)) & (word >> ((key >> _SIX) & _63)) & _U(1) != _U(0)
+
+
+@inlined
+def mark(bloom: Any, key: Any) -> None:
+    """Enter a key."""
+    bits = (_U(1) << (key & _63)) | (_U(1) << ((key >> _SIX) & _63))
+    place = _U(key >> _U(12)) & _U(bloom.shape[0] - 1)
+    bloom[place] = bloom[place] | bits
+
+
+@inlined
+def item_at(position: Any, blocks: Any, offsets: Any) -> Any:
+    """Return the item that a stored token belongs to."""
+    item = _I(blocks[position >> 5])
+    while offsets[item + 1] <= position:
+        item += 1
+    return item
+
+
+@inlined
+def same_gram(terms: Any, term_hash: Any, position: Any, hashes: Any, start: Any, n: Any) -> Any:
+    """Tell whether n stored tokens are those of a text."""
+    for k in range(n):
+        if term_hash[terms[position + k]] != hashes[start + k]:
+            return False
+    return True
+
+
+def room(count: int, per_key: float, least: int = 16) -> int:
+    """Return the power of two that is at least `count * per_key`."""
+    return 1 << max(least.bit_length() - 1, int(np.ceil(np.log2(max(count * per_key, 1)))))

@@ -1,0 +1,439 @@
+"""One pass over the tokens of texts: which sub-items each text may contain.
+
+A text and a sub-item are a candidate pair when one of these holds:
+
+* they share an n-gram of the index that is not over-common in the sub-item's benchmark;
+* the text contains the whole sub-item (of 3 tokens or more; a shorter one must be the whole text);
+* the sub-item has 12 tokens or more, and two different pairs of its rare tokens follow each other
+  within a window of the text, or a run of numbers within a window of the text (but for one inside
+  it, where the sub-item has 8 or fewer) is the set of the sub-item's 3 to 12 numbers, and a window
+  less than a window away from that place holds the floor's share of the sub-item's weight. Pairs
+  and sets of numbers that are over-common, by the rule for n-grams, do not count.
+
+Every hit is compared with the stored tokens. Nothing depends on other texts, or on the benchmarks
+of other sub-items.
+
+Shapes: R texts, T tokens, C candidate pairs, I sub-items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from thresher.leaks.index import LEAST_WHOLE, MOST_NUMBERS, Index
+from thresher.leaks.items import Numbers
+from thresher.leaks.keys import (
+    GONE,
+    item_at,
+    maybe,
+    mixed,
+    pair_key,
+    power,
+    roll,
+    same_gram,
+    slot_of,
+)
+from thresher.leaks.keys import REACH as _REACH
+from thresher.leaks.weak import enough, make_bench, possible, weights_of, window
+from thresher.text.kernel import kernel
+
+if TYPE_CHECKING:
+    from thresher.leaks.tokens import Tokens
+
+Column = np.ndarray[Any, Any]
+Pass = Callable[[int, int, "Found", Column], tuple[int, int]]
+MOST_SKIPPED = 8  # numbers of a sub-item, one further number being inside
+_U, _I, _GONE = np.uint64, np.int64, np.int64(GONE)
+
+
+class Pairs(NamedTuple):
+    """Candidate pairs in the order (segment, item), each once."""
+
+    segments: Column  # (C,) int64
+    items: Column  # (C,) int64
+
+
+class Found(NamedTuple):
+    """Where a pass writes."""
+
+    rows: Column  # int64
+    items: Column  # int64
+
+
+@kernel
+def _scan_grams(
+    hashes: Column,
+    offsets: Column,
+    n: Any,
+    oldest: Any,
+    entire: Any,
+    stored: Any,
+    table: Any,
+    row: Any,
+    count: Any,
+    found: Any,
+    seen: Column,
+) -> Any:
+    """Find sub-items by n-grams of texts from `row` on.
+
+    Args:
+        oldest: BASE^n.
+        entire: Whether the n-gram must be all of the text.
+        seen: (I,) zeros where `row` was not reached before.
+
+    Returns:
+        (row, count) reached; short of the last text where `found` is too small for that text.
+    """
+    bloom, slots, postings = table.bloom, table.slots, table.postings
+    size, mask = _I(slots.shape[0]), stored.mask
+    while row < offsets.shape[0] - 1:
+        begin, end = offsets[row], offsets[row + 1]
+        first = count
+        total = change = _U(0)
+        if end - begin < n or (entire and end - begin != n):
+            row += 1
+            continue
+        for place in range(begin, begin + n - 1):
+            total = roll(total, hashes[place])
+        for place in range(begin, end - n + 1):
+            total = roll(total, hashes[place + n - 1] - change)
+            change = hashes[place] * oldest
+            key = mixed(total) & mask
+            if not maybe(bloom, key):
+                continue
+            slot = slot_of(key, size)
+            while slots[slot] != 0:
+                posting = _I(slots[slot])
+                if posting != _GONE and same_gram(
+                    stored.terms, stored.term_hash, _I(postings[posting - 1]) >> 3, hashes, place, n
+                ):
+                    break
+                slot = (slot + 1) & (size - 1)
+            if slots[slot] == 0:
+                continue
+            index = _I(slots[slot]) - 1
+            last = _I(0)
+            while last == 0:
+                posting = _I(postings[index])
+                last = posting & 1
+                index += 1
+                position = posting >> 3
+                item = item_at(position, stored.blocks, stored.offsets)
+                if seen[item] == row + 1:
+                    continue
+                if (posting >> 1) & 3:  # all of the sub-item must follow
+                    length = stored.offsets[item + 1] - position
+                    if end - place < length or not same_gram(
+                        stored.terms, stored.term_hash, position, hashes, place, length
+                    ):
+                        continue
+                if count == found.rows.shape[0]:
+                    return row, first
+                seen[item] = row + 1
+                found.rows[count], found.items[count] = row, item
+                count += 1
+        row += 1
+    return row, count
+
+
+@kernel
+def _scan_pairs(
+    hashes: Column,
+    offsets: Column,
+    stored: Any,
+    table: Any,
+    tokens: Column,
+    weights: Any,
+    bench: Any,
+    last_row: Column,
+    last_place: Column,
+    last_key: Column,
+    row: Any,
+    count: Any,
+    found: Any,
+    seen: Column,
+) -> Any:
+    """Find sub-items by pairs of rare tokens; `last_...` tell each sub-item's last pair."""
+    bloom, slots, postings = table.bloom, table.slots, table.postings
+    size = _I(slots.shape[0])
+    while row < offsets.shape[0] - 1:
+        begin, end = offsets[row], offsets[row + 1]
+        first = count
+        bench.near_chunk[0] = -1
+        marks = _I(0)  # a bit for each token before: whether it is of a pair
+        for place in range(begin, end):
+            marks = (marks << 1) & ((_I(1) << (_REACH + 1)) - 1)
+            value = hashes[place]
+            if not maybe(tokens, mixed(value)):
+                continue
+            before = marks
+            marks |= 1
+            if before == 0:
+                continue
+            for distance in range(1, _REACH + 1):
+                if (before >> distance) & 1 == 0:
+                    continue
+                other = hashes[place - distance]
+                key = pair_key(other, value) & stored.mask
+                if other == value or not maybe(bloom, key):
+                    continue
+                slot = slot_of(key, size)
+                while slots[slot] != 0:
+                    if slots[slot] != _GONE:
+                        posting = _I(postings[_I(slots[slot]) - 1])
+                        a = stored.term_hash[stored.terms[posting >> 3]]
+                        b = stored.term_hash[stored.terms[(posting >> 3) + ((posting >> 1) & 3)]]
+                        if (a == value and b == other) or (a == other and b == value):
+                            break
+                    slot = (slot + 1) & (size - 1)
+                if slots[slot] == 0:
+                    continue
+                start = _I(slots[slot]) - 1
+                index = start
+                last = _I(0)
+                while last == 0:
+                    posting = _I(postings[index])
+                    last = posting & 1
+                    index += 1
+                    item = item_at(posting >> 3, stored.blocks, stored.offsets)
+                    if seen[item] == row + 1:
+                        continue
+                    width = window(stored.offsets[item + 1] - stored.offsets[item])
+                    follows = (
+                        last_row[item] == row + 1
+                        and last_key[item] != start
+                        and place - last_place[item] <= width
+                    )
+                    last_row[item], last_place[item], last_key[item] = row + 1, place, start
+                    if not follows:
+                        continue
+                    if not possible(stored, weights, bench, item, hashes, begin, end, place):
+                        continue
+                    low, high = max(begin, place - width + 1), min(end, place + width)
+                    if not enough(stored, weights, bench, item, hashes, low, high):
+                        continue
+                    if count == found.rows.shape[0]:
+                        return row, first
+                    seen[item] = row + 1
+                    found.rows[count], found.items[count] = row, item
+                    count += 1
+        row += 1
+    return row, count
+
+
+@kernel
+def _same_set(own: Column, keys: Column, begin: Any, end: Any, left_out: Any) -> Any:
+    """Tell whether numbers of a text, all but one place, are the sorted numbers `own`."""
+    chosen = np.empty(own.shape[0], np.uint64)
+    num = 0
+    for place in range(begin, end):
+        if place != left_out:
+            key = keys[place]
+            at = num
+            while at > 0 and chosen[at - 1] > key:
+                chosen[at] = chosen[at - 1]
+                at -= 1
+            chosen[at] = key
+            num += 1
+    return bool(np.all(chosen[:num] == own))
+
+
+@kernel
+def _look_up(
+    hashes: Column,
+    begin: Any,
+    end: Any,
+    numbers: Any,
+    initial: Any,
+    final: Any,
+    left_out: Any,
+    total: Any,
+    sets: Any,
+    stored: Any,
+    weights: Any,
+    bench: Any,
+    row: Any,
+    count: Any,
+    found: Any,
+    seen: Column,
+) -> Any:
+    """Add the sub-items with these numbers; return the new count, or -1 without room."""
+    num = final + 1 - initial - (left_out >= 0)
+    key = mixed(total + _U(num)) & stored.mask
+    if not maybe(sets.bloom, key):
+        return count
+    at, above = _I(0), _I(sets.keys.shape[0])
+    while at < above:
+        middle = (at + above) >> 1
+        if sets.keys[middle] < key:
+            at = middle + 1
+        else:
+            above = middle
+    if at == sets.keys.shape[0] or sets.keys[at] != key:
+        return count
+    place = begin + numbers.places[final]
+    for index in range(sets.starts[at], sets.starts[at + 1]):
+        item = _I(sets.items[index])
+        own = sets.numbers[sets.offsets[item] : sets.offsets[item + 1]]
+        width = window(stored.offsets[item + 1] - stored.offsets[item])
+        if seen[item] == row + 1 or own.shape[0] != num:
+            continue
+        if numbers.places[final] - numbers.places[initial] >= width:
+            continue
+        if not possible(stored, weights, bench, item, hashes, begin, end, place):
+            continue
+        if not _same_set(own, numbers.keys, initial, final + 1, left_out):
+            continue
+        low, high = max(begin, place - width + 1), min(end, place + width)
+        if not enough(stored, weights, bench, item, hashes, low, high):
+            continue
+        if count == found.rows.shape[0]:
+            return -1
+        seen[item] = row + 1
+        found.rows[count], found.items[count] = row, item
+        count += 1
+    return count
+
+
+@kernel
+def _scan_numbers(
+    hashes: Column,
+    offsets: Column,
+    numbers: Any,
+    sets: Any,
+    stored: Any,
+    weights: Any,
+    bench: Any,
+    row: Any,
+    count: Any,
+    found: Any,
+    seen: Column,
+) -> Any:
+    """Find sub-items by their numbers."""
+    keys = numbers.keys
+    while row < offsets.shape[0] - 1:
+        begin, end = offsets[row], offsets[row + 1]
+        first = count
+        bench.near_chunk[0] = -1
+        start, stop = numbers.offsets[row], numbers.offsets[row + 1]
+        for final in range(start, stop):
+            total = _U(0)
+            for initial in range(final, max(start, final - MOST_NUMBERS + 1) - 1, -1):
+                total += mixed(keys[initial])
+                size = final + 1 - initial
+                if sets.sizes[size]:
+                    count = _look_up(
+                        hashes, begin, end, numbers, initial, final, -1, total,
+                        sets, stored, weights, bench, row, count, found, seen,
+                    )  # fmt: skip
+                    if count < 0:
+                        return row, first
+                if size > MOST_SKIPPED + 1 or not sets.sizes[size - 1]:
+                    continue
+                for left_out in range(initial + 1, final):
+                    count = _look_up(
+                        hashes, begin, end, numbers, initial, final, left_out,
+                        total - mixed(keys[left_out]),
+                        sets, stored, weights, bench, row, count, found, seen,
+                    )  # fmt: skip
+                    if count < 0:
+                        return row, first
+        row += 1
+    return row, count
+
+
+class Sets(NamedTuple):
+    """The look-up from a set of numbers to sub-items."""
+
+    keys: Column
+    starts: Column
+    items: Column
+    sizes: Column
+    bloom: Column
+    offsets: Column
+    numbers: Column
+
+
+def frozen(array: Column) -> Column:
+    """Return a view that kernels take, whoever owns the array."""
+    view = np.ascontiguousarray(array).view(np.ndarray)
+    view.flags.writeable = False
+    return view
+
+
+def _run(index: Index, num_rows: int, scan_from: Pass) -> tuple[Column, Column]:
+    """Run one pass to its end, with more room where it asks for it."""
+    room, row = max(1024, num_rows), 0
+    parts: list[Found] = []
+    while True:
+        found = Found(np.empty(room, np.int64), np.empty(room, np.int64))
+        seen = np.zeros(index.num_items, np.int32)
+        row, count = scan_from(row, 0, found, seen)
+        parts.append(Found(found.rows[:count], found.items[:count]))
+        if row == num_rows:
+            break
+        room *= 2
+    return np.concatenate([p.rows for p in parts]), np.concatenate([p.items for p in parts])
+
+
+def scan(index: Index, tokens: Tokens, numbers: Numbers | None = None) -> Pairs:
+    """Find the candidate pairs of texts.
+
+    Args:
+        index: The items to look for.
+        tokens: Of the texts, normalised as those of the items.
+        numbers: Of the texts (`find_numbers`); without them, nothing is found by numbers alone.
+
+    Returns:
+        Pairs (segment, item), ascending; the segment is the text's row in `tokens`.
+    """
+    hashes, offsets = frozen(tokens.hashes), frozen(tokens.offsets)
+    num_rows = len(offsets) - 1
+    bench, weights = make_bench(index), weights_of(index)
+    passes: list[Pass] = []
+
+    def grams(n: int, entire: bool) -> Pass:
+        table = index.table(f"gram{n}")
+
+        def run(row: int, count: int, found: Found, seen: Column) -> tuple[int, int]:
+            return _scan_grams(  # type: ignore[no-any-return]
+                hashes, offsets, n, power(n), entire,
+                index.stored, table, row, count, found, seen,
+            )  # fmt: skip
+
+        return run
+
+    def pairs(row: int, count: int, found: Found, seen: Column) -> tuple[int, int]:
+        rows, places, keys = (np.zeros(index.num_items, np.int64) for _ in range(3))
+        return _scan_pairs(  # type: ignore[no-any-return]
+            hashes, offsets, index.stored, index.table("pair"), index["pair_tokens"],
+            weights, bench, rows, places, keys, row, count, found, seen,
+        )  # fmt: skip
+
+    def sets(row: int, count: int, found: Found, seen: Column) -> tuple[int, int]:
+        assert numbers is not None
+        names = ("set_keys", "set_starts", "set_items", "set_sizes", "set_bloom")
+        table = Sets(*(index[n] for n in (*names, "number_offsets", "number_keys")))
+        own = Numbers(*(frozen(column) for column in numbers))
+        return _scan_numbers(  # type: ignore[no-any-return]
+            hashes, offsets, own, table, index.stored, weights, bench, row, count, found, seen,
+        )  # fmt: skip
+
+    for n in index.ngrams:
+        if len(index[f"gram{n}_postings"]):
+            passes.append(grams(n, False))
+    for n in index.whole_lengths:
+        passes.append(grams(n, n < LEAST_WHOLE))
+    if len(index["pair_postings"]):
+        passes.append(pairs)
+    if numbers is not None and len(index["set_keys"]):
+        passes.append(sets)
+    found = [_run(index, num_rows, one) for one in passes]
+    if not found:
+        return Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    codes = np.concatenate([rows * index.num_items + items for rows, items in found])
+    rows, items = np.divmod(np.unique(codes), max(index.num_items, 1))
+    return Pairs(rows, items)
