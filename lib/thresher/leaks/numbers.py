@@ -112,8 +112,8 @@ def _find(
         last = _I(-9)
         for token in range(offsets[row], offsets[row + 1]):
             begin, end = base + starts[token], base + stops[token]
-            digits = _I(0)
-            value = _I(0)
+            digits: Any = _I(0)
+            value: Any = _I(0)
             byte = data[begin]
             if 48 <= byte <= 57:
                 digits, value = _parse(data, begin, end)
@@ -122,7 +122,7 @@ def _find(
                 gap = _I(0)
                 if adjacent and kind == _DIGITS and base + stops[token - 1] + 1 == begin:
                     gap = _I(data[begin - 1])
-                power = _I(1)
+                power: Any = _I(1)
                 for _ in range(digits if digits < 18 else 18):
                     power *= 10
                 whole = den == 1 and digits <= _MOST_DIGITS

@@ -1,0 +1,123 @@
+"""A text made ready for comparison with many sub-items: its tokens, their places, its n-grams.
+
+Linear in the text for each n; look-ups then cost what the sub-item costs.
+
+Shapes: m tokens of the text, V distinct tokens of the index, G lengths of n-grams.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from thresher.leaks.keys import mixed, roll, room, slot_of
+from thresher.text.kernel import inlined, kernel
+
+Column = np.ndarray[Any, Any]
+_U, _I = np.uint64, np.int64
+
+
+class Prepared(NamedTuple):
+    """Scratch for texts of at most m tokens."""
+
+    tokens: Column  # (m,) int32: places among the index's tokens, -1 for others
+    following: Column  # (m,) int32: the next place of the same token, -1 for none
+    heads: Column  # (V,) int32: the first place of each token
+    stamps: Column  # (V,) int32: for which text `heads` holds
+    slots: Column  # (G, ...) int32: tables from n-gram to first place + 1
+    following_gram: Column  # (m,) int32: the next place of the same shortest n-gram, -1 for none
+    hashes: Column  # (m,) uint64
+
+
+def make_prepared(longest: int, num_tokens: int, num_grams: int) -> Prepared:
+    """Allocate scratch for texts of `longest` tokens."""
+    return Prepared(
+        np.empty(longest, np.int32),
+        np.empty(longest, np.int32),
+        np.empty(num_tokens, np.int32),
+        np.zeros(num_tokens, np.int32),
+        np.empty((num_grams, room(longest, 2.0)), np.int32),
+        np.empty(longest, np.int32),
+        np.empty(longest, np.uint64),
+    )
+
+
+@inlined
+def _gram_key(hashes: Any, start: Any, n: Any, mask: Any) -> Any:
+    total = _U(0)
+    for k in range(n):
+        total = roll(total, hashes[start + k])
+    return mixed(total) & mask
+
+
+@inlined
+def _same(left: Any, i: Any, right: Any, j: Any, n: Any) -> Any:
+    for k in range(n):
+        if left[i + k] != right[j + k]:
+            return False
+    return True
+
+
+@kernel
+def prepare(
+    hashes: Column,
+    begin: Any,
+    end: Any,
+    token_hash: Column,
+    token_slots: Column,
+    ngrams: Column,
+    mask: Any,
+    stamp: Any,
+    text: Any,
+) -> Any:
+    """Make a text ready; return the size of its tables."""
+    tokens = text.tokens
+    num_slots = _I(token_slots.shape[0])
+    length = end - begin
+    size = _I(16)
+    while size < 2 * length:
+        size *= 2
+    for grams in range(ngrams.shape[0]):
+        text.slots[grams, :size] = 0
+    for place in range(length - 1, -1, -1):
+        value = hashes[begin + place]
+        text.hashes[place] = value
+        slot = slot_of(value, num_slots)
+        while token_slots[slot] != 0 and token_hash[token_slots[slot] - 1] != value:
+            slot = (slot + 1) & (num_slots - 1)
+        token = _I(token_slots[slot]) - 1
+        tokens[place] = token
+        if token >= 0:
+            text.following[place] = text.heads[token] if text.stamps[token] == stamp else -1
+            text.heads[token], text.stamps[token] = place, stamp
+    for grams in range(ngrams.shape[0]):
+        n = ngrams[grams]
+        known = 0
+        for place in range(length - 1, -1, -1):
+            known = known + 1 if tokens[place] >= 0 else 0
+            if known < n:
+                continue
+            slot = slot_of(_gram_key(text.hashes, place, n, mask), size)
+            while text.slots[grams, slot] != 0 and not _same(
+                tokens, place, tokens, text.slots[grams, slot] - 1, n
+            ):
+                slot = (slot + 1) & (size - 1)
+            if grams == 0:
+                text.following_gram[place] = text.slots[grams, slot] - 1
+            text.slots[grams, slot] = place + 1
+    return size
+
+
+@inlined
+def first_place(
+    text: Any, size: Any, grams: Any, n: Any, mask: Any, tokens: Any, hashes: Any, start: Any
+) -> Any:
+    """Return the first place in the text of an n-gram of other tokens, or -1."""
+    slot = slot_of(_gram_key(hashes, start, n, mask), size)
+    while text.slots[grams, slot] != 0:
+        place = _I(text.slots[grams, slot]) - 1
+        if _same(tokens, start, text.tokens, place, n):
+            return place
+        slot = (slot + 1) & (size - 1)
+    return _I(-1)
