@@ -234,6 +234,64 @@ def select(
         print_summary(report, out)
 
 
+@app.command()
+def decontaminate(
+    context: typer.Context,
+    inputs: Inputs,
+    out: Out,
+    against: Annotated[
+        list[str],
+        typer.Option(
+            "--against",
+            help="Benchmarks: a benchmarks.yaml, NAME=PATH for one that is known (gsm8k=FILE), or "
+            "files, whose fields are guessed and shown; may be repeated.",
+            metavar="SPEC",
+        ),
+    ],
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="The rule: default, strict, audit, gpt3, tulu3, openr1, deepseek, qwen25, phi4, "
+            "llama2, decon, paloma. [default: default]"
+        ),
+    ] = None,
+    action: Annotated[
+        str | None, typer.Option(help="drop or tag. [default: drop]", metavar="ACTION")
+    ] = None,
+    text_column: Annotated[
+        str | None,
+        typer.Option(help="Search this column instead of the rows' texts.", metavar="NAME"),
+    ] = None,
+    format: FromFormat = None,
+    id_column: IdColumn = None,
+    skip_unreadable: Skip = False,
+    union_columns: Union = False,
+    config: Config = None,
+    settings: Set = None,
+    engine: EngineName = None,
+    workers: Workers = None,
+    cluster: Cluster = None,
+    quiet: Quiet = False,
+    json_logs: JsonLogs = False,
+) -> None:
+    """Find and remove the items of benchmarks, and only those.
+
+    OUT/matches names every leaked row and item with the bytes that match; the card holds a
+    decontamination record. A benchmark without a usable item is an error.
+    """
+    from thresher_jobs.decontaminate import decontaminate as run_decontaminate
+    from thresher_jobs.decontaminate_params import DecontaminateParams
+    from thresher_jobs.decontaminate_report import print_summary
+    from thresher_jobs.progress import Show
+
+    params = _params(DecontaminateParams, context)
+    options = _engine(context)
+    with Show(quiet, json_logs) as show:
+        report = run_decontaminate(inputs, out, params, options, show)
+    if not quiet:
+        print_summary(report, out)
+
+
 @app.command("train-classifier")
 def train_classifier(
     context: typer.Context,

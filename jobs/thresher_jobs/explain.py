@@ -11,6 +11,7 @@ from thresher.text import reference
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.dedup_texts import ResultTexts
 from thresher_jobs.explain_conversion import explain_conversion
+from thresher_jobs.explain_leaks import explain_leaks
 from thresher_jobs.explain_rules import explain_rules
 from thresher_jobs.terminal import cut, one_line, visible
 
@@ -31,6 +32,8 @@ def explain(out: str, row_id: str) -> Iterator[str]:
         yield from explain_conversion(result, line)
     elif result.manifest["job"] in ("score", "select"):
         yield from explain_rules(result, line)
+    elif result.manifest["job"] == "decontaminate":
+        yield from explain_leaks(result, line)
     else:
         yield from _explain_dedup(result, line)
 

@@ -24,6 +24,7 @@ from thresher.text.sketch import shingles, sketch
 from thresher.transforms.clusters import overlaps
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.dedup_texts import ResultTexts
+from thresher_jobs.verify_leaks import check_leaks
 from thresher_jobs.verify_rules import check_rules
 
 Column = np.ndarray[Any, Any]
@@ -43,6 +44,8 @@ def verify(out: str) -> Iterator[str]:
         yield _check_added(result)
     elif result.manifest["job"] in ("score", "select"):
         yield check_rules(result)
+    elif result.manifest["job"] == "decontaminate":
+        yield check_leaks(result)
     else:
         yield _check_removals(result, DedupParams.model_validate(result.manifest["params"]))
 

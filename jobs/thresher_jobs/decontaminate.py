@@ -1,0 +1,226 @@
+"""`thresher decontaminate`: find the items of benchmarks in training data, and only those.
+
+formats      map       what every file holds, by its first rows (conversations and the like)
+search       map       every segment of every row against the index of all benchmarks
+write        map       rows go to data, removed and quarantine, matches beside them
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import thresher
+from thresher.engines.options import EngineOptions
+from thresher.errors import ConfigError, LimitError
+from thresher.formats.detection import Detected
+from thresher.inputs import check_unchanged
+from thresher.leaks.presets import Preset, find_preset, needed_ngrams, override
+from thresher.leaks.tokens import VERSION
+from thresher.params import digest_of
+from thresher.planning import Plan, agree_on_schema, check_apart, make_plan
+from thresher.run import Listener, Run, open_run
+from thresher.stage import MapStage, Receipt, stage_key
+from thresher.steps.leaking import MATCH_FOLDER, SearchStep, WriteStep, search_task, write_task
+from thresher.steps.outputs import FOLDERS
+from thresher.steps.row_texts import RowReader
+from thresher.steps.split_log import encode_schema
+from thresher_jobs import decontaminate_report
+from thresher_jobs.decontaminate_params import DecontaminateParams
+from thresher_jobs.detecting import peek_formats
+from thresher_jobs.first_pass import check_quarantined, first_pass, found_schemas, rows_of
+from thresher_jobs.leak_index import build_index, count_tokens, keep_index, map_index
+from thresher_jobs.leak_items import ReadBenchmark, read_benchmarks
+from thresher_jobs.searched import Searched
+
+logger = logging.getLogger(__name__)
+CODE_VERSION = "leaks-1"  # raised when the same rows and benchmarks give other bytes
+
+
+def decontaminate(
+    addresses: Sequence[str],
+    out: str,
+    params: DecontaminateParams,
+    options: EngineOptions,
+    listener: Listener | None = None,
+    *,
+    run: Run | None = None,
+) -> dict[str, Any]:
+    """Run the job and return its report.
+
+    Args:
+        addresses: Inputs.
+        out: The folder to write.
+        params: What to search for, and what to do with what is found.
+        options: Where to run.
+        listener: Called as work goes on.
+        run: A prepared run (other engines, tests); made from `out` and `options` if absent.
+
+    Raises:
+        ThresherError: One of its classes; the exit code says which kind.
+    """
+    run = run or open_run(out, options, listener)
+    with run.guard():
+        return _decontaminate(addresses, params, run)
+
+
+def _decontaminate(
+    addresses: Sequence[str], params: DecontaminateParams, run: Run
+) -> dict[str, Any]:
+    begin = time.monotonic()
+    benchmarks = read_benchmarks(params.against, count_tokens)
+    for one in benchmarks:
+        for reason in one.reasons:
+            logger.warning("benchmark %s: %s", one.benchmark.name, reason)
+    presets = _presets(params, benchmarks)
+    plan = make_plan(
+        addresses, split_bytes=params.split_bytes, skip_unreadable=params.skip_unreadable
+    )
+    check_apart(plan, run.store.root)
+    if run.claim(identity(plan, params, benchmarks)):
+        logger.info("%s is complete already; nothing to do", run.store.root)
+        report: dict[str, Any] = run.store.get_json("report.json")
+        return report
+    run.state("running")
+    indexed = build_index(benchmarks, needed_ngrams(*presets))
+    detected = _detected(run, plan, params)
+    step = SearchStep(
+        keep_index(run.store, indexed),
+        map_index,
+        presets,
+        _reader(params, detected),
+        params.roles,
+        params.join_user_turns,
+        params.id_column,
+        params.skip_unreadable,
+        params.max_doc_bytes,
+    )
+    plan, stage, receipts = first_pass(run, plan, partial(_stage, step), params.split_bytes)
+    check_quarantined(
+        plan, receipts, params.max_quarantined_fraction, lambda r: int(r.facts["unjudged"])
+    )
+    files = plan.inputs.files
+    formats = {files[f].name: list(d.formats) for f, d in sorted((detected or {}).items())}
+    searched = Searched(params, benchmarks, indexed, presets, plan, receipts, formats)
+    written = _write(run, searched, step, stage)
+    return decontaminate_report.publish(run, searched, written, begin)
+
+
+def identity(
+    plan: Plan, params: DecontaminateParams, benchmarks: Sequence[ReadBenchmark]
+) -> dict[str, Any]:
+    """Return what makes this run this run; the output folder belongs to it."""
+    return {
+        "job": "decontaminate",
+        "version": thresher.__version__,
+        "params": params.model_dump(mode="json"),
+        "benchmarks": [
+            {
+                "name": one.benchmark.name,
+                "described": one.benchmark.model_dump(mode="json"),
+                "files": [list(file) for file in one.files],
+            }
+            for one in benchmarks
+        ],
+        "inputs": plan.pins(),
+    }
+
+
+def _presets(
+    params: DecontaminateParams, benchmarks: Sequence[ReadBenchmark]
+) -> tuple[Preset, ...]:
+    """Return the rule of each benchmark.
+
+    Raises:
+        ConfigError: An override of a benchmark is none.
+    """
+    common = override(find_preset(params.preset), params.modes)
+    found = []
+    for one in benchmarks:
+        try:
+            found.append(override(common, one.benchmark.overrides))
+        except ConfigError as error:
+            raise ConfigError(
+                f"benchmark {one.benchmark.name}: {error.message}", remedy=error.remedy
+            ) from error
+    return tuple(found)
+
+
+def _detected(run: Run, plan: Plan, params: DecontaminateParams) -> dict[int, Detected] | None:
+    if params.text_column is not None:
+        return None
+    return peek_formats(run, plan, params.format, params.min_confidence, params.max_doc_bytes)
+
+
+def _reader(params: DecontaminateParams, detected: dict[int, Detected] | None) -> RowReader:
+    if detected is None:
+        return RowReader(None, params.text_column or "")
+    return RowReader({file: found.formats for file, found in detected.items()}, "")
+
+
+def _stage(step: SearchStep, plan: Plan) -> MapStage:
+    formats = step.reader.formats
+    made_of = [
+        CODE_VERSION,
+        thresher.__version__,
+        VERSION,
+        plan.digest(),
+        step.index,
+        digest_of([preset.model_dump(mode="json") for preset in step.presets]),
+        str(None if formats is None else sorted(formats.items())),
+        str((step.reader.text_column, step.roles, step.join_user_turns)),
+        str((step.id_column, step.max_doc_bytes)),
+    ]
+    return MapStage("search", stage_key(*made_of), partial(search_task, step), plan.tasks)
+
+
+def _write(run: Run, searched: Searched, step: SearchStep, stage: MapStage) -> list[Receipt]:
+    params, plan = searched.params, searched.plan
+    text = [] if params.text_column is None else [params.text_column]
+    named = [(params.id_column, "--id-column")] if params.id_column else []
+    schema = agree_on_schema(
+        plan.inputs, found_schemas(plan, searched.read), text, named, params.union_columns
+    )
+    verdicts = ("contaminated", "suspect") if params.remove == "suspect" else ("contaminated",)
+    how = WriteStep(
+        step,
+        stage.folder,
+        rows_of(plan, searched.read),
+        tuple(tuple(r.facts["fingerprints"]) for r in searched.read),
+        encode_schema(schema),
+        verdicts,
+        params.action == "tag",
+    )
+    key = stage_key(stage.key, encode_schema(schema), str(verdicts), params.action)
+    run.begin_output()
+    written = run.execute(MapStage("write", key, partial(write_task, how), plan.tasks))
+    for file in plan.inputs.files:
+        check_unchanged(file)
+    _check_removed(run, searched, written)
+    return written
+
+
+def _check_removed(run: Run, searched: Searched, written: Sequence[Receipt]) -> None:
+    """Refuse when too much of a source would go.
+
+    Raises:
+        LimitError: Nothing is published; the outputs are gone.
+    """
+    sources = searched.plan.inputs.sources
+    limit = searched.params.max_removed_fraction
+    total, gone = [0] * len(sources), [0] * len(sources)
+    for task, receipt in zip(searched.plan.tasks, written, strict=True):
+        total[task.payload.source] += receipt.rows_in
+        gone[task.payload.source] += sum(s["rows"][1] for s in receipt.facts["splits"])
+    for source, rows, removed in zip(sources, total, gone, strict=True):
+        if removed > limit * rows:
+            for folder in (*FOLDERS, MATCH_FOLDER):
+                run.store.remove(folder)
+            raise LimitError(
+                f"{removed} of {rows} rows of source '{source.name}' hold items of a benchmark, "
+                f"more than max_removed_fraction {limit}",
+                remedy="is it an evaluation set itself? look with --action tag",
+            )

@@ -1,0 +1,154 @@
+"""What `decontaminate` says about itself: report.json, report.html, the card with the record, the
+manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import thresher
+from thresher.leaks.tallies import LeakTally
+from thresher.leaks.tokens import VERSION
+from thresher.params import digest_of
+from thresher.report import Report
+from thresher.report.leaks import Leaks
+from thresher.report.leaks_facts import leaks_section
+from thresher.report.leaks_record import decontamination_record
+from thresher.run import Run
+from thresher.stage import Receipt
+from thresher_jobs import job_report
+from thresher_jobs.card import dataset_card
+from thresher_jobs.job_report import Balance, balance, frame, manifest_frame
+from thresher_jobs.leak_items import ReadBenchmark
+from thresher_jobs.searched import Searched
+
+SHOWN_IDS = 5
+SHOWN = 22
+
+
+def publish(run: Run, searched: Searched, written: list[Receipt], begin: float) -> dict[str, Any]:
+    """Write report, page, card and manifest, in that order; return the report."""
+    counts = balance(searched.plan, written, [r.facts["rows"] for r in searched.read])
+    tally = LeakTally()
+    for receipt in written:
+        tally.merge(LeakTally.from_json(run.store.get_json(receipt.facts["leaks"])))
+    removed = counts.total("rows_removed")
+    leaks = _leaks(searched, counts, tally)
+    value = frame(
+        run,
+        "decontaminate",
+        searched.params,
+        searched.plan,
+        counts,
+        written,
+        removed_by={"leak": removed} if removed else {},
+        facts={"leaks": leaks, "formats": searched.formats},
+    )
+
+    def manifest(others: list[list[Any]]) -> dict[str, Any]:
+        return _manifest(searched, counts, written, others)
+
+    def card(report: Report) -> str:
+        record = decontamination_record(Leaks.model_validate(leaks), report.rows_in)
+        return f"{dataset_card(report)}\n## Decontamination record\n\n```yaml\n{record}```\n"
+
+    return job_report.publish(run, value, begin, card, [], manifest)
+
+
+def _leaks(searched: Searched, counts: Balance, tally: LeakTally) -> dict[str, Any]:
+    params = searched.params
+    preset = searched.presets[0]
+    return leaks_section(
+        tally,
+        [_about(one) for one in searched.benchmarks],
+        [(source["name"], source["rows_in"]) for source in counts.sources],
+        record={
+            "tool_version": thresher.__version__,
+            "preset": params.preset,
+            "thresholds": {
+                name: mode.model_dump(mode="json") for name, mode in preset.modes.items()
+            },
+            "action": params.action,
+            "normaliser": VERSION,
+            "ngrams": list(searched.indexed.parts[0].index.ngrams),
+            "roles": list(params.roles),
+            "config_hash": digest_of(params.model_dump(mode="json")),
+            "index_hash": searched.indexed.digest,
+        },
+        blind_spots=[preset.differs] if preset.differs else [],
+    )
+
+
+def _about(one: ReadBenchmark) -> dict[str, Any]:
+    """Say what of a benchmark is searched for, and what is not."""
+    reasons: dict[str, list[str]] = {}
+    for uid, reason in one.unusable:
+        reasons.setdefault(reason, []).append(uid)
+    return {
+        "name": one.benchmark.name,
+        "split": one.benchmark.split or "",
+        "kind": one.benchmark.kind or "generic",
+        "items": one.counts["rows"] - one.counts["filtered"],
+        "indexed": one.counts["usable"],
+        "unindexable": [
+            {"reason": reason, "items": len(ids), "examples": ids[:SHOWN_IDS]}
+            for reason, ids in sorted(reasons.items())
+        ],
+    }
+
+
+def _manifest(
+    searched: Searched, counts: Balance, written: Sequence[Receipt], others: list[list[Any]]
+) -> dict[str, Any]:
+    """Return the manifest: what went in, what was searched for, every file with its hash."""
+    prints: dict[int, list[str]] = {}
+    for task, read in zip(searched.plan.tasks, searched.read, strict=True):
+        for split, text in zip(task.payload.splits, read.facts["fingerprints"], strict=True):
+            prints.setdefault(split.file, []).append(text)
+    files = searched.plan.inputs.files
+    sizes = {files[f].name: (files[f].bytes, prints[f]) for f in prints}
+    return {
+        **manifest_frame("decontaminate", searched.params, searched.plan),
+        "normaliser": VERSION,
+        "index": searched.indexed.digest,
+        "benchmarks": [
+            {"name": one.benchmark.name, "split": one.benchmark.split, "items": len(one.uids)}
+            for one in searched.benchmarks
+        ],
+        "inputs": [
+            {
+                **file,
+                "bytes": sizes[file["name"]][0],
+                "text_fingerprints": sizes[file["name"]][1],
+                "formats": searched.formats.get(file["name"], []),
+            }
+            for file in counts.files
+        ],
+        "files": [
+            *([f.name, f.bytes, f.sha256] for r in written for f in r.files),
+            *others,
+        ],
+    }
+
+
+def print_summary(report: dict[str, Any], out: str) -> None:
+    """Print rows by verdict, what leaked of which benchmark, and where to look."""
+    leaks = Leaks.model_validate(report["plan"]["leaks"])
+    for key in ("in", "kept", "removed", "quarantined"):
+        print(f"{'rows ' + key if key == 'in' else key:<12} {report['rows_' + key]:>12,}")
+    hit = [one for one in leaks.benchmarks if one.num_contaminated or one.num_suspect]
+    for one in sorted(hit, key=lambda one: (-one.num_contaminated, one.title))[:SHOWN]:
+        print(
+            f"  {one.title[:28]:<28} {one.num_contaminated:>7,} of {one.indexed:,} items leaked "
+            f"into {one.rows:,} rows, {one.num_suspect:,} suspect"
+        )
+    if len(hit) > SHOWN:
+        print(f"             and {len(hit) - SHOWN} more benchmarks, in report.html")
+    if len(leaks.benchmarks) > len(hit):
+        print(f"             {len(leaks.benchmarks) - len(hit)} benchmarks without a match")
+    for warning in report["notes"][:5]:
+        print(f"note         {warning}")
+    for file in report["unreadable_files"]:
+        print(f"left out     {file['path']}: {file['reason']}")
+    print(f"time         {report['wall_seconds']:.1f} s")
+    print(f"see          {out}/report.html, {out}/matches, thresher explain {out} ROW_ID")

@@ -1,0 +1,55 @@
+"""`thresher explain` on a result of `decontaminate`: which items a row holds, side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from thresher.result import Line, Result
+from thresher.steps.leaking import MATCH_FOLDER
+from thresher_jobs.terminal import cut, one_line
+
+_SHOWN = 5
+
+
+def explain_leaks(result: Result, line: Line) -> Iterator[str]:
+    """Yield the lines of the explanation."""
+    yield one_line(f"row       {line.row_id}  (row {line.row} of {line.file})")
+    yield f"verdict   {line.verdict}" + (f", {line.reason}" if line.reason else "")
+    if line.verdict == "quarantined":
+        (row,) = result.read("quarantine", line.part).take([line.place]).to_pylist()
+        yield one_line(f"error     {row['error']}")
+        yield "see       quarantine/ for its bytes"
+        yield ""
+        yield cut((row["raw"] or b"").decode("utf-8", "replace"))
+        return
+    table = result.read(MATCH_FOLDER, line.part)
+    mine = [match for match in table.to_pylist() if match["_row_id"] == line.row_id]
+    if not mine:
+        yield "matches   none"
+    mine.sort(key=lambda m: (m["verdict"] != "contaminated", -m["cover_5"]))
+    for match in mine[:_SHOWN]:
+        yield from _match(match)
+    if len(mine) > _SHOWN:
+        yield f"and {len(mine) - _SHOWN} more matches, in matches/"
+    yield ""
+    row = result.rows([line])[line.row_id]
+    yield cut(json.dumps(row, ensure_ascii=False, indent=2, default=str))
+
+
+def _match(match: dict[str, Any]) -> Iterator[str]:
+    item = f"{match['benchmark']}:{match['item_id']}"
+    yield one_line(f"{match['verdict']:<13}{item}  ({match['field']}, {match['match_kind']})")
+    yield (
+        f"  because    {match['mode']}: {match['cover_8']:.0%} in runs of 8 words, "
+        f"{match['cover_5']:.0%} of 5, longest run {match['longest']} of {match['tokens']} words"
+        + (f", numbers {match['numbers']}" if match["numbers"] else "")
+        + (", its answer beside it" if match["answer_found"] else "")
+    )
+    yield one_line(
+        f"  where      segment {match['segment']} ({match['role']}), "
+        f"bytes {match['byte_start']} to {match['byte_end']}"
+    )
+    yield one_line(f"  row        {match['train_snippet']}")
+    yield one_line(f"  item       {match['eval_snippet']}")

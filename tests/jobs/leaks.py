@@ -1,0 +1,31 @@
+"""Running `decontaminate` in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.jobs.scores import prepared
+from thresher.engines.options import EngineOptions
+from thresher.stage import Engine
+from thresher_jobs.decontaminate import decontaminate
+from thresher_jobs.decontaminate_params import DecontaminateParams
+
+
+def run(
+    inputs: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *against: str | Path,
+    engine: Engine | None = None,
+    **params: Any,
+) -> dict[str, Any]:
+    """Search rows for benchmarks and return the report."""
+    addresses = [inputs] if isinstance(inputs, str | Path) else inputs
+    return decontaminate(
+        [str(a) for a in addresses],
+        str(out),
+        DecontaminateParams(against=tuple(str(a) for a in against), **params),
+        EngineOptions(),
+        run=prepared(out, engine),
+    )
