@@ -44,6 +44,14 @@ def peek_formats(
         for receipt in receipts
         for file, found in receipt.facts["evidence"].items()
     }
+    errors = [receipt.facts["error"] for receipt in receipts if receipt.facts["error"]]
+    if errors and not any(known.rows for known in evidence.values()):
+        path, message = errors[0]
+        raise InputError(
+            f"no row can be read, the first one since: {message}",
+            path=path,
+            remedy="'thresher convert' reads columns that hold several types",
+        )
     return decide_formats(plan, evidence, format, min_confidence)
 
 

@@ -177,9 +177,7 @@ def test_paths_give_tables(as_list: bool, tmp_path: Path) -> None:
     assert isinstance(result.kept, pa.Table)
 
 
-def test_a_named_folder_holds_the_whole_result(
-    tmp_path: Path, result: thresher.JobResult
-) -> None:
+def test_a_named_folder_holds_the_whole_result(tmp_path: Path, result: thresher.JobResult) -> None:
     out = tmp_path / "out"
     found = thresher.dedup(table(), out=out, keep="best:row")
     assert json.loads((out / "manifest.json").read_bytes())["job"] == "dedup"

@@ -21,7 +21,8 @@ def peek(
 ) -> Receipt:
     """Try the first rows of each file that begins in this task.
 
-    The receipt's fact `evidence` holds, by file number, the evidence.
+    The receipt's fact `evidence` holds, by file number, the evidence, and `error` why the first of
+    the rows that cannot be read cannot be.
 
     Args:
         formats: Formats to try; all if None.
@@ -29,6 +30,7 @@ def peek(
     """
     read: ReadTask = task.payload
     found: dict[str, Any] = {}
+    error: list[str] | None = None
     for file, split in zip(read.files, read.splits, strict=True):
         if split.start != 0:
             continue
@@ -36,8 +38,12 @@ def peek(
         first = ReadTask(read.source, (file,), (split,))
         for block in read_task(first, None, None, max_doc_bytes):
             evidence.add(gather(block.batch.slice(0, PEEKED_ROWS - evidence.rows), formats))
+            if block.bad and error is None:
+                error = [file.path, block.bad[0].error]
             if evidence.rows >= PEEKED_ROWS:
                 break
         found[str(split.file)] = evidence.to_json()
     rows = sum(evidence["rows"] for evidence in found.values())
-    return Receipt(task=task.index, rows_in=rows, rows_out=rows, facts={"evidence": found})
+    return Receipt(
+        task=task.index, rows_in=rows, rows_out=rows, facts={"evidence": found, "error": error}
+    )
