@@ -14,7 +14,8 @@ import numpy as np
 from thresher.signals import characters as c
 from thresher.signals import counters as n
 from thresher.signals.blocks import popcount
-from thresher.signals.counters import INDEX, add, bit, next_generation, plane, seek, table_mask
+from thresher.signals.counters import INDEX, add, next_generation, plane, seek, table_mask
+from thresher.signals.word_bounds import find_words, join_apostrophes
 from thresher.text.digests import hash_word
 from thresher.text.kernel import inlined, kernel
 from thresher.text.machine import (
@@ -24,7 +25,6 @@ from thresher.text.machine import (
     set_u8,
     set_u32,
     set_u64,
-    trailing_zeros,
     u8_at,
     u16_at,
     u64_at,
@@ -62,60 +62,6 @@ class Lexicon(NamedTuple):
     bad_starts: int  # (num_bad + 1,) int64: where each phrase begins in `bad`
     bad: int  # uint64: hashes of their words in lower case
     num_bad: int
-
-
-@inlined
-def _mark(bits: Any, position: Any, width: Any) -> None:
-    for index in range(position, position + width):
-        set_u64(bits, index >> 6, u64_at(bits, index >> 6) | _ONE << _U(index & 63))
-
-
-@kernel
-def join_apostrophes(room: Any, num_blocks: Any) -> None:
-    """Make apostrophes between word characters part of the word."""
-    word, quote = plane(room, n.WORD), plane(room, n.QUOTE)
-    tail, lone = plane(room, n.TAIL), plane(room, n.LONE)
-    for block in range(num_blocks):
-        quotes = u64_at(quote, block)
-        while quotes:
-            position = (block << 6) + trailing_zeros(quotes)
-            quotes &= quotes - _ONE
-            following = position + (1 if u8_at(room.text, position) < 0x80 else 3)
-            if (
-                position > 0
-                and bit(word, position - 1)
-                and not bit(tail, position)
-                and bit(word, following)
-                and not bit(lone, following)
-            ):
-                _mark(word, position, following - position)
-
-
-@kernel
-def find_words(room: Any, num_blocks: Any) -> Any:
-    """Write where words begin and end, and the plane of beginnings; return their number."""
-    word, start = plane(room, n.WORD), plane(room, n.START)
-    tail, lone = plane(room, n.TAIL), plane(room, n.LONE)
-    num_begins, num_ends, carry = _I(0), _I(0), _NONE
-    for block in range(num_blocks + 1):
-        bits = u64_at(word, block) if block < num_blocks else _NONE
-        inside = bits << _ONE | carry
-        split = _NONE
-        if block < num_blocks:
-            split = (u64_at(tail, block) & bits | u64_at(lone, block)) & inside
-        carry = bits >> _U(63)
-        begins = bits & ~inside | split
-        set_u64(start, block, begins)
-        while begins:
-            set_u32(room.begins, num_begins, (block << 6) + trailing_zeros(begins))
-            num_begins += 1
-            begins &= begins - _ONE
-        ends = ~bits & inside | split
-        while ends:
-            set_u32(room.ends, num_ends, (block << 6) + trailing_zeros(ends))
-            num_ends += 1
-            ends &= ends - _ONE
-    return num_begins
 
 
 @inlined
