@@ -141,7 +141,7 @@ def ours(rows: list[Row], name: str) -> list[Judged]:
 
     for i, row in enumerate(rows):
         field = row["field"]
-        if field in ("option", "passage"):
+        if field in ("option", "passage") or _retold(row):
             verdicts[i] = min(verdicts[i], 1)
         if row["kind"] == "mcq" and field in ("question", "question_option"):
             group = [rows[j] for j in same("segment", row)]
@@ -188,6 +188,12 @@ def ours(rows: list[Row], name: str) -> list[Judged]:
     ]
 
 
+def _retold(row: Row) -> bool:
+    """Tell whether a word problem has mostly other numbers."""
+    math = row["kind"] == "math" and not row["exact"]
+    return math and row["num_count"] >= 2 and F(row["num_equal"], row["num_count"]) < F(1, 2)
+
+
 def _named(row: Row, verdict: int, mode: str, unasked: bool, asked: bool) -> Judged:
     if verdict == 0:
         return 0, "none", "none"
@@ -199,6 +205,8 @@ def _named(row: Row, verdict: int, mode: str, unasked: bool, asked: bool) -> Jud
         return verdict, mode, "answer_only"
     if row["exact"]:
         return verdict, mode, "exact"
+    if _retold(row):
+        return verdict, mode, "templated"
     template = row["L"] >= 8 and F(row["templated8"], row["L"]) >= guard(row["L"])
     if mode == "templated" or (mode in ("fuzzy_idf", "number_match") and template):
         return verdict, mode, "templated"

@@ -67,6 +67,12 @@ class Preset(Params):
         False, description="Whether the kind of a benchmark and the fields of an item count."
     )
     choices: Choices = Field(Choices(), description="What short questions with options need.")
+    least_retold: int = Field(
+        2,
+        ge=1,
+        description="Word problems of so many numbers, most of which are others in the text, are "
+        "templates of each other: suspect at most.",
+    )
     trivial_below: int = Field(
         6, ge=0, description="Solutions of fewer tokens need their question beside them."
     )
