@@ -152,8 +152,10 @@ def test_a_signal_reaches_the_job_and_the_nodes_end(tmp_path: Path) -> None:
     for _ in range(30):  # one that comes before the shell listens is lost
         process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.communicate(timeout=2)
+            process.wait(timeout=2)
             break
+    assert process.stderr is not None
+    process.stderr.close()  # an orphaned stand-in may hold its other end
     assert process.returncode == 143
     assert allocation.lines().count("ended") == 2
     assert not allocation.left()
