@@ -47,10 +47,12 @@ class Oracle:
         ngrams: tuple[int, ...] = (5, 8),
         common: int | None = 10,
         share: int = 200,
-        floor: int = 30,
+        floors: tuple[int, int] = (45, 30),
         allowed: Sequence[Words] = (),
+        plain: Sequence[Hashable] = (),
     ) -> None:
-        self.items, self.ngrams, self.floor = items, ngrams, floor
+        self.items, self.ngrams, self.floors = items, ngrams, floors
+        self.plain = set(plain)
         self.allowed = {n: {g for text in allowed for g in grams(text, n)} for n in ngrams}
         self.size = Counter(b for b, _ in {(i.bench, i.uid) for i in items if i.words})
         self.df = Counter(
@@ -69,13 +71,13 @@ class Oracle:
         sets = {
             (i.bench, i.sorted_numbers(), twin[i.bench, i.words])
             for i in items
-            if len(i.words) >= 12
+            if len(i.words) >= 12 and self.lead(i) is i
         }
         self.set_owners = Counter((b, numbers) for b, numbers, _ in sets)
         pairs = {
             (i.bench, pair, twin[i.bench, i.words])
             for i in items
-            if len(i.words) >= 12
+            if len(i.words) >= 12 and self.lead(i) is i
             for pair in self.ranked_pairs(i)
         }
         self.pair_owners = Counter((b, pair) for b, pair, _ in pairs)
@@ -99,9 +101,9 @@ class Oracle:
         return over or gram in self.allowed[n]
 
     def is_rare(self, item: Item, word: Hashable) -> bool:
-        """Tell whether few items of the benchmark have the token."""
+        """Tell whether so few items of the benchmark have the token that pairs are made of it."""
         df = self.df[item.bench, word]
-        return df <= 3 or df * 20 <= self.size[item.bench]
+        return (df <= 3 or df * 50 <= self.size[item.bench]) and word not in self.plain
 
     def pairs(self, item: Item) -> set[frozenset[Hashable]]:
         """Return those pairs that are not over-common."""
@@ -120,7 +122,18 @@ class Oracle:
         )
         return set(list(dict.fromkeys(pair for *_, pair in ranked))[: 10 + len(item.words) // 5])
 
-    def enough(self, text: Words, item: Item, place: int) -> bool:
+    def lead(self, item: Item) -> Item:
+        """Return the sub-item that stands for it where no n-gram is shared."""
+        for other in self.items:
+            if other is item:
+                break
+            same = (other.bench, other.uid) == (item.bench, item.uid)
+            begins = other.words == item.words[: len(other.words)] and len(other.words) >= 12
+            if same and begins and self.lead(other) is other:
+                return other
+        return item
+
+    def enough(self, text: Words, item: Item, place: int, floor: int) -> bool:
         """Tell whether a window around a place has the floor's weight."""
         wide = window(item)
         near = text[max(0, place - wide + 1) : place + wide]
@@ -128,7 +141,7 @@ class Oracle:
             sum(self.idf(item, w) for w in set(near[i : i + wide]) & set(item.words))
             for i in range(max(len(near) - wide, 0) + 1)
         )
-        return best * 100 >= self.total(item) * self.floor
+        return best * 100 >= self.total(item) * floor
 
     def weak(self, text: Words, item: Item, numbers: Sequence[tuple[int, int]]) -> bool:
         """Tell whether pairs of rare tokens or the numbers lead to the item."""
@@ -139,8 +152,9 @@ class Oracle:
             for d in range(1, REACH + 1)
             if i >= d and (pair := frozenset((text[i - d], text[i]))) in wanted
         ]
-        places = {j for (i, a), (j, b) in pairwise(hits) if a != b and j - i <= wide}
-        num = len(item.numbers)
+        follow = {j for (i, a), (j, b) in pairwise(hits) if a != b and j - i <= wide}
+        places = set()
+        num = len(item.numbers) if len(set(item.numbers) - {0, 1, 2}) >= 2 else 0
         if self.set_owners[item.bench, item.sorted_numbers()] > self.limit[item.bench]:
             num = 0
         for first in range(len(numbers) if 3 <= num <= 12 else 0):
@@ -152,7 +166,10 @@ class Oracle:
                     values = [value for k, (_, value) in enumerate(run) if k != out]
                     if sorted(values) == sorted(item.numbers):
                         places.add(run[-1][0])
-        return any(self.enough(text, item, place) for place in places)
+        pairs, sets = self.floors
+        return any(self.enough(text, item, place, pairs) for place in follow) or any(
+            self.enough(text, item, place, sets) for place in places
+        )
 
     def candidate(self, text: Words, item: Item, numbers: Sequence[tuple[int, int]] = ()) -> bool:
         """Tell whether a text and an item are a candidate pair."""
@@ -164,7 +181,7 @@ class Oracle:
         whole = item.words in grams(text, length)
         if whole or self.shares_gram(text, item):
             return True
-        return length >= 12 and self.weak(text, item, numbers)
+        return length >= 12 and self.weak(text, self.lead(item), numbers)
 
     def shares_gram(self, text: Words, item: Item) -> bool:
         """Tell whether they share an n-gram that is not over-common."""

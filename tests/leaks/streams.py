@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from tests.leaks.oracle import Item, Words
 from thresher.leaks.index import Items, Numbers
+from thresher.leaks.numbers import value_key
 from thresher.leaks.tokens import Tokens
+from thresher.text.kernel import kernel
 
 Found = Sequence[Sequence[tuple[int, int]]]  # of each text: places and values of its numbers
 _HASHES = np.random.default_rng(5).integers(0, 2**63, 4096, np.uint64) * np.uint64(2)
+
+
+@kernel
+def _key(value: Any) -> Any:
+    return value_key(value, np.int64(1))
 
 
 def tokens_of(texts: Sequence[Words]) -> Tokens:
@@ -27,7 +35,7 @@ def numbers_of(found: Found) -> Numbers:
     """Return the numbers of texts as kernels take them."""
     offsets = np.cumsum([0, *(len(numbers) for numbers in found)]).astype(np.int64)
     places = np.array([place for numbers in found for place, _ in numbers], np.int64)
-    keys = np.array([value for numbers in found for _, value in numbers], np.uint64)
+    keys = np.array([_key(value) for numbers in found for _, value in numbers], np.uint64)
     return Numbers(offsets, places, keys)
 
 
@@ -52,8 +60,12 @@ def random_items(rng: random.Random, num: int, words: int, longest: int) -> list
             other = [int(str(word)) for word in rng.choice(items).words]
             cut = rng.randrange(len(other) + 1)
             own = [*other[cut:], *own] if rng.random() < 0.8 else list(other)
-        numbers = tuple(rng.randrange(4) for _ in range(rng.randrange(14)))
-        items.append(Item(tuple(own), rng.randrange(3), rng.randrange(num), numbers))
+        numbers = tuple(rng.randrange(7) for _ in range(rng.randrange(14)))
+        bench, uid = rng.randrange(3), rng.randrange(num)
+        if items and rng.random() < 0.2:
+            bench, uid = items[-1].bench, items[-1].uid
+            own = [*map(int, map(str, items[-1].words)), *own[:5]]
+        items.append(Item(tuple(own), bench, uid, numbers))
     return items
 
 

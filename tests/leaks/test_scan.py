@@ -25,17 +25,18 @@ def test_candidates_are_those_of_the_plain_definition(seed: int) -> None:
     texts, numbers = random_texts(rng, items, 25, words, 80)
     ngrams = rng.choice([(5, 8), (5,), (3, 4, 6), (5, 7, 8, 10, 13)])
     common, share = rng.choice([(10, 200), (None, 200), (1, 2), (4, 5)])
-    floor, bits = rng.choice([10, 30, 60]), rng.choice([64, 64, 2, 9])
+    floors, bits = rng.choice([(10, 10), (45, 30), (30, 60)]), rng.choice([64, 64, 2, 9])
     cut = [int(str(w)) for w in rng.choice(items).words[:10]]
     allowed = [cut, [0, 1, 0, 1, 1]] if rng.random() < 0.5 else []
     options = IndexOptions(
         ngrams=ngrams,
         common_items=common,
         common_share=share,
-        floor_percent=floor,
+        pairs_floor=floors[0],
+        numbers_floor=floors[1],
         hash_bits=bits,
     )
     index = build(items_of(items), options, tokens_of(allowed) if allowed else None)
-    oracle = Oracle(items, ngrams, common, share, floor, allowed)
+    oracle = Oracle(items, ngrams, common, share, floors, allowed)
     assert found(index, texts, numbers_of(numbers)) == oracle.scan(texts, numbers)
     assert found(index, texts) == oracle.scan(texts)

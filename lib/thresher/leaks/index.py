@@ -20,6 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from thresher.leaks import vocabulary as v
 from thresher.leaks.items import FIELDS, Items, Numbers, no_numbers
 from thresher.leaks.keys import REACH, TOKENS_LIMIT, mark, mixed, room
+from thresher.leaks.numbers import LEAST_TELLING, telling_numbers
+from thresher.leaks.plain_words import plain_hashes
 from thresher.leaks.tables import (
     LEAST_WEAK,
     Counting,
@@ -56,8 +58,11 @@ class IndexOptions(BaseModel):
     common_share: int = Field(
         200, ge=1, description="so is an n-gram of more than one item in this many (but at least 4)"
     )
-    floor_percent: int = Field(
-        30, ge=1, le=100, description="weight that a match without a shared n-gram must reach"
+    pairs_floor: int = Field(
+        45, ge=1, le=100, description="percent of the weight that pairs of rare tokens must lead to"
+    )
+    numbers_floor: int = Field(
+        30, ge=1, le=100, description="percent of the weight that equal numbers must lead to"
     )
     pairs: bool = Field(True, description="look for pairs of rare tokens, and for equal numbers")
     hash_bits: int = Field(64, ge=1, le=64, description="bits of keys; fewer only in tests")
@@ -78,9 +83,9 @@ class Index:
         meta = [int(value) for value in self["meta"]]
         if meta[0] != VERSION:
             raise ValueError(f"an index of version {meta[0]}, expected {VERSION}")
-        self.hash_bits, self.floor_percent, num_grams = meta[1:4]
-        self.ngrams = tuple(meta[4 : 4 + num_grams])
-        self.whole_lengths = tuple(meta[4 + num_grams :])
+        self.hash_bits, self.pairs_floor, self.numbers_floor, num_grams = meta[1:5]
+        self.ngrams = tuple(meta[5 : 5 + num_grams])
+        self.whole_lengths = tuple(meta[5 + num_grams :])
 
     def __getitem__(self, name: str) -> Column:
         """Return one array."""
@@ -170,22 +175,25 @@ def build(
         limits = np.minimum(options.common_items, share)
     counting = Counting(items.bench.astype(np.int32), groups.twin, limits)
     arrays, lengths = _tables(stored, counting, ngrams)
+    lead = v.leads(words, groups, own, LEAST_WEAK)
+    leading = lead == np.arange(num_items)
     arrays |= _numbers(
-        items.numbers or no_numbers(num_items), mask, counting, np.diff(own) >= LEAST_WEAK
+        items.numbers or no_numbers(num_items),
+        mask,
+        counting,
+        leading & (np.diff(own) >= LEAST_WEAK),
     )
     total = np.zeros(num_items, np.int64)
     _sum_weights(words.terms, own, idf, np.zeros(len(idf), np.int64), total)
-    pair_marks = np.zeros(room(int(rare.sum()), 16.0, 64) // 64, np.uint64)
+    telling = v.rare(frequencies, sizes, v.PAIR_EVERY) & ~np.isin(words.term_hash, plain_hashes())
+    pair_marks = np.zeros(room(int(telling.sum()), 16.0, 64) // 64, np.uint64)
     pairs = Table(np.zeros(16, np.uint32), np.empty(0, np.uint32), np.zeros(1, np.uint64))
     if options.pairs:
-        pairs = pair_table(stored, counting, rare, idf, REACH)
+        pairs = pair_table(stored, counting, leading, telling, idf, REACH)
         _mark_pairs(words.terms, words.term_hash, pairs.postings, pair_marks)
     arrays |= _named("pair", pairs)
     arrays |= {
-        "meta": np.array(
-            [VERSION, options.hash_bits, options.floor_percent, len(ngrams), *ngrams, *lengths],
-            np.int64,
-        ),
+        "meta": np.array([*_meta(options), len(ngrams), *ngrams, *lengths], np.int64),
         "offsets": own.astype(np.int64),
         "terms": words.terms[: own[-1]],
         "blocks": stored.blocks,
@@ -200,8 +208,14 @@ def build(
         "uid": items.uid.astype(np.int64),
         "total": total,
         "pair_tokens": pair_marks,
+        "led_items": np.argsort(lead, kind="stable").astype(np.int64),
+        "led_starts": np.searchsorted(np.sort(lead), np.arange(num_items + 1)),
     }
     return Index(arrays)
+
+
+def _meta(options: IndexOptions) -> tuple[int, ...]:
+    return VERSION, options.hash_bits, options.pairs_floor, options.numbers_floor
 
 
 def _named(name: str, table: Table) -> dict[str, Column]:
@@ -295,7 +309,8 @@ def _numbers(
     counts = np.diff(offsets)
     sets = np.empty(len(counts), np.uint64)
     _sort_numbers(offsets, keys, LEAST_NUMBERS, MOST_NUMBERS, sets)
-    chosen = np.flatnonzero(long & (counts >= LEAST_NUMBERS) & (counts <= MOST_NUMBERS))
+    told = telling_numbers(offsets, keys) >= LEAST_TELLING
+    chosen = np.flatnonzero(long & told & (counts >= LEAST_NUMBERS) & (counts <= MOST_NUMBERS))
     chosen = chosen[~_common_sets(sets, chosen, counting)]
     order = chosen[np.argsort(sets[chosen] & mask, kind="stable")]
     set_keys, starts = np.unique(sets[order] & mask, return_index=True)

@@ -37,6 +37,7 @@ OTHERS = {"half": (1, 2), "twice": (2, 1)}
 _UNIT, _TEN, _FACTOR, _OTHER, _DIGITS = range(1, 6)
 _MOST_DIGITS = 17
 _LARGEST = 10**17
+LEAST_TELLING = 2  # different numbers besides 0, 1 and 2, for a set of numbers to be looked for
 
 
 def number_words() -> dict[str, tuple[int, int, int]]:
@@ -109,7 +110,7 @@ def _find(
         num: Any = _I(0)  # the number before: its value, kind and last token
         den: Any = _I(1)
         kind: Any = _I(0)
-        last = _I(-9)
+        last: Any = _I(-9)
         for token in range(offsets[row], offsets[row + 1]):
             begin, end = base + starts[token], base + stops[token]
             digits: Any = _I(0)
@@ -189,3 +190,20 @@ def find_numbers(texts: pa.Array, tokens: Tokens) -> Numbers:
         keys,
     )
     return Numbers(offsets, places[:count].copy(), keys[:count].copy())
+
+
+@kernel
+def _count_telling(offsets: Column, keys: Column, found: Column) -> None:
+    zero, one, two = value_key(_I(0), _I(1)), value_key(_I(1), _I(1)), value_key(_I(2), _I(1))
+    for row in range(found.shape[0]):
+        for place in range(offsets[row], offsets[row + 1]):
+            key = keys[place]
+            fresh = place == offsets[row] or keys[place - 1] != key
+            found[row] += fresh and key != zero and key != one and key != two
+
+
+def telling_numbers(offsets: Column, keys: Column) -> Column:
+    """(R,) different numbers of each text, besides 0, 1 and 2; `keys` are sorted in each text."""
+    found = np.zeros(len(offsets) - 1, np.int64)
+    _count_telling(offsets, keys, found)
+    return found

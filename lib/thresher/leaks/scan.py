@@ -8,7 +8,8 @@ A text and a sub-item are a candidate pair when one of these holds:
   within a window of the text, or a run of numbers within a window of the text (but for one inside
   it, where the sub-item has 8 or fewer) is the set of the sub-item's 3 to 12 numbers, and a window
   less than a window away from that place holds the floor's share of the sub-item's weight. Pairs
-  and sets of numbers that are over-common, by the rule for n-grams, do not count.
+  and sets of numbers that are over-common, by the rule for n-grams, do not count;
+* the last holds for an earlier sub-item of the same item that this one begins with.
 
 Every hit is compared with the stored tokens. Nothing depends on other texts, or on the benchmarks
 of other sub-items.
@@ -148,15 +149,17 @@ def _scan_pairs(
     tokens: Column,
     weights: Any,
     bench: Any,
-    last_row: Column,
-    last_place: Column,
-    last_key: Column,
+    state: Column,
     row: Any,
     count: Any,
     found: Any,
     seen: Column,
 ) -> Any:
-    """Find sub-items by pairs of rare tokens; `last_...` tell each sub-item's last pair."""
+    """Find sub-items by pairs of rare tokens.
+
+    Args:
+        state: (I, 4) zeros; of each sub-item the last pair: row + 1, place, which.
+    """
     bloom, slots, postings = table.bloom, table.slots, table.postings
     size = _I(slots.shape[0])
     while row < offsets.shape[0] - 1:
@@ -202,12 +205,11 @@ def _scan_pairs(
                     if seen[item] == row + 1:
                         continue
                     width = window(stored.offsets[item + 1] - stored.offsets[item])
-                    follows = (
-                        last_row[item] == row + 1
-                        and last_key[item] != start
-                        and place - last_place[item] <= width
-                    )
-                    last_row[item], last_place[item], last_key[item] = row + 1, place, start
+                    before_row, before_place = state[item, 0], state[item, 1]
+                    other_key = state[item, 2] != start
+                    state[item, 0], state[item, 1], state[item, 2] = row + 1, place, start
+                    follows = before_row == row + 1 and place - before_place <= width
+                    follows = follows and other_key
                     if not follows:
                         continue
                     if not possible(stored, weights, bench, item, hashes, begin, end, place):
@@ -379,6 +381,14 @@ def _run(index: Index, num_rows: int, scan_from: Pass) -> tuple[Column, Column]:
     return np.concatenate([p.rows for p in parts]), np.concatenate([p.items for p in parts])
 
 
+def _with_led(index: Index, rows: Column, items: Column) -> tuple[Column, Column]:
+    """Add the sub-items that a found one stands for."""
+    starts = index["led_starts"][items]
+    sizes = index["led_starts"][items + 1] - starts
+    steps = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.repeat(rows, sizes), index["led_items"][np.repeat(starts, sizes) + steps]
+
+
 def scan(index: Index, tokens: Tokens, numbers: Numbers | None = None) -> Pairs:
     """Find the candidate pairs of texts.
 
@@ -392,7 +402,9 @@ def scan(index: Index, tokens: Tokens, numbers: Numbers | None = None) -> Pairs:
     """
     hashes, offsets = frozen(tokens.hashes), frozen(tokens.offsets)
     num_rows = len(offsets) - 1
-    bench, weights = make_bench(index), weights_of(index)
+    bench = make_bench(index)
+    pair_weights = weights_of(index, index.pairs_floor)
+    number_weights = weights_of(index, index.numbers_floor)
     passes: list[Pass] = []
 
     def grams(n: int, entire: bool) -> Pass:
@@ -407,10 +419,10 @@ def scan(index: Index, tokens: Tokens, numbers: Numbers | None = None) -> Pairs:
         return run
 
     def pairs(row: int, count: int, found: Found, seen: Column) -> tuple[int, int]:
-        rows, places, keys = (np.zeros(index.num_items, np.int64) for _ in range(3))
+        state = np.zeros((index.num_items, 4), np.int64)
         return _scan_pairs(  # type: ignore[no-any-return]
             hashes, offsets, index.stored, index.table("pair"), index["pair_tokens"],
-            weights, bench, rows, places, keys, row, count, found, seen,
+            pair_weights, bench, state, row, count, found, seen,
         )  # fmt: skip
 
     def sets(row: int, count: int, found: Found, seen: Column) -> tuple[int, int]:
@@ -419,7 +431,8 @@ def scan(index: Index, tokens: Tokens, numbers: Numbers | None = None) -> Pairs:
         table = Sets(*(index[n] for n in (*names, "number_offsets", "number_keys")))
         own = Numbers(*(frozen(column) for column in numbers))
         return _scan_numbers(  # type: ignore[no-any-return]
-            hashes, offsets, own, table, index.stored, weights, bench, row, count, found, seen,
+            hashes, offsets, own, table, index.stored, number_weights, bench,
+            row, count, found, seen,
         )  # fmt: skip
 
     for n in index.ngrams:
@@ -427,11 +440,11 @@ def scan(index: Index, tokens: Tokens, numbers: Numbers | None = None) -> Pairs:
             passes.append(grams(n, False))
     for n in index.whole_lengths:
         passes.append(grams(n, n < LEAST_WHOLE))
-    if len(index["pair_postings"]):
-        passes.append(pairs)
+    weak: list[Pass] = [pairs] if len(index["pair_postings"]) else []
     if numbers is not None and len(index["set_keys"]):
-        passes.append(sets)
+        weak.append(sets)
     found = [_run(index, num_rows, one) for one in passes]
+    found += [_with_led(index, *_run(index, num_rows, one)) for one in weak]
     if not found:
         return Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64))
     codes = np.concatenate([rows * index.num_items + items for rows, items in found])

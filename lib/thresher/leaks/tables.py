@@ -136,11 +136,10 @@ def _settle(
     slots: Column,
     following: Column,
     postings: Column,
-    bloom: Column,
     common: Column,
     seeded: Column,
 ) -> Any:
-    """Turn chains into postings without those that are over-common; return their number."""
+    """Turn chains into postings without the over-common; return numbers of postings and keys."""
     limits = counting.limits
     no_limits = limits.shape[0] == 0
     counts = np.zeros(limits.shape[0], np.int64)
@@ -149,11 +148,10 @@ def _settle(
     least = 1 << 60
     for limit in limits:
         least = min(least, limit)
-    end = 0
+    end, keys = 0, 0
     for slot in range(slots.shape[0]):
         if slots[slot] == 0:
             continue
-        first = entries[slots[slot] - 1]
         members, allowed = 0, False
         index = _I(slots[slot])
         while index > 0:
@@ -193,10 +191,25 @@ def _settle(
         if end > start:
             postings[end - 1] |= 1
             slots[slot] = start + 1
-            mark(bloom, _key(stored, first, n))
+            keys += 1
         else:
             slots[slot] = _GONE
-    return end
+    return end, keys
+
+
+@kernel
+def _pack(stored: Any, old: Column, postings: Column, n: Any, slots: Column, bloom: Column) -> None:
+    """Enter the keys that are left into a table of their size, and into the bitmap."""
+    size = _I(slots.shape[0])
+    for start in old:
+        if start == 0 or start == _GONE:
+            continue
+        key = _key(stored, postings[start - 1] >> 1, n)
+        mark(bloom, key)
+        slot = slot_of(key, size)
+        while slots[slot] != 0:
+            slot = (slot + 1) & (size - 1)
+        slots[slot] = start
 
 
 def make_table(
@@ -207,11 +220,14 @@ def make_table(
     following = np.empty(len(entries), np.uint32)
     _enter(stored, entries, n, slots, following)
     postings = np.empty(len(entries), np.uint32)
-    bloom = np.zeros(room(len(entries), BITS_PER_KEY, 1 << 12) // 64, np.uint64)
-    end = _settle(stored, counting, entries, n, slots, following, postings, bloom, common, seeded)
-    if not end:
-        return Table(np.zeros(16, np.uint32), postings[:0].copy(), np.zeros(1, np.uint64))
-    return Table(slots, postings if end == len(entries) else postings[:end].copy(), bloom)
+    end, keys = _settle(stored, counting, entries, n, slots, following, postings, common, seeded)
+    del following
+    if end < len(entries):
+        postings = postings[:end].copy()
+    packed = np.zeros(room(keys, 1.4), np.uint32)
+    bloom = np.zeros(room(keys, BITS_PER_KEY, 64) // 64, np.uint64)
+    _pack(stored, slots, postings, n, packed, bloom)
+    return Table(packed, postings, bloom)
 
 
 def gram_table(
@@ -238,19 +254,20 @@ def _wanted(length: Any) -> Any:
 
 @kernel
 def _pairs(
-    stored: Any, rare: Column, idf: Column, item: Any, reach: Any, entries: Column, count: Any
+    stored: Any, leading: Column, rare: Column, idf: Column, reach: Any, entries: Column
 ) -> Any:
-    """Collect the pairs of rare tokens of sub-items from `item` on that weigh most."""
+    """Collect the pairs of rare tokens of leading sub-items that weigh most."""
     terms, offsets = stored.terms, stored.offsets
     longest = 0
-    for i in range(item, stored.num_items):
+    for i in range(stored.num_items):
         longest = max(longest, offsets[i + 1] - offsets[i])
     ranked = np.empty(reach * longest + 1, np.int64)
-    while item < stored.num_items:
+    count = 0
+    for item in range(stored.num_items):
         begin, end = offsets[item], offsets[item + 1]
-        wanted = _wanted(end - begin)
+        wanted = _wanted(end - begin) if leading[item] else 0
         num = 0
-        for position in range(begin, end):
+        for position in range(begin, end if wanted > 0 else begin):
             a = terms[position]
             if not rare[a]:
                 continue
@@ -277,19 +294,20 @@ def _pairs(
                 entries[count] = entry
                 count += 1
         entries[first:count].sort()
-        item += 1
     return count
 
 
-def pair_table(stored: Stored, counting: Counting, rare: Column, idf: Column, reach: int) -> Table:
-    """Make the table of pairs of rare tokens: of each sub-item the 10 + L / 5 heaviest.
+def pair_table(
+    stored: Stored, counting: Counting, leading: Column, rare: Column, idf: Column, reach: int
+) -> Table:
+    """Make the table of pairs of rare tokens: of each leading sub-item the 10 + L / 5 heaviest.
 
     A pair that is of more items than the limit is left out, as over-common n-grams are.
     """
     lengths = np.diff(stored.offsets[: stored.num_items + 1])
     room_needed = int((10 + lengths[lengths >= LEAST_WEAK] // 5).sum())
     entries = np.empty(room_needed, np.uint32)
-    count = int(_pairs(stored, rare, idf, 0, reach, entries, 0))
+    count = int(_pairs(stored, leading, rare, idf, reach, entries))
     common = np.zeros((len(stored.terms) >> 3) + 1, np.uint8)  # of no use for pairs
     seeded = np.zeros(stored.num_items, np.uint8)
     return make_table(stored, counting, entries[:count], PAIR, common, seeded)

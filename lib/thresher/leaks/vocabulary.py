@@ -21,6 +21,7 @@ Column = np.ndarray[Any, Any]
 _U, _I = np.uint64, np.int64
 SCALE = 1 << 20
 RARE_ITEMS, RARE_EVERY = 3, 20  # a token of at most 3 items, or of one in 20, is rare
+PAIR_EVERY = 50  # pairs are made of tokens of at most 3 items, or of one in 50
 
 
 class Vocabulary(NamedTuple):
@@ -187,7 +188,43 @@ def weights(frequencies: Column, sizes: Column) -> Column:
     return found
 
 
-def rare(frequencies: Column, sizes: Column) -> Column:
+def rare(frequencies: Column, sizes: Column, every: int = RARE_EVERY) -> Column:
     """(K,) bool: terms that few items of their benchmark have."""
-    few: Column = (frequencies <= RARE_ITEMS) | (frequencies * RARE_EVERY <= sizes)
+    few: Column = (frequencies <= RARE_ITEMS) | (frequencies * every <= sizes)
     return few
+
+
+@kernel
+def _lead(
+    order: Column, group: Column, offsets: Column, terms: Column, least: Any, found: Column
+) -> None:
+    start = 0
+    for at in range(order.shape[0]):
+        item = order[at]
+        found[item] = item
+        if group[item] != group[order[start]]:
+            start = at
+        length = offsets[item + 1] - offsets[item]
+        for before in range(start, at):
+            other = order[before]
+            own = offsets[other + 1] - offsets[other]
+            if found[other] != other or own < least or own > length:
+                continue
+            same = True
+            for k in range(own):
+                if terms[offsets[other] + k] != terms[offsets[item] + k]:
+                    same = False
+                    break
+            if same:
+                found[item] = other
+                break
+
+
+def leads(vocabulary: Vocabulary, groups: Groups, offsets: Column, least: int) -> Column:
+    """(I,) the sub-item that stands for each: an earlier one of its item that it begins with.
+
+    Only sub-items of `least` tokens stand for others; what nothing stands for leads itself.
+    """
+    found = np.empty(len(groups.order), np.int64)
+    _lead(groups.order, groups.group, offsets, vocabulary.terms, least, found)
+    return found

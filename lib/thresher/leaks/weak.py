@@ -20,6 +20,7 @@ _U, _I = np.uint64, np.int64
 CHUNK_BITS = 8
 CHUNK = 1 << CHUNK_BITS  # tokens; a bitmap is of a chunk and the ones before and behind it
 NEAR_WORDS = 128
+SHORT_TEXT = 2048  # tokens; the bitmap of such a text is of all of it
 
 
 class Weights(NamedTuple):
@@ -67,9 +68,9 @@ def make_bench(index: Index) -> Bench:
     )
 
 
-def weights_of(index: Index) -> Weights:
-    """Return what the tokens of an index weigh."""
-    return Weights(index["idf"], index["total"], index.floor_percent)
+def weights_of(index: Index, percent: int) -> Weights:
+    """Return what the tokens of an index weigh, and how much of it is needed."""
+    return Weights(index["idf"], index["total"], percent)
 
 
 @inlined
@@ -86,13 +87,15 @@ def possible(
     The bitmap lasts for a chunk of one text, whichever sub-items are asked for.
     """
     first, stop = stored.offsets[item], stored.offsets[item + 1]
-    if window(stop - first) > CHUNK:
-        return True
-    chunk = place >> CHUNK_BITS
+    low, high, chunk = begin, end, _I(0)
+    if end - begin > SHORT_TEXT:
+        if window(stop - first) > CHUNK:
+            return True
+        chunk = place >> CHUNK_BITS
+        low, high = max(begin, (chunk - 1) << CHUNK_BITS), min(end, (chunk + 2) << CHUNK_BITS)
     if bench.near_chunk[0] != chunk:
         bench.near_chunk[0] = chunk
         bench.near[:] = _U(0)
-        low, high = max(begin, (chunk - 1) << CHUNK_BITS), min(end, (chunk + 2) << CHUNK_BITS)
         for near in range(low, high):
             bit = _near(hashes[near])
             bench.near[bit >> 6] |= _U(1) << _U(bit & 63)
