@@ -8,29 +8,18 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from thresher.errors import ConfigError
-from thresher.formats.catalogue import find_format
-from thresher.formats.detection import MIN_CONFIDENCE
 from thresher.formats.exports import Export, find_export
-from thresher_jobs.read_params import ReadParams
+from thresher_jobs.read_params import FormatParams
 
 
-class ConvertParams(ReadParams):
+class ConvertParams(FormatParams):
     """What to write, and what to do with rows that do not fit."""
 
     to: str = Field("", description="The trainer's export or the format to write.")
-    format: str | None = Field(
-        None, description="The format of all inputs, instead of the one detected for each file."
-    )
     rename: dict[str, str] = Field(
         {},
         description="Input columns that go by another name: {problem: instruction, solution: "
         "output} reads them as Alpaca's.",
-    )
-    min_confidence: float = Field(
-        MIN_CONFIDENCE,
-        ge=0,
-        le=1,
-        description="Stop when a file's format is less certain than this.",
     )
     template: str | None = Field(
         None,
@@ -61,12 +50,6 @@ class ConvertParams(ReadParams):
     strict: bool = Field(
         False, description="Stop (exit 4) when the target cannot hold something of a row."
     )
-    max_quarantined_fraction: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="Stop (exit 4) when more of a source than this cannot be converted.",
-    )
 
     @model_validator(mode="after")
     def _known(self) -> ConvertParams:
@@ -74,8 +57,6 @@ class ConvertParams(ReadParams):
             raise ValueError("say what to write with --to, for example --to trl-sft")
         try:
             export = self.export
-            if self.format is not None:
-                find_format(self.format)
         except ConfigError as error:
             raise ValueError(str(error)) from error
         if self.template is not None and export.format != "text":

@@ -8,14 +8,12 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from thresher.errors import ConfigError
-from thresher.formats.catalogue import find_format
-from thresher.formats.detection import MIN_CONFIDENCE
 from thresher.leaks.presets import find_preset, override
 from thresher.leaks.segments import ROLES
-from thresher_jobs.read_params import ReadParams
+from thresher_jobs.read_params import FormatParams
 
 
-class DecontaminateParams(ReadParams):
+class DecontaminateParams(FormatParams):
     """What is searched for, what counts as a leak, and what becomes of it."""
 
     against: tuple[str, ...] = Field(
@@ -45,24 +43,9 @@ class DecontaminateParams(ReadParams):
     text_column: str | None = Field(
         None, description="Search this column instead of the texts that the rows' format has."
     )
-    format: str | None = Field(
-        None, description="The format of all inputs, instead of the one detected for each file."
-    )
-    min_confidence: float = Field(
-        MIN_CONFIDENCE,
-        ge=0,
-        le=1,
-        description="Stop when a file's format is less certain than this.",
-    )
     id_column: str | None = Field(None, description="Column with the rows' own ids.")
     union_columns: bool = Field(
         False, description="Let files lack columns that others have; they read as nulls."
-    )
-    max_quarantined_fraction: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="Stop (exit 4) when more of a source than this cannot be searched.",
     )
     max_removed_fraction: float = Field(
         1.0, ge=0, le=1, description="Stop (exit 4) when more of a source than this would go."
@@ -79,8 +62,6 @@ class DecontaminateParams(ReadParams):
             raise ValueError(f"roles: no role '{unknown[0]}'; known: {', '.join(ROLES)}")
         try:
             override(find_preset(self.preset), self.modes)
-            if self.format is not None:
-                find_format(self.format)
         except ConfigError as error:
             raise ValueError(str(error)) from error
         return self

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
 
+from pydantic import Field, model_validator
+
+from thresher.errors import ConfigError
+from thresher.formats.catalogue import find_format
+from thresher.formats.detection import MIN_CONFIDENCE
 from thresher.params import Params
 
 
@@ -22,3 +27,32 @@ class ReadParams(Params):
         ge=0,
         description="Uncompressed bytes a task reads, about; 0 chooses 8 to 64 MiB by the inputs.",
     )
+
+
+class FormatParams(ReadParams):
+    """How rows of conversations and the like are read."""
+
+    format: str | None = Field(
+        None, description="The format of all inputs, instead of the one detected for each file."
+    )
+    min_confidence: float = Field(
+        MIN_CONFIDENCE,
+        ge=0,
+        le=1,
+        description="Stop when a file's format is less certain than this.",
+    )
+    max_quarantined_fraction: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Stop (exit 4) when more of a source than this cannot be read or judged.",
+    )
+
+    @model_validator(mode="after")
+    def _known_format(self) -> Self:
+        if self.format is not None:
+            try:
+                find_format(self.format)
+            except ConfigError as error:
+                raise ValueError(str(error)) from error
+        return self

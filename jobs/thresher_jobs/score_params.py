@@ -8,11 +8,9 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from thresher.errors import ConfigError
-from thresher.formats.catalogue import find_format
-from thresher.formats.detection import MIN_CONFIDENCE
 from thresher.params import Params
 from thresher.signals.prompts import Preference
-from thresher_jobs.read_params import ReadParams
+from thresher_jobs.read_params import FormatParams
 
 
 class SiftParams(Params):
@@ -38,7 +36,7 @@ class SiftParams(Params):
     )
 
 
-class ScoreParams(ReadParams, SiftParams):
+class ScoreParams(FormatParams, SiftParams):
     """What to compute, and what to do with rows."""
 
     profile: str = Field(
@@ -47,15 +45,6 @@ class ScoreParams(ReadParams, SiftParams):
         "for text, sft for conversations, preference, kto.",
     )
     text_column: str = Field("text", description="The text, where rows are plain text.")
-    format: str | None = Field(
-        None, description="The format of all inputs, instead of the one detected for each file."
-    )
-    min_confidence: float = Field(
-        MIN_CONFIDENCE,
-        ge=0,
-        le=1,
-        description="Stop when a file's format is less certain than this.",
-    )
     id_column: str | None = Field(None, description="Column with the rows' own ids.")
     groups: tuple[str, ...] = Field(
         (), description="Further groups of signals to compute: language, tokens, code, prompts, ..."
@@ -73,12 +62,6 @@ class ScoreParams(ReadParams, SiftParams):
         description="Which of several answers to a prompt ranks first: first, longest, shortest, "
         "best:NAME, worst:NAME (a signal or a column of numbers), order:COLUMN=A,B,C.",
     )
-    max_quarantined_fraction: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="Stop (exit 4) when more of a source than this cannot be judged.",
-    )
     union_columns: bool = Field(
         False, description="Let files lack columns that others have; they read as nulls."
     )
@@ -87,8 +70,6 @@ class ScoreParams(ReadParams, SiftParams):
     def _known(self) -> ScoreParams:
         try:
             Preference(self.prefer)
-            if self.format is not None:
-                find_format(self.format)
         except ConfigError as error:
             raise ValueError(str(error)) from error
         return self

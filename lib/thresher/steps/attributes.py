@@ -10,6 +10,7 @@ Shapes: D rows of a task, B bands.
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from thresher.params import Params
 from thresher.stage import Receipt, Task
 from thresher.steps.compared import Compared, Texts
 from thresher.steps.reading import ReadTask, TaskBlock, read_task
-from thresher.steps.split_log import SplitLog
+from thresher.steps.split_log import SplitLog, or_unreadable
 from thresher.steps.spread import fixed_lists, matrix
 from thresher.store import Published, Store
 from thresher.text.sketch import Sketch, sketch
@@ -114,12 +115,8 @@ def compute(params: AttributeParams, store: Store, folder: str, task: Task) -> R
     text and, where the file has no footer, the types found. With `skip_unreadable` a file that
     fails is named in the facts and nothing is written: the driver plans again without it.
     """
-    try:
-        return _compute(params, store, folder, task)
-    except InputError as error:
-        if not (params.skip_unreadable and error.skippable):
-            raise
-        return Receipt(task=task.index, facts={"unreadable": [error.path, error.message]})
+    work = partial(_compute, params, store, folder, task)
+    return or_unreadable(work, task.index, params.skip_unreadable)
 
 
 def _compute(params: AttributeParams, store: Store, folder: str, task: Task) -> Receipt:

@@ -10,8 +10,9 @@ Shapes: N rows of a task, R rows of a block, C matches.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from thresher import docid
-from thresher.errors import InputError, InternalError
+from thresher.errors import InternalError
 from thresher.formats.rows import Kind, Rows
 from thresher.formats.turns import STRING
 from thresher.leaks.indexed import Indexed
@@ -32,16 +33,21 @@ from thresher.stage import Receipt, Task
 from thresher.steps.attributes import attribute_name, user_ids
 from thresher.steps.fates import Fates, RowWriter
 from thresher.steps.outputs import FOLDERS, LEDGER, PROOF, QUARANTINE, Output, PartSet
-from thresher.steps.reading import ReadTask, TaskBlock, read_task
+from thresher.steps.reading import ReadTask, read_task
 from thresher.steps.row_texts import RowReader, Texts
 from thresher.steps.rows import RowMap
-from thresher.steps.split_log import SplitLog, TextCheck, decode_schema
+from thresher.steps.split_log import (
+    SplitLog,
+    TextCheck,
+    decode_schema,
+    line_for_each_row,
+    or_unreadable,
+)
 from thresher.steps.spread import read_table, write_table
 from thresher.steps.tallies import KEPT, QUARANTINED, REMOVED, Counts, Judged
 from thresher.store import Published, Store
 
 Column = np.ndarray[Any, Any]
-UNREADABLE = "the row cannot be read"
 MATCH_FOLDER = "matches"
 MARKS = (pa.field("_verdict", pa.string()), pa.field("_matched_id", pa.string()))
 OpenIndex = Callable[[str, str], Indexed]
@@ -93,12 +99,8 @@ def search_task(how: SearchStep, store: Store, folder: str, task: Task) -> Recei
     The receipt's facts are those of a first pass, and `unjudged` rows. With `skip_unreadable` a
     file that fails is named in the facts: the driver plans again without it.
     """
-    try:
-        return _search(how, store, folder, task)
-    except InputError as error:
-        if not (how.skip_unreadable and error.skippable):
-            raise
-        return Receipt(task=task.index, facts={"unreadable": [error.path, error.message]})
+    work = partial(_search, how, store, folder, task)
+    return or_unreadable(work, task.index, how.skip_unreadable)
 
 
 def _search(how: SearchStep, store: Store, folder: str, task: Task) -> Receipt:
@@ -117,7 +119,7 @@ def _search(how: SearchStep, store: Store, folder: str, task: Task) -> Receipt:
             lines = {"error": texts.errors()}
             if how.id_column:
                 lines["id"] = user_ids(how.id_column, block, read.files[block.split].path)
-            batch = _spread(lines, block, base, count, how.schema)
+            batch = line_for_each_row(lines, block, base, count, how.schema)
             unjudged += count - batch.column("error").null_count
             writer.write_batch(batch)
             for found, rows in _pieces(how, texts):
@@ -153,20 +155,6 @@ def _numbered(found: pa.RecordBatch, rows: Column) -> pa.RecordBatch:
     """Give matches the numbers of their rows inside the task."""
     line = rows[found.column("line").to_numpy()]
     return found.set_column(0, LINES.field(0), pa.array(line))
-
-
-def _spread(
-    lines: Mapping[str, pa.Array], block: TaskBlock, base: int, count: int, schema: pa.Schema
-) -> pa.RecordBatch:
-    """Return one line for each of the block's `count` rows, unreadable ones included."""
-    columns = [lines[field.name] for field in schema]
-    if block.bad:
-        places = np.full(count, -1, np.int64)
-        places[block.rows - base] = np.arange(len(block.rows))
-        index = pa.array(places, mask=places < 0)
-        columns = [column.take(index) for column in columns]
-        columns[0] = pc.if_else(pa.array(places < 0), UNREADABLE, columns[0])
-    return pa.record_batch(columns, schema=schema)
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from thresher.errors import InputError
 from thresher.formats.reading import scattered
 from thresher.signals.computation import Computation, computation
 from thresher.signals.profile import Profile
@@ -27,12 +25,11 @@ from thresher.stage import Receipt, Task
 from thresher.steps.attributes import attribute_name, user_ids
 from thresher.steps.reading import ReadTask, TaskBlock, read_task
 from thresher.steps.row_texts import RowReader, Texts
-from thresher.steps.split_log import SplitLog
+from thresher.steps.split_log import SplitLog, line_for_each_row, or_unreadable
 from thresher.steps.spread import read_table
 from thresher.store import Published, Store
 
 Column = np.ndarray[Any, Any]
-UNREADABLE = "the row cannot be read"
 
 
 @dataclass(frozen=True)
@@ -84,12 +81,8 @@ def score_task(how: ScoreStep, store: Store, folder: str, task: Task) -> Receipt
     The receipt's facts are those of a first pass, and `unjudged` rows. With `skip_unreadable` a
     file that fails is named in the facts: the driver plans again without it.
     """
-    try:
-        return _score(how, store, folder, task)
-    except InputError as error:
-        if not (how.skip_unreadable and error.skippable):
-            raise
-        return Receipt(task=task.index, facts={"unreadable": [error.path, error.message]})
+    work = partial(_score, how, store, folder, task)
+    return or_unreadable(work, task.index, how.skip_unreadable)
 
 
 def _score(how: ScoreStep, store: Store, folder: str, task: Task) -> Receipt:
@@ -105,7 +98,7 @@ def _score(how: ScoreStep, store: Store, folder: str, task: Task) -> Receipt:
             texts = how.reader.texts(block, read)
             count = log.add(block, texts.text)
             lines = _lines(how, store, block, texts, read.files[block.split].path)
-            batch = _spread(lines, block, base, count, schema)
+            batch = line_for_each_row(lines, block, base, count, schema)
             unjudged += len(batch) - batch.column("error").null_count
             writer.write_batch(batch)
         writer.close()
@@ -137,21 +130,6 @@ def _lines(
             columns = [key[field.name] for key in keys]
             lines[field.name] = scattered(columns, places, count, field.type)
     return lines
-
-
-def _spread(
-    lines: Mapping[str, pa.Array], block: TaskBlock, base: int, count: int, schema: pa.Schema
-) -> pa.RecordBatch:
-    """Return one line for each of the block's `count` rows, unreadable ones included."""
-    columns = [lines[field.name] for field in schema]
-    if not block.bad:
-        return pa.record_batch(columns, schema=schema)
-    places = np.full(count, -1, np.int64)
-    places[block.rows - base] = np.arange(len(block.rows))
-    index = pa.array(places, mask=places < 0)
-    columns = [column.take(index) for column in columns]
-    columns[0] = pc.if_else(pa.array(places < 0), UNREADABLE, columns[0])
-    return pa.record_batch(columns, schema=schema)
 
 
 def load_lines(store: Store, folder: str, task: int) -> pa.Table:

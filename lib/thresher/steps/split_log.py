@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,6 +18,7 @@ from thresher.store import Published
 from thresher.text.hashing import FINGERPRINT_START
 from thresher.text.sketch import fingerprint
 
+UNREADABLE = "the row cannot be read"
 STATED = ("parquet", "arrow")  # formats whose files state their types before they are read
 
 
@@ -101,6 +103,40 @@ class TextCheck:
                     path=self._read.files[split].path,
                     remedy="remove the output folder and run again",
                 )
+
+
+def or_unreadable(work: Callable[[], Receipt], task: int, skip_unreadable: bool) -> Receipt:
+    """Do a task of a first pass; a file that fails is named in the receipt, where such files are to
+    be left out: the driver plans again without it."""
+    try:
+        return work()
+    except InputError as error:
+        if not (skip_unreadable and error.skippable):
+            raise
+        return Receipt(task=task, facts={"unreadable": [error.path, error.message]})
+
+
+def line_for_each_row(
+    lines: Mapping[str, pa.Array], block: TaskBlock, base: int, count: int, schema: pa.Schema
+) -> pa.RecordBatch:
+    """Return one line for each row of a block, those that could not be read included.
+
+    Args:
+        lines: Columns for the rows that could be read; the first of the schema says why a row
+            cannot be judged.
+        block: The rows.
+        base: Number of its first row inside the task.
+        count: Its rows.
+        schema: The columns wanted.
+    """
+    columns = [lines[field.name] for field in schema]
+    if block.bad:
+        places = np.full(count, -1, np.int64)
+        places[block.rows - base] = np.arange(len(block.rows))
+        index = pa.array(places, mask=places < 0)
+        columns = [column.take(index) for column in columns]
+        columns[0] = pc.if_else(pa.array(places < 0), UNREADABLE, columns[0])
+    return pa.record_batch(columns, schema=schema)
 
 
 def _merge(seen: pa.Schema | None, new: pa.Schema, file: str) -> pa.Schema:

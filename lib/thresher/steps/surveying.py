@@ -8,6 +8,7 @@ of several types is found out here, split by split.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from thresher.schema import widen
 from thresher.stage import Receipt, Task
 from thresher.steps.loose_reading import TEXT_FORMATS, read_loose, read_typed, renamed, wants_loose
 from thresher.steps.reading import ReadTask
-from thresher.steps.split_log import decode_schema, encode_schema
+from thresher.steps.split_log import decode_schema, encode_schema, or_unreadable
 from thresher.store import Store
 
 
@@ -45,17 +46,19 @@ def survey(
         names: Columns that go by another name.
         max_doc_bytes: Rows with a larger value are bad.
     """
+    work = partial(_survey, formats, names, max_doc_bytes, task)
+    return or_unreadable(work, task.index, skip_unreadable)
+
+
+def _survey(
+    formats: tuple[str, ...] | None, names: Mapping[str, str], max_doc_bytes: int, task: Task
+) -> Receipt:
     read: ReadTask = task.payload
     splits: list[dict[str, Any]] = []
     base = 0
-    try:
-        for position in range(len(read.splits)):
-            facts, base = _survey_split(read, position, base, formats, names, max_doc_bytes)
-            splits.append(facts)
-    except InputError as error:
-        if not (skip_unreadable and error.skippable):
-            raise
-        return Receipt(task=task.index, facts={"unreadable": [error.path, error.message]})
+    for position in range(len(read.splits)):
+        facts, base = _survey_split(read, position, base, formats, names, max_doc_bytes)
+        splits.append(facts)
     return Receipt(
         task=task.index,
         rows_in=base,
