@@ -26,6 +26,7 @@ from thresher.run import Listener, Run, open_run
 from thresher.stage import MapStage, Receipt, stage_key
 from thresher.steps.leaking import MATCH_FOLDER, SearchStep, WriteStep, search_task, write_task
 from thresher.steps.outputs import FOLDERS
+from thresher.steps.reading import require_column
 from thresher.steps.row_texts import RowReader
 from thresher.steps.split_log import encode_schema
 from thresher_jobs import decontaminate_report
@@ -99,6 +100,7 @@ def _decontaminate(
         params.max_doc_bytes,
     )
     plan, stage, receipts = first_pass(run, plan, partial(_stage, step), params.split_bytes)
+    _check_column(params, plan, receipts)
     check_quarantined(
         plan, receipts, params.max_quarantined_fraction, lambda r: int(r.facts["unjudged"])
     )
@@ -153,6 +155,19 @@ def _detected(run: Run, plan: Plan, params: DecontaminateParams) -> dict[int, De
     if params.text_column is not None:
         return None
     return peek_formats(run, plan, params.format, params.min_confidence, params.max_doc_bytes)
+
+
+def _check_column(params: DecontaminateParams, plan: Plan, receipts: Sequence[Receipt]) -> None:
+    """Refuse files without the text column, before all their rows count as null.
+
+    Raises:
+        InputError: Naming file and column.
+    """
+    if params.text_column is None or params.union_columns:
+        return
+    for file, schema in sorted(found_schemas(plan, receipts).items()):
+        path = plan.inputs.files[file].path
+        require_column(params.text_column, schema, path, "--text-column")
 
 
 def _reader(params: DecontaminateParams, detected: dict[int, Detected] | None) -> RowReader:

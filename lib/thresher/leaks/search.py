@@ -124,13 +124,17 @@ def figures_of(found: Evidence, presets: Sequence[Preset]) -> dict[str, Column]:
     Our own rules do not count n-grams that too many items share; published ones count all.
     """
     covered = "distinctive" if all(preset.by_kind for preset in presets) else "covered"
+    # What runs of 5 tokens cover only because too many items share them (the instruction of 900
+    # questions) is no part of a run either.
+    common = np.asarray(found.of("covered", 5)) - np.asarray(found.of(covered, 5))
     figures = {
         "L": found.length,
         "matched5": found.of(covered, 5),
         "matched8": found.of(covered, 8),
         "grams8": found.of("shared", 8),
         "total8": found.num_grams(8),
-        "longest": found.longest,
+        "run": found.longest,
+        "longest": np.maximum(np.asarray(found.longest) - common, 0),
         "lcs": found.lcs,
         "widf_num": found.weight,
         "widf_den": found.total_weight,
@@ -183,7 +187,7 @@ def _lines(indexed: Indexed, judged: _Judged, found: Segments) -> pa.RecordBatch
         "cover_5": figures["matched5"] / length,
         "cover_8": figures["matched8"] / length,
         "ngram_ratio": figures["grams8"] / grams,
-        "longest": figures["longest"].astype(np.int32),
+        "longest": figures["run"].astype(np.int32),
         "lcs": figures["lcs"].astype(np.int32),
         "widf": widf,
         "numbers": _numbers(figures),

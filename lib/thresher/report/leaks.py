@@ -37,7 +37,7 @@ class LeakMatch(Strict):
     file: str
     row: Count
     source: str
-    segment: Count
+    segment: Annotated[int, Field(ge=-1)]  # -1: all turns of the user, joined
     role: str
     byte_start: Count
     byte_end: Count
