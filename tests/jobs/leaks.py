@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.jobs.scores import prepared
+from thresher.engines.local import LocalEngine
 from thresher.engines.options import EngineOptions
+from thresher.run import Listener, Run
 from thresher.stage import Engine
+from thresher.store import Store
 from thresher_jobs.decontaminate import decontaminate
 from thresher_jobs.decontaminate_params import DecontaminateParams
 
@@ -18,6 +20,7 @@ def run(
     out: str | Path,
     *against: str | Path,
     engine: Engine | None = None,
+    listener: Listener | None = None,
     **params: Any,
 ) -> dict[str, Any]:
     """Search rows for benchmarks and return the report."""
@@ -27,5 +30,5 @@ def run(
         str(out),
         DecontaminateParams(against=tuple(str(a) for a in against), **params),
         EngineOptions(),
-        run=prepared(out, engine),
+        run=Run(Store(str(Path(out).absolute())), engine or LocalEngine(1), listener),
     )

@@ -105,11 +105,17 @@ def partners(out: str | Path) -> dict[str, str]:
     return {row["_row_id"]: row["_matched_id"] for row in rows_of(out, "removed")}
 
 
-def tree(out: str | Path) -> dict[str, str]:
-    """Return the sha256 of the manifest and of every file of the outputs, by name."""
+def tree(out: str | Path, *folders: str) -> dict[str, str]:
+    """Return the sha256 of the manifest and of every file of the outputs, by name.
+
+    Args:
+        out: The result.
+        folders: Folders that only this job writes.
+    """
     root = Path(out)
     files = [root / "manifest.json"]
-    files += [path for folder in RESULT_FOLDERS for path in sorted((root / folder).glob("*"))]
+    for folder in (*RESULT_FOLDERS, *folders):
+        files += sorted((root / folder).glob("*"))
     return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 

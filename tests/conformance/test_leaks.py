@@ -1,0 +1,80 @@
+"""Every engine finds the leaks that one local worker finds, to the byte, manifest included."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.engines import CHAOS, KINDS
+from tests.jobs import leak_cases as cases
+from tests.jobs.leaks import run
+from tests.jobs.runs import Row, jsonl, parquet, tree
+from tests.jobs.scores import chat
+
+SPLIT_BYTES = 4 << 10
+LEAKED = (cases.QUESTION, cases.LARGE, cases.PENS, cases.FACTOR, cases.CODE, cases.CJK)
+SETTINGS = [
+    ("local", 4, "shuffled"),
+    ("local", 2, "twice"),
+    ("ray", 2, "flaky"),
+    ("spark", 2, "twice"),
+]
+
+
+@pytest.fixture(scope="module")
+def against(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Benchmarks of every kind."""
+    return cases.benchmarks(tmp_path_factory.mktemp("benchmarks"))
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Chats in two files; some leak, some hold a passage, one line is cut."""
+    folder = tmp_path_factory.mktemp("inputs")
+    rows: list[Row | bytes] = [
+        chat(LEAKED[n % 6] if n % 5 == 0 else f"{n}. {cases.CLEAN}", cases.CLEAN * (n % 4))
+        for n in range(120)
+    ]
+    rows[33] = b'{"messages": [{"role": "us'
+    jsonl(folder / "a.jsonl", rows)
+    more = [
+        chat(f"Read this, number {n}.", cases.PASSAGE if n % 3 == 0 else f"{n} {LEAKED[n % 6]}")
+        for n in range(60)
+    ]
+    parquet(folder / "b.parquet", more, 10)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reference(
+    tmp_path_factory: pytest.TempPathFactory, inputs: Path, against: list[str]
+) -> dict[str, str]:
+    """What one local worker writes."""
+    out = tmp_path_factory.mktemp("reference") / "out"
+    report = run(inputs, out, *against, split_bytes=SPLIT_BYTES)
+    assert report["plan"]["tasks"] >= 4
+    assert report["rows_removed"] > 40 and report["rows_quarantined"] == 1
+    return tree(out, "matches")
+
+
+@pytest.mark.parametrize(
+    ("kind", "workers", "chaos"),
+    [
+        pytest.param(*s, id="-".join(map(str, s)), marks=[pytest.mark.slow] * (s[0] != "local"))
+        for s in SETTINGS
+    ],
+)
+def test_the_engine_searches_to_the_bytes_of_one_local_worker(
+    kind: str,
+    workers: int,
+    chaos: str,
+    inputs: Path,
+    against: list[str],
+    reference: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    engine = CHAOS[chaos](KINDS[kind](workers))
+    report = run(inputs, tmp_path / "out", *against, engine=engine, split_bytes=SPLIT_BYTES)
+    assert tree(tmp_path / "out", "matches") == reference
+    assert report["plan"]["engine"].partition(",")[0] == kind
