@@ -217,7 +217,7 @@ def _alone(row: Row, name: str) -> tuple[int, str]:
     """Return the verdict and mode of one match by its figures."""
     words = {"default": F(7, 10), "strict": F(3, 4), "audit": F(3, 5)}[name]
     less_words = F(1, 2) if name == "audit" else F(3, 5)
-    for_numbers = F(3, 10) if name == "audit" else F(2, 5)
+    for_numbers = F(3, 10) if name == "audit" else F(1, 2)
     less_numbers = F(3, 10) if name == "audit" else F(9, 20)
     length, rare = row["L"], _widf(row)
     cover5, cover8 = F(row["matched5"], length), F(row["matched8"], length)
@@ -235,6 +235,7 @@ def _alone(row: Row, name: str) -> tuple[int, str]:
         "number_match": enough and found == 1 and extra and rare >= for_numbers,
     }
     code = row["kind"] == "code"
+    asks = row["kind"] == "math" and row["field"] == "question" and row["asked"]
     hits = {
         "exact": contained,
         "ngram_ratio": length >= 8 and cover8 >= guard(length),
@@ -242,13 +243,14 @@ def _alone(row: Row, name: str) -> tuple[int, str]:
         and length >= 8
         and cover5 >= guard(length, 12, 30, F(3, 5)),
         "longest_span": row["longest"] >= 13 and row["longest"] >= F(length, 2),
-        **{mode: hit and not code for mode, hit in reworded.items()},
+        "fuzzy_idf": reworded["fuzzy_idf"] and not code,
+        "number_match": reworded["number_match"] and asks,
     }
     weak = {
         "ngram_ratio": length >= 8 and cover8 >= F(1, 4),
         "fuzzy_idf": (length >= 12 and rare >= less_words) or (code and reworded["fuzzy_idf"]),
         "number_match": (enough and found >= F(3, 4) and rare >= less_numbers)
-        or (code and reworded["number_match"]),
+        or (not asks and reworded["number_match"]),
         "templated": length >= 8 and F(row["templated8"], length) >= guard(length),
     }
     for verdict, modes in ((2, hits), (1, weak)):

@@ -92,19 +92,20 @@ SIDES_OF_EACH_CLAUSE = [
     ({"L": 12, **rare(0.99)}, 1),
     ({"L": 11, **rare(1.00)}, 0),
     # numbers
-    ({"L": 15, **numbers(3, 3), **rare(0.40)}, 2),
-    ({"L": 14, **numbers(3, 3), **rare(0.40)}, 0),
-    ({"L": 15, **numbers(3, 3), **rare(0.39)}, 0),
-    ({"L": 15, **numbers(2, 2), **rare(0.40)}, 0),
-    ({"L": 15, **numbers(2, 2), **rare(0.40), "kind": "math"}, 2),
-    ({"L": 15, **numbers(0, 0), **rare(0.40), "kind": "math"}, 0),
-    ({"L": 15, **numbers(3, 3, 1), **rare(0.40)}, 2),
-    ({"L": 15, **numbers(3, 3, 2), **rare(0.40)}, 0),
-    ({"L": 15, **numbers(9, 9, 3), **rare(0.40)}, 2),
-    ({"L": 15, **numbers(9, 9, 4), **rare(0.40)}, 0),
-    ({"L": 15, **numbers(1, 1, 1), **rare(0.40), "kind": "math"}, 2),
-    ({"L": 15, **numbers(1, 1, 2), **rare(0.40), "kind": "math"}, 0),
-    ({"L": 15, **numbers(3, 3), **rare(0.40), "kind": "code"}, 1),
+    ({"L": 15, **numbers(3, 3), **rare(0.50), "kind": "math"}, 2),
+    ({"L": 14, **numbers(3, 3), **rare(0.50)}, 0),
+    ({"L": 15, **numbers(3, 3), **rare(0.49)}, 1),
+    ({"L": 15, **numbers(2, 2), **rare(0.50)}, 0),
+    ({"L": 15, **numbers(3, 3), **rare(0.50)}, 1),
+    ({"L": 15, **numbers(2, 2), **rare(0.50), "kind": "math"}, 2),
+    ({"L": 15, **numbers(0, 0), **rare(0.50), "kind": "math"}, 0),
+    ({"L": 15, **numbers(3, 3, 1), **rare(0.50), "kind": "math"}, 2),
+    ({"L": 15, **numbers(3, 3, 2), **rare(0.50)}, 1),
+    ({"L": 15, **numbers(9, 9, 3), **rare(0.50), "kind": "math"}, 2),
+    ({"L": 15, **numbers(9, 9, 4), **rare(0.50)}, 1),
+    ({"L": 15, **numbers(1, 1, 1), **rare(0.50), "kind": "math"}, 2),
+    ({"L": 15, **numbers(1, 1, 2), **rare(0.50), "kind": "math"}, 1),
+    ({"L": 15, **numbers(3, 3), **rare(0.50), "kind": "code"}, 1),
     ({"L": 15, **numbers(3, 4), **rare(0.45)}, 1),
     ({"L": 15, **numbers(3, 4), **rare(0.44)}, 0),
     ({"L": 15, **numbers(2, 3), **rare(0.45)}, 0),
@@ -124,7 +125,7 @@ def test_strict_and_audit_move_the_weak_rules() -> None:
     assert verdict("strict", L=30, **rare(0.75)) == CONTAMINATED
     assert verdict("audit", L=30, **rare(0.60)) == CONTAMINATED
     assert verdict("audit", L=30, **rare(0.50)) == SUSPECT
-    assert verdict("audit", L=15, **numbers(3, 3), **rare(0.30)) == CONTAMINATED
+    assert verdict("audit", L=15, **numbers(3, 3), **rare(0.30), kind="math") == CONTAMINATED
     assert verdict("strict", L=30, matched5=30) == CLEAN
 
 

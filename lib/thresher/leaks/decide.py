@@ -7,7 +7,8 @@ benchmark, at what else of the same item is in the segment or row:
 * a passage or an option alone is suspect at most; two options of an item make a list of options;
 * a short question with options needs two of them, or its answer, beside it; a question with an
   option behind it needs the same, and enough of the question, unless it is contained whole;
-* a word problem with other numbers is a template, and suspect at most;
+* a word problem with other numbers is a template, and suspect at most; one with the same numbers
+  in other words counts where a question is asked;
 * code in other words is suspect at most, and a trivial solution counts beside its question only.
 
 Raising a figure never lowers a verdict. No Python object is made for a match.
@@ -147,7 +148,7 @@ def _by_figures(
     rules = [
         (
             _MODE[name],
-            *(_by_kind(name, found, evidence, items, preset) if preset.by_kind else found),
+            *(_by_kind(name, found, evidence, items, preset, around) if preset.by_kind else found),
         )
         for name, found in fired(evidence, items, preset, around)
     ]
@@ -158,16 +159,27 @@ def _by_figures(
     return verdict, mode
 
 
-def _by_kind(name: str, found: Fired, evidence: Columns, items: Columns, preset: Preset) -> Fired:
+def _by_kind(
+    name: str,
+    found: Fired,
+    evidence: Columns,
+    items: Columns,
+    preset: Preset,
+    around: Around,
+) -> Fired:
     """Return what a rule says once the kind of the benchmark and the field are known."""
     hit, weak = found
     if name == "exact":
         # Short answers and options stand anywhere: the letter of an answer, none of the above.
         long = evidence["L"] >= preset.exact.certain
         return hit & (long | np.isin(items["field"], _SPEAKING)), weak
-    if name in ("fuzzy_idf", "number_match"):
+    if name == "fuzzy_idf":
         code = items["kind"] == _CODE
         return hit & ~code, weak | (hit & code)
+    if name == "number_match":
+        # Lists, sums and worked answers have the same small numbers by chance.
+        asks = (items["kind"] == _MATH) & (items["field"] == _QUESTION) & around.asked
+        return hit & asks, weak | (hit & ~asks)
     return found
 
 

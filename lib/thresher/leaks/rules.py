@@ -141,7 +141,7 @@ class NumberMatch(Mode):
     extra: Share = Field(
         Fraction(1, 3), description="Further numbers, as a share of its own; one is always allowed."
     )
-    threshold: Share = Field(Fraction(2, 5), description="Share of its rare words required.")
+    threshold: Share = Field(Fraction(1, 2), description="Share of its rare words required.")
     suspect_share: Share | None = Field(Fraction(3, 4), description="Numbers found to be suspect.")
     suspect: Share = Field(Fraction(9, 20), description="Rare words required to be suspect.")
 
