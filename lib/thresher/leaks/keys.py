@@ -20,7 +20,7 @@ from thresher.text.kernel import inlined
 _U, _I = np.uint64, np.int64
 BASE = 0x9E3779B97F4A7C15  # odd: of the polynomial over an n-gram's token hashes
 _BASE, _MIX_A, _MIX_B = _U(BASE), _U(0xD6E8FEB86659FD93), _U(0xC2B2AE3D27D4EB4F)
-_PAIR, _SIX, _63 = _U(0x27D4EB2F165667C5), _U(6), _U(63)
+_PAIR, _SIX, _63, _LOW = _U(0x27D4EB2F165667C5), _U(6), _U(63), _U(0xFFFFFFFF)
 GONE = 0xFFFFFFFF
 REACH = 3  # tokens between the first and the second of a pair, at most
 TOKENS_LIMIT = 1 << 29  # an entry and its mark fit in 32 bits
@@ -52,15 +52,27 @@ def pair_key(a: Any, b: Any) -> Any:
 
 @inlined
 def slot_of(key: Any, num_slots: Any) -> Any:
-    """Return where a key's search begins; `num_slots` is a power of two."""
+    """Return where a key's search begins."""
     value = key * _MIX_B
-    return _I((value ^ (value >> _U(32))) & _U(num_slots - 1))
+    value = (value ^ (value >> _U(32))) & _LOW
+    return _I((value * _U(num_slots)) >> _U(32))
+
+
+@inlined
+def slot_after(slot: Any, num_slots: Any) -> Any:
+    """Return where a search goes on."""
+    return slot + 1 if slot + 1 < num_slots else 0
+
+
+@inlined
+def _word_of(bloom: Any, key: Any) -> Any:
+    return ((key >> _U(32)) * _U(bloom.shape[0])) >> _U(32)
 
 
 @inlined
 def maybe(bloom: Any, key: Any) -> Any:
     """Tell whether a key may be in a table."""
-    word = bloom[_U(key >> _U(12)) & _U(bloom.shape[0] - 1)]
+    word = bloom[_word_of(bloom, key)]
     return (word >> (key & _63)) & (word >> ((key >> _SIX) & _63)) & _U(1) != _U(0)
 
 
@@ -68,7 +80,7 @@ def maybe(bloom: Any, key: Any) -> Any:
 def mark(bloom: Any, key: Any) -> None:
     """Enter a key."""
     bits = (_U(1) << (key & _63)) | (_U(1) << ((key >> _SIX) & _63))
-    place = _U(key >> _U(12)) & _U(bloom.shape[0] - 1)
+    place = _word_of(bloom, key)
     bloom[place] = bloom[place] | bits
 
 

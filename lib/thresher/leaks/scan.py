@@ -35,6 +35,7 @@ from thresher.leaks.keys import (
     power,
     roll,
     same_gram,
+    slot_after,
     slot_of,
 )
 from thresher.leaks.keys import REACH as _REACH
@@ -112,7 +113,7 @@ def _scan_grams(
                     stored.terms, stored.term_hash, _I(postings[posting - 1]) >> 3, hashes, place, n
                 ):
                     break
-                slot = (slot + 1) & (size - 1)
+                slot = slot_after(slot, size)
             if slots[slot] == 0:
                 continue
             index = _I(slots[slot]) - 1
@@ -191,7 +192,7 @@ def _scan_pairs(
                         b = stored.term_hash[stored.terms[(posting >> 3) + ((posting >> 1) & 3)]]
                         if (a == value and b == other) or (a == other and b == value):
                             break
-                    slot = (slot + 1) & (size - 1)
+                    slot = slot_after(slot, size)
                 if slots[slot] == 0:
                     continue
                 start = _I(slots[slot]) - 1

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thresher.leaks.keys import GONE, item_at, mark, mixed, pair_key, roll, room, slot_of
+from thresher.leaks.keys import GONE, item_at, mark, mixed, pair_key, roll, slot_after, slot_of
 from thresher.text.kernel import inlined, kernel
 
 Column = np.ndarray[Any, Any]
@@ -22,7 +22,8 @@ _U, _I = np.uint64, np.int64
 _GONE = _I(GONE)
 PAIR = 0  # as n: entries are pairs
 LEAST_WEAK = 12  # tokens of a sub-item that is looked for by rare tokens and numbers
-BITS_PER_KEY = 10  # at least: 2 % of other keys pass
+BITS_PER_KEY = 10  # 3 % of other keys pass
+SLOTS = 13  # for ten keys
 
 
 class Stored(NamedTuple):
@@ -122,7 +123,7 @@ def _enter(stored: Any, entries: Column, n: Any, slots: Column, following: Colum
         entry = entries[index]
         slot = slot_of(_key(stored, entry, n), size)
         while slots[slot] != 0 and not _equal(stored, entries[slots[slot] - 1], entry, n):
-            slot = (slot + 1) & (size - 1)
+            slot = slot_after(slot, size)
         following[index] = slots[slot]
         slots[slot] = index + 1
 
@@ -208,7 +209,7 @@ def _pack(stored: Any, old: Column, postings: Column, n: Any, slots: Column, blo
         mark(bloom, key)
         slot = slot_of(key, size)
         while slots[slot] != 0:
-            slot = (slot + 1) & (size - 1)
+            slot = slot_after(slot, size)
         slots[slot] = start
 
 
@@ -216,7 +217,7 @@ def make_table(
     stored: Stored, counting: Counting, entries: Column, n: int, common: Column, seeded: Column
 ) -> Table:
     """Make the table of entries, in ascending order; mark over-common ones and seeded sub-items."""
-    slots = np.zeros(room(len(entries), 1.4), np.uint32)
+    slots = np.zeros(len(entries) * SLOTS // 10 + 16, np.uint32)
     following = np.empty(len(entries), np.uint32)
     _enter(stored, entries, n, slots, following)
     postings = np.empty(len(entries), np.uint32)
@@ -224,8 +225,8 @@ def make_table(
     del following
     if end < len(entries):
         postings = postings[:end].copy()
-    packed = np.zeros(room(keys, 1.4), np.uint32)
-    bloom = np.zeros(room(keys, BITS_PER_KEY, 64) // 64, np.uint64)
+    packed = np.zeros(keys * SLOTS // 10 + 16, np.uint32)
+    bloom = np.zeros(keys * BITS_PER_KEY // 64 + 1, np.uint64)
     _pack(stored, slots, postings, n, packed, bloom)
     return Table(packed, postings, bloom)
 

@@ -181,10 +181,10 @@ def document_frequencies(vocabulary: Vocabulary, groups: Groups, offsets: Column
 
 def weights(frequencies: Column, sizes: Column) -> Column:
     """(K,) int64 smoothed idf of terms with `frequencies` in benchmarks of `sizes` items."""
-    both = np.stack([sizes, frequencies])
-    distinct, places = np.unique(both, axis=1, return_inverse=True)
-    idf = [round(math.log(1 + size / count) * SCALE) for size, count in distinct.T.tolist()]
-    found: Column = np.array(idf, np.int64)[places.reshape(-1)]
+    distinct, places = np.unique(sizes << 32 | frequencies, return_inverse=True)
+    both = zip((distinct >> 32).tolist(), (distinct & 0xFFFFFFFF).tolist(), strict=True)
+    idf = [round(math.log(1 + size / count) * SCALE) for size, count in both]
+    found: Column = np.array(idf, np.int64)[places]
     return found
 
 
