@@ -11,7 +11,7 @@ import numpy as np
 
 from thresher.leaks.index import MOST_NUMBERS
 from thresher.leaks.keys import maybe, mixed
-from thresher.leaks.weak import enough, possible, window
+from thresher.leaks.weak import SHORT_TEXT, enough, possible, window
 from thresher.text.kernel import kernel
 
 Column = np.ndarray[Any, Any]
@@ -86,16 +86,22 @@ def _look_up(
         item = _I(sets.items[index])
         own = sets.numbers[sets.offsets[item] : sets.offsets[item + 1]]
         width = window(stored.offsets[item + 1] - stored.offsets[item])
-        if seen[item] == row + 1 or own.shape[0] != num:
+        if abs(seen[item]) == row + 1 or own.shape[0] != num:
             continue
         if numbers.places[final] - numbers.places[initial] >= width:
             continue
-        if not possible(stored, weights, bench, item, hashes, begin, end, place):
-            continue
         if not _same_set(own, numbers.keys, initial, final + 1, left_out):
+            continue
+        if not possible(stored, weights, bench, item, hashes, begin, end, place):
+            if end - begin <= SHORT_TEXT:
+                seen[item] = -(row + 1)
             continue
         low, high = max(begin, place - width + 1), min(end, place + width)
         if not enough(stored, weights, bench, item, hashes, low, high):
+            if end - begin <= SHORT_TEXT and not enough(
+                stored, weights, bench, item, hashes, begin, end
+            ):
+                seen[item] = -(row + 1)
             continue
         if count == found.rows.shape[0]:
             return -1
@@ -131,7 +137,7 @@ def scan_numbers(
             for initial in range(final, max(start, final - MOST_NUMBERS + 1) - 1, -1):
                 total += mixed(keys[initial])
                 size = final + 1 - initial
-                if sets.sizes[size]:
+                if sets.sizes[size] and maybe(sets.bloom, mixed(total + _U(size)) & stored.mask):
                     count = _look_up(
                         hashes, begin, end, numbers, initial, final, -1, total,
                         sets, stored, weights, bench, row, count, found, seen,
@@ -141,6 +147,9 @@ def scan_numbers(
                 if size > MOST_SKIPPED + 1 or not sets.sizes[size - 1]:
                     continue
                 for left_out in range(initial + 1, final):
+                    rest = total - mixed(keys[left_out]) + _U(size - 1)
+                    if not maybe(sets.bloom, mixed(rest) & stored.mask):
+                        continue  # a call costs more than this
                     count = _look_up(
                         hashes, begin, end, numbers, initial, final, left_out,
                         total - mixed(keys[left_out]),

@@ -40,7 +40,7 @@ from thresher.leaks.keys import (
 )
 from thresher.leaks.keys import REACH as _REACH
 from thresher.leaks.number_scan import Sets, scan_numbers
-from thresher.leaks.weak import enough, make_bench, possible, weights_of, window
+from thresher.leaks.weak import SHORT_TEXT, enough, make_bench, possible, weights_of, window
 from thresher.text.kernel import kernel
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def _scan_pairs(
                     last = posting & 1
                     index += 1
                     item = item_at(posting >> 3, stored.blocks, stored.offsets)
-                    if seen[item] == row + 1:
+                    if abs(seen[item]) == row + 1:
                         continue
                     width = window(stored.offsets[item + 1] - stored.offsets[item])
                     before_row, before_place = state[item, 0], state[item, 1]
@@ -214,9 +214,15 @@ def _scan_pairs(
                     if not follows:
                         continue
                     if not possible(stored, weights, bench, item, hashes, begin, end, place):
+                        if end - begin <= SHORT_TEXT:  # nor will it be at another place
+                            seen[item] = -(row + 1)
                         continue
                     low, high = max(begin, place - width + 1), min(end, place + width)
                     if not enough(stored, weights, bench, item, hashes, low, high):
+                        if end - begin <= SHORT_TEXT and not enough(
+                            stored, weights, bench, item, hashes, begin, end
+                        ):
+                            seen[item] = -(row + 1)
                         continue
                     if count == found.rows.shape[0]:
                         return row, first

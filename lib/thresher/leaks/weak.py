@@ -61,7 +61,7 @@ def make_bench(index: Index) -> Bench:
         np.zeros(size, np.int64),
         np.zeros(size, np.int64),
         np.zeros(size, np.int64),
-        np.empty(2 * window_of(longest), np.int64),
+        np.empty(max(2 * window_of(longest), SHORT_TEXT), np.int64),
         np.zeros(1, np.int64),
         np.zeros(NEAR_WORDS, np.uint64),
         np.full(1, -1, np.int64),
