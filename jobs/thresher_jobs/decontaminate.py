@@ -26,13 +26,19 @@ from thresher.run import Listener, Run, open_run
 from thresher.stage import MapStage, Receipt, stage_key
 from thresher.steps.leaking import MATCH_FOLDER, SearchStep, WriteStep, search_task, write_task
 from thresher.steps.outputs import FOLDERS
-from thresher.steps.reading import require_column
 from thresher.steps.row_texts import RowReader
 from thresher.steps.split_log import encode_schema
 from thresher_jobs import decontaminate_report
 from thresher_jobs.decontaminate_params import DecontaminateParams
-from thresher_jobs.detecting import peek_formats
-from thresher_jobs.first_pass import check_quarantined, first_pass, found_schemas, rows_of
+from thresher_jobs.detecting import peek_readable
+from thresher_jobs.first_pass import (
+    check_line_ids,
+    check_quarantined,
+    check_text_column,
+    first_pass,
+    found_schemas,
+    rows_of,
+)
 from thresher_jobs.leak_index import build_index, count_tokens, keep_index, map_index
 from thresher_jobs.leak_items import ReadBenchmark, read_benchmarks
 from thresher_jobs.searched import Searched
@@ -86,8 +92,11 @@ def _decontaminate(
         report: dict[str, Any] = run.store.get_json("report.json")
         return report
     run.state("running")
-    indexed = build_index(benchmarks, needed_ngrams(*presets))
-    detected = _detected(run, plan, params)
+    published = not all(preset.by_kind for preset in presets)
+    indexed = build_index(benchmarks, needed_ngrams(*presets), every=published)
+    detected: dict[int, Detected] | None = None
+    if params.text_column is None:
+        plan, detected = peek_readable(run, plan, params)
     step = SearchStep(
         keep_index(run.store, indexed),
         map_index,
@@ -100,7 +109,10 @@ def _decontaminate(
         params.max_doc_bytes,
     )
     plan, stage, receipts = first_pass(run, plan, partial(_stage, step), params.split_bytes)
-    _check_column(params, plan, receipts)
+    if params.text_column is not None and not params.union_columns:
+        check_text_column(plan, receipts, params.text_column)
+    if params.id_column:
+        check_line_ids(run, plan, receipts, stage, params.id_column)
     check_quarantined(
         plan, receipts, params.max_quarantined_fraction, lambda r: int(r.facts["unjudged"])
     )
@@ -149,25 +161,6 @@ def _presets(
                 f"benchmark {one.benchmark.name}: {error.message}", remedy=error.remedy
             ) from error
     return tuple(found)
-
-
-def _detected(run: Run, plan: Plan, params: DecontaminateParams) -> dict[int, Detected] | None:
-    if params.text_column is not None:
-        return None
-    return peek_formats(run, plan, params.format, params.min_confidence, params.max_doc_bytes)
-
-
-def _check_column(params: DecontaminateParams, plan: Plan, receipts: Sequence[Receipt]) -> None:
-    """Refuse files without the text column, before all their rows count as null.
-
-    Raises:
-        InputError: Naming file and column.
-    """
-    if params.text_column is None or params.union_columns:
-        return
-    for file, schema in sorted(found_schemas(plan, receipts).items()):
-        path = plan.inputs.files[file].path
-        require_column(params.text_column, schema, path, "--text-column")
 
 
 def _reader(params: DecontaminateParams, detected: dict[int, Detected] | None) -> RowReader:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import pyarrow as pa
 
-from thresher.errors import InputError
 from thresher.run import Run
 from thresher.stage import ExchangeStage, MapStage, Task
 from thresher.steps import auditing, bucketing, collapsing, deciding, marks, screening
-from thresher.steps.owned import Owned, gather
+from thresher.steps.owned import Owned
 from thresher_jobs import dedup_report
 from thresher_jobs.dedup_joins import join_pieces, own
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.dedup_state import State, decide_params, partitions_of
+from thresher_jobs.first_pass import refuse_repeated
 
 ROWS_PER_PARTITION = 1 << 20
 LINES_PER_PARTITION = 1 << 22
@@ -42,21 +41,8 @@ def check_ids(run: Run, state: State, params: DedupParams) -> None:
         state.plan.tasks,
         partitions,
     )
-    receipts = run.execute(stage)
-    num = sum(receipt.rows_out for receipt in receipts)
-    if num:
-        first = pa.concat_tables(
-            [gather(run.store, [r], collapsing.COPIES).slice(0, 3) for r in receipts if r.rows_out]
-        ).sort_by("id")
-        ids = first.column("id").to_numpy()[:3]
-        kept = first.column("kept").to_numpy()[:3]
-        rows = state.row_map
-        pairs = zip(rows.row_ids(ids).to_pylist(), rows.row_ids(kept).to_pylist(), strict=True)
-        shown = "; ".join(f"{a} repeats {b}" for a, b in pairs)
-        raise InputError(
-            f"id column '{params.id_column}' is not unique: {num} rows repeat an id ({shown})",
-            remedy="drop --id-column, or make the ids unique",
-        )
+    assert params.id_column is not None
+    refuse_repeated(run, run.execute(stage), state.row_map, params.id_column)
 
 
 def collapse(run: Run, state: State, params: DedupParams) -> None:

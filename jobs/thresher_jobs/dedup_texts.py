@@ -12,15 +12,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from thresher.errors import InputError
-from thresher.formats.detection import Detected
-from thresher.planning import Plan, make_plan
+from thresher.planning import Plan
 from thresher.result import Line, Result
 from thresher.run import Run
-from thresher.splits import Unreadable
 from thresher.steps.compared import Compared
 from thresher_jobs.dedup_params import DedupParams
-from thresher_jobs.detecting import peek_formats
+from thresher_jobs.detecting import peek_readable
 
 
 def choose_compared(
@@ -38,7 +35,7 @@ def choose_compared(
     """
     if params.on is None:
         return plan, Compared(columns=params.compared), {}
-    plan, detected = _peek(run, plan, params)
+    plan, detected = peek_readable(run, plan, params)
     compared = Compared(
         on=params.on, formats={file: found.formats for file, found in detected.items()}
     )
@@ -50,25 +47,6 @@ def choose_compared(
         for file, found in detected.items()
     }
     return plan, compared, {"compared": {"on": params.on, "detected": facts}}
-
-
-def _peek(run: Run, plan: Plan, params: DedupParams) -> tuple[Plan, dict[int, Detected]]:
-    while True:
-        try:
-            return plan, peek_formats(
-                run, plan, params.format, params.min_confidence, params.max_doc_bytes
-            )
-        except InputError as error:
-            known = {file.path for file in plan.inputs.files} - {u.path for u in plan.unreadable}
-            if not (params.skip_unreadable and error.skippable and error.path in known):
-                raise
-            lost = Unreadable(str(error.path), error.message)
-        plan = make_plan(
-            [source.address for source in plan.inputs.sources],
-            split_bytes=params.split_bytes,
-            skip_unreadable=True,
-            without=[*plan.unreadable, lost],
-        )
 
 
 class ResultTexts:

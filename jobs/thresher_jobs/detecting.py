@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Protocol
 
 import thresher
 from thresher.errors import ConfigError, InputError
 from thresher.formats.catalogue import FORMATS
 from thresher.formats.detection import Detected, Evidence, detect
-from thresher.planning import Plan
+from thresher.planning import Plan, make_plan
 from thresher.run import Run
+from thresher.splits import Unreadable
 from thresher.stage import MapStage, stage_key
 from thresher.steps.peeking import peek
 
@@ -53,6 +55,51 @@ def peek_formats(
             remedy="'thresher convert' reads columns that hold several types",
         )
     return decide_formats(plan, evidence, format, min_confidence)
+
+
+class Peeking(Protocol):
+    """The parameters of a job that looks at formats first."""
+
+    @property
+    def format(self) -> str | None:
+        """The format of all inputs."""
+
+    @property
+    def min_confidence(self) -> float:
+        """What a detected format needs."""
+
+    @property
+    def max_doc_bytes(self) -> int:
+        """Rows with a larger value are bad."""
+
+    @property
+    def skip_unreadable(self) -> bool:
+        """Whether unreadable files are left out."""
+
+    @property
+    def split_bytes(self) -> int:
+        """How the plan was cut."""
+
+
+def peek_readable(run: Run, plan: Plan, params: Peeking) -> tuple[Plan, dict[int, Detected]]:
+    """Decide on each file's formats by its first rows; plan again without files that turn out to be
+    unreadable, where the user wants them left out."""
+    while True:
+        try:
+            return plan, peek_formats(
+                run, plan, params.format, params.min_confidence, params.max_doc_bytes
+            )
+        except InputError as error:
+            known = {file.path for file in plan.inputs.files} - {u.path for u in plan.unreadable}
+            if not (params.skip_unreadable and error.skippable and error.path in known):
+                raise
+            lost = Unreadable(str(error.path), error.message)
+        plan = make_plan(
+            [source.address for source in plan.inputs.sources],
+            split_bytes=params.split_bytes,
+            skip_unreadable=True,
+            without=[*plan.unreadable, lost],
+        )
 
 
 def decide_formats(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import pyarrow as pa
 
@@ -13,11 +14,16 @@ from thresher.planning import Plan, make_plan
 from thresher.run import Run
 from thresher.schema import merge_blocks
 from thresher.splits import Unreadable
-from thresher.stage import MapStage, Receipt
+from thresher.stage import ExchangeStage, MapStage, Receipt, stage_key
+from thresher.steps.collapsing import COPIES, emit_line_ids, reduce_copies
+from thresher.steps.owned import gather
+from thresher.steps.reading import require_column
 from thresher.steps.rows import RowMap, row_map
 from thresher.steps.split_log import decode_schema
+from thresher_jobs.dedup_state import partitions_of
 
 logger = logging.getLogger(__name__)
+ROWS_PER_PARTITION = 1 << 20
 
 
 def first_pass(
@@ -104,3 +110,61 @@ def check_quarantined(
                 f"more than max_quarantined_fraction {limit}",
                 remedy="look at the column and the files, or raise the limit with --set",
             )
+
+
+def check_text_column(plan: Plan, receipts: Sequence[Receipt], column: str) -> None:
+    """Refuse files without the text column, before all their rows count as null.
+
+    Raises:
+        InputError: Naming file and column.
+    """
+    for file, schema in sorted(found_schemas(plan, receipts).items()):
+        require_column(column, schema, plan.inputs.files[file].path, "--text-column")
+
+
+def check_line_ids(
+    run: Run, plan: Plan, receipts: Sequence[Receipt], lines: MapStage, column: str
+) -> None:
+    """Refuse users' ids that repeat, where a pass wrote one line for each row.
+
+    Raises:
+        InputError: Naming some of the rows.
+    """
+    partitions = partitions_of(sum(receipt.rows_in for receipt in receipts), ROWS_PER_PARTITION)
+    stage = ExchangeStage(
+        "check-ids",
+        stage_key(lines.key, "ids", str(partitions)),
+        partial(emit_line_ids, lines.folder, partitions),
+        reduce_copies,
+        plan.tasks,
+        partitions,
+    )
+    refuse_repeated(run, run.execute(stage), rows_of(plan, receipts), column)
+
+
+def refuse_repeated(run: Run, found: Sequence[Receipt], rows: RowMap, column: str) -> None:
+    """Refuse ids that repeat.
+
+    Args:
+        run: Where copies were looked for.
+        found: Receipts of that exchange.
+        rows: From ids to row ids.
+        column: The users' column.
+
+    Raises:
+        InputError: Naming some of the rows.
+    """
+    num = sum(receipt.rows_out for receipt in found)
+    if not num:
+        return
+    first = pa.concat_tables(
+        [gather(run.store, [r], COPIES).slice(0, 3) for r in found if r.rows_out]
+    ).sort_by("id")
+    ids = first.column("id").to_numpy()[:3]
+    kept = first.column("kept").to_numpy()[:3]
+    pairs = zip(rows.row_ids(ids).to_pylist(), rows.row_ids(kept).to_pylist(), strict=True)
+    shown = "; ".join(f"{a} repeats {b}" for a, b in pairs)
+    raise InputError(
+        f"id column '{column}' is not unique: {num} rows repeat an id ({shown})",
+        remedy="drop --id-column, or make the ids unique",
+    )

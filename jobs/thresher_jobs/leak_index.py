@@ -34,17 +34,23 @@ def count_tokens(texts: pa.Array, code: bool) -> Column:
     return counts
 
 
-def build_index(read: Sequence[ReadBenchmark], ngrams: tuple[int, ...]) -> Indexed:
+def build_index(
+    read: Sequence[ReadBenchmark], ngrams: tuple[int, ...], *, every: bool = False
+) -> Indexed:
     """Build the index of benchmarks in the order they were named.
 
     Args:
         read: The benchmarks.
         ngrams: Lengths of n-grams that the rules need.
+        every: Let n-grams count that many items share, as published rules do.
     """
+    options = (
+        IndexOptions(ngrams=ngrams, common_items=None) if every else IndexOptions(ngrams=ngrams)
+    )
     kinds = np.array([KINDS.index(one.benchmark.kind or "generic") for one in read], np.int8)
     firsts = np.cumsum([0, *(len(one.uids) for one in read)])
     parts = [
-        _part(read, firsts, code, ngrams)
+        _part(read, firsts, code, options)
         for code in (False, True)
         if any((one.benchmark.kind == CODE) == code for one in read)
     ]
@@ -57,9 +63,7 @@ def build_index(read: Sequence[ReadBenchmark], ngrams: tuple[int, ...]) -> Index
     )
 
 
-def _part(
-    read: Sequence[ReadBenchmark], firsts: Column, code: bool, ngrams: tuple[int, ...]
-) -> Part:
+def _part(read: Sequence[ReadBenchmark], firsts: Column, code: bool, options: IndexOptions) -> Part:
     mine = [n for n, one in enumerate(read) if (one.benchmark.kind == CODE) == code]
     texts = pa.concat_arrays([read[n].texts.cast(STRING) for n in mine])
     tokens = tokenise(texts, code=code)
@@ -78,7 +82,7 @@ def _part(
         ]
         flat = pa.concat_arrays([piece.flatten() for piece in lists])
         said[name] = sayings(lists, tokenise(flat, code=code))
-    return Part(code, build(items, IndexOptions(ngrams=ngrams)), texts, **said)
+    return Part(code, build(items, options), texts, **said)
 
 
 def _nothing(count: int) -> pa.Array:

@@ -27,15 +27,22 @@ from thresher.formats.detection import Detected
 from thresher.planning import Plan, agree_on_schema, check_apart, make_plan
 from thresher.run import Listener, Run, open_run
 from thresher.signals.computation import TOKENIZER, Computation, computation
-from thresher.signals.profile import Profile
+from thresher.signals.profile import Profile, check_rules
 from thresher.signals.prompts import SIGNALS as MET
 from thresher.signals.prompts import Preference
+from thresher.signals.signal import Signal
 from thresher.stage import WORK, MapStage, Receipt, stage_key
 from thresher.steps.row_texts import RowReader
 from thresher.steps.scored import Lines
 from thresher.steps.scoring import ScoreStep, score_task
-from thresher_jobs.detecting import peek_formats
-from thresher_jobs.first_pass import check_quarantined, first_pass, found_schemas
+from thresher_jobs.detecting import peek_readable
+from thresher_jobs.first_pass import (
+    check_line_ids,
+    check_quarantined,
+    check_text_column,
+    first_pass,
+    found_schemas,
+)
 from thresher_jobs.profiles import built_in_for, chosen, load_profile
 from thresher_jobs.score_params import ScoreParams
 from thresher_jobs.scored import Scored
@@ -44,6 +51,7 @@ from thresher_jobs.sift import sift
 logger = logging.getLogger(__name__)
 CODE_VERSION = "score-1"  # raised when the same rows and profile give other signals
 ASSETS = f"{WORK}/assets"
+MOST_ASSET_BYTES = 2 << 30
 
 
 def score(
@@ -77,8 +85,8 @@ def _score(addresses: Sequence[str], params: ScoreParams, run: Run) -> dict[str,
     begin = time.monotonic()
     wanted = None if params.profile == "auto" else chosen(load_profile(params.profile), params)
     assets = read_assets(params, wanted)
-    if wanted is not None:
-        computation(wanted, assets)  # refuses what cannot be, before anything is written
+    if wanted is not None:  # what cannot be is refused before anything is written
+        check_rules(wanted, _signals(wanted, computation(wanted, assets)))
     plan = make_plan(
         addresses, split_bytes=params.split_bytes, skip_unreadable=params.skip_unreadable
     )
@@ -90,9 +98,7 @@ def _score(addresses: Sequence[str], params: ScoreParams, run: Run) -> dict[str,
     run.state("running")
     detected: dict[int, Detected] | None = None
     if wanted is None or wanted.uses_formats:
-        detected = peek_formats(
-            run, plan, params.format, params.min_confidence, params.max_doc_bytes
-        )
+        plan, detected = peek_readable(run, plan, params)
     name, profile = _profile(params, wanted, detected)
     made = computation(profile, assets)
     step = ScoreStep(
@@ -105,6 +111,10 @@ def _score(addresses: Sequence[str], params: ScoreParams, run: Run) -> dict[str,
         params.max_doc_bytes,
     )
     plan, stage, receipts = first_pass(run, plan, partial(_stage, step), params.split_bytes)
+    if not profile.uses_formats and not params.union_columns:
+        check_text_column(plan, receipts, params.text_column)
+    if params.id_column:
+        check_line_ids(run, plan, receipts, stage, params.id_column)
     check_quarantined(
         plan, receipts, params.max_quarantined_fraction, lambda r: int(r.facts["unjudged"])
     )
@@ -114,7 +124,7 @@ def _score(addresses: Sequence[str], params: ScoreParams, run: Run) -> dict[str,
         params,
         name,
         profile,
-        (*made.signals, *(MET if "prompts" in profile.groups else ())),
+        _signals(profile, made),
         made.models(),
         counter is not None and not counter.exact,
         step,
@@ -126,6 +136,11 @@ def _score(addresses: Sequence[str], params: ScoreParams, run: Run) -> dict[str,
         formats,
     )
     return sift(run, scored, params, begin)
+
+
+def _signals(profile: Profile, made: Computation) -> tuple[Signal, ...]:
+    """Return all signals, those of prompts included."""
+    return (*made.signals, *(MET if "prompts" in profile.groups else ()))
 
 
 def identity(
@@ -159,10 +174,15 @@ def read_assets(params: ScoreParams, profile: Profile | None) -> dict[str, bytes
     wanted |= {model: model for model in models if Path(model).is_file()}
     found = {}
     for name, path in wanted.items():
+        if Path(path).exists() and not Path(path).is_file():
+            raise ConfigError("is no file", path=path)
         try:
-            found[name] = Path(path).read_bytes()
+            with open(path, "rb") as file:
+                found[name] = file.read(MOST_ASSET_BYTES + 1)
         except OSError as error:
             raise ConfigError(f"cannot be read ({error})", path=path) from error
+        if len(found[name]) > MOST_ASSET_BYTES:
+            raise ConfigError(f"is larger than {MOST_ASSET_BYTES >> 20} MiB", path=path)
     return found
 
 

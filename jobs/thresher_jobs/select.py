@@ -7,6 +7,7 @@ sift                   map       rows go to data, removed and quarantine
 from __future__ import annotations
 
 import logging
+import os
 import time
 from dataclasses import replace
 from typing import Any
@@ -63,6 +64,8 @@ def select(
         begin = time.monotonic()
         known = recall(open_result(scored))
         check_apart(known.plan, run.store.root)
+        if os.path.realpath(out).startswith(os.path.realpath(scored) + os.sep):
+            raise ConfigError("lies inside the scored result", path=out, remedy="choose another")
         wanted = replace(known, profile=_profile(known, params), name=params.profile or known.name)
         if run.claim(_identity(wanted, params)):
             logger.info("%s is complete already; nothing to do", run.store.root)

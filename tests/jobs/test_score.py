@@ -239,3 +239,50 @@ def test_rows_of_kinds_that_no_one_profile_suits_are_told_apart(tmp_path: Path) 
     jsonl(tmp_path / "in" / "b.jsonl", [{"prompt": "Why?", "chosen": "a", "rejected": "b"}])
     with pytest.raises(ConfigError, match="no one profile suits them"):
         run(tmp_path / "in", tmp_path / "out", union_columns=True)
+
+
+def test_ids_that_repeat_are_refused(tmp_path: Path) -> None:
+    jsonl(tmp_path / "in.jsonl", [chat("Why?", GOOD, id="a"), chat("Who?", GOOD, id="a")])
+    with pytest.raises(InputError, match=r"id column 'id' is not unique: 1 rows .*in.jsonl:1"):
+        run(tmp_path / "in.jsonl", tmp_path / "out", profile="sft", id_column="id")
+
+
+def test_a_bound_that_is_no_number_is_refused(mixed: Path, tmp_path: Path) -> None:
+    file = profile(tmp_path / "p.yaml", LENGTHS)
+    for bound in (float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match="finite"):
+            run(mixed, tmp_path / "out", profile=file, rules={"short_answer": {"min": bound}})
+
+
+def test_a_list_of_phrases_that_is_no_text_is_refused(mixed: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.txt").write_bytes(b"\xff\xfe\n")
+    text = f"groups: [chat, phrases]\nphrases: {{mine: {tmp_path / 'bad.txt'}}}\n"
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        run(mixed, tmp_path / "out", profile=profile(tmp_path / "p.yaml", text))
+    text = text.replace(str(tmp_path / "bad.txt"), "/dev/zero")
+    with pytest.raises(ConfigError, match="is no file"):
+        run(mixed, tmp_path / "out", profile=profile(tmp_path / "q.yaml", text))
+
+
+def test_unreadable_files_are_left_out_on_request(mixed: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.jsonl.gz"
+    jsonl(cut, [chat("Why?", f"{GOOD} {i}") for i in range(300)])
+    cut.write_bytes(cut.read_bytes()[:-30])
+    with pytest.raises(InputError):
+        run([mixed, cut], tmp_path / "a", profile="sft", union_columns=True)
+    report = run(
+        [mixed, cut], tmp_path / "b", profile="sft", union_columns=True, skip_unreadable=True
+    )
+    assert report["rows_in"] == 5 and len(report["unreadable_files"]) == 1
+
+
+def test_a_result_is_not_selected_into_itself(mixed: Path, tmp_path: Path) -> None:
+    run(mixed, tmp_path / "scored", profile="sft")
+    with pytest.raises(ConfigError, match="lies inside the scored result"):
+        again(tmp_path / "scored", tmp_path / "scored" / "sub")
+
+
+def test_rows_without_the_text_column_are_told_apart_from_null_texts(tmp_path: Path) -> None:
+    jsonl(tmp_path / "in.jsonl", [{"content": GOOD}] * 3)
+    with pytest.raises(InputError, match="no column 'text'"):
+        run(tmp_path / "in.jsonl", tmp_path / "out", profile="web")

@@ -20,10 +20,12 @@ from thresher.signals import chat, code, document, preference, tokens, turn_phra
 from thresher.signals import language as languages
 from thresher.signals.phrases import PHRASES, PhraseList, parse_phrases
 from thresher.signals.profile import Profile, ScorerSpec, nearest
+from thresher.signals.prompts import KEYS
 from thresher.signals.scorer import Scorer, load_scorer, score_texts
 from thresher.signals.signal import Group, Signal
 
 Columns = dict[str, pa.Array]
+OWN_COLUMNS = frozenset({"id", "error", *(field.name for field in KEYS)})
 TOKENIZER = "tokenizer"  # the asset that counts tokens exactly
 
 
@@ -77,7 +79,7 @@ class Computation:
     @cached_property
     def _lists(self) -> tuple[PhraseList, ...]:
         own = [
-            parse_phrases(self._assets[name].decode("utf-8"), name, path)
+            parse_phrases(_decoded(self._assets[name], path), name, path)
             for name, path in self.profile.phrases.items()
         ]
         return (*PHRASES.values(), *own)
@@ -109,6 +111,9 @@ class Computation:
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ConfigError(f"two signals are named '{twice}'", remedy="rename the scorer's")
+        ours = next((name for name in names if name.startswith("_") or name in OWN_COLUMNS), None)
+        if ours is not None:
+            raise ConfigError(f"a signal may not be named '{ours}'", remedy="rename the scorer's")
         return tuple(found)
 
     def of_text(self, text: pa.Array) -> Columns:
@@ -166,6 +171,13 @@ class Computation:
         for _, scorer in self.scorers:
             found.append({"name": scorer.name, "version": scorer.version, "hash": scorer.digest})
         return found
+
+
+def _decoded(content: bytes, path: str) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"not UTF-8 ({error})", path=path) from error
 
 
 @lru_cache(maxsize=4)

@@ -28,8 +28,12 @@ class Bounds(Params):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    min: float | None = Field(None, description="The lowest figure that passes.")
-    max: float | None = Field(None, description="The highest figure that passes.")
+    min: float | None = Field(
+        None, allow_inf_nan=False, description="The lowest figure that passes."
+    )
+    max: float | None = Field(
+        None, allow_inf_nan=False, description="The highest figure that passes."
+    )
     any_of: tuple[str, ...] | None = Field(None, description="Labels that pass.")
     none_of: tuple[str, ...] | None = Field(None, description="Labels that do not pass.")
     is_: bool | None = Field(None, alias="is", description="What a flag has to be.")

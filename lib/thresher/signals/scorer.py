@@ -196,18 +196,22 @@ def load_scorer(
 def _from_function(reference: str, options: dict[str, Any]) -> Scorer:
     module, _, factory = reference.partition(":")
     try:
-        made = getattr(importlib.import_module(module), factory)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"--scorer {reference}: {error}") from error
-    try:
-        scorer = made(**options)
-    except TypeError as error:
-        raise ConfigError(f"--scorer {reference}: {error}", remedy="check its options") from error
+        scorer = getattr(importlib.import_module(module), factory)(**options)
+    except (Exception, SystemExit) as error:
+        raise ConfigError(
+            f"--scorer {reference}: {type(error).__name__}: {error}",
+            remedy="check the module, the function and its options",
+        ) from error
     lacking = [
         n for n in ("name", "version", "digest", "columns", "score") if not hasattr(scorer, n)
     ]
     if lacking or not isinstance(scorer, Scorer):
         raise ConfigError(f"--scorer {reference}: what it returns has no {', '.join(lacking)}")
+    texts = (scorer.name, scorer.version, scorer.digest)
+    if not all(isinstance(text, str) for text in texts):
+        raise ConfigError(f"--scorer {reference}: name, version and digest must be strings")
+    if not all(isinstance(signal, Signal) for signal in scorer.columns):
+        raise ConfigError(f"--scorer {reference}: columns must be a tuple of Signal")
     return scorer
 
 

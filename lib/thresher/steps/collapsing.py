@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from thresher import docid
 from thresher.stage import Receipt, Task
-from thresher.steps.attributes import Status, TaskAttributes, load
-from thresher.steps.spread import concatenated, spread, write_table
+from thresher.steps.attributes import Status, TaskAttributes, attribute_name, load
+from thresher.steps.spread import concatenated, read_table, spread, write_table
 from thresher.store import Store
 from thresher.text.sketch import sketch
 from thresher.transforms.bloom import Filter
@@ -77,9 +77,23 @@ def emit_row_ids(
     found = load(store, attributes, task.index)
     rows = np.flatnonzero(found.status != Status.UNREADABLE)
     assert found.ids is not None
-    keys = sketch(
-        found.ids.take(pa.array(rows)), n=1, permutations=None, with_words=False
-    ).bytes_hash
+    yield from _spread_ids(found.ids.take(pa.array(rows)), rows, task.index, partitions)
+
+
+def emit_line_ids(
+    lines: str, partitions: int, store: Store, folder: str, task: Task
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Emit the user's id of each row, hashed, from a file of one line a row; unreadable rows have
+    none."""
+    ids = read_table(store, attribute_name(lines, task.index)).column("id").combine_chunks()
+    rows = np.flatnonzero(np.asarray(ids.is_valid()))
+    yield from _spread_ids(ids.take(pa.array(rows)), rows, task.index, partitions)
+
+
+def _spread_ids(
+    ids: pa.Array, rows: Column, task: int, partitions: int
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    keys = sketch(ids, n=1, permutations=None, with_words=False).bytes_hash
     nothing = np.zeros(len(rows), dtype=np.uint64)
     lines: dict[str, Column] = {
         "k0": keys[:, 0],
@@ -88,7 +102,7 @@ def emit_row_ids(
         "keep": nothing,
         "b0": keys[:, 0],
         "b1": keys[:, 1],
-        "id": docid.pack(task.index, rows),
+        "id": docid.pack(task, rows),
     }
     yield from spread(lines, keys[:, 0], partitions)
 
