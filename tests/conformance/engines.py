@@ -11,6 +11,8 @@ import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import pytest
+
 from tests.conformance.cases import CASES
 from thresher.engines.local import LocalEngine
 from thresher.engines.options import EngineOptions
@@ -39,6 +41,11 @@ CHAOS: dict[str, Callable[[Engine], Engine]] = {
     "flaky": Flaky,
 }
 JOINS = {"driver": 1 << 30, "stages": 100}
+
+
+def marks(kind: str, soak: bool = False) -> list[pytest.MarkDecorator]:
+    """Return how a setting is marked: clusters are slow, and CI runs some of them."""
+    return [pytest.mark.slow] * (kind != "local") + [pytest.mark.soak] * soak
 
 
 class Setting(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.engines import CHAOS, KINDS
+from tests.conformance.engines import CHAOS, KINDS, marks
 from tests.jobs.converts import CHAT, SHARE, run
 from tests.jobs.runs import Row, jsonl, parquet, tree
 
@@ -29,6 +29,11 @@ SETTINGS = [
     ("spark", 2, "twice", "judged"),
     ("spark", 2, "flaky", "rendered"),
 ]
+SOAK = {
+    ("ray", 1, "shuffled", "rendered"),
+    ("spark", 2, "shuffled", "chats"),
+    ("spark", 2, "twice", "judged"),
+}
 Reference = Callable[[str], Path]
 
 
@@ -72,10 +77,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory, inputs: Path) -> Referen
 
 @pytest.mark.parametrize(
     ("kind", "workers", "chaos", "case"),
-    [
-        pytest.param(*s, id="-".join(map(str, s)), marks=[pytest.mark.slow] * (s[0] != "local"))
-        for s in SETTINGS
-    ],
+    [pytest.param(*s, id="-".join(map(str, s)), marks=marks(s[0], s in SOAK)) for s in SETTINGS],
 )
 def test_the_engine_converts_to_the_bytes_of_one_local_worker(
     kind: str,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.engines import CHAOS, KINDS
+from tests.conformance.engines import CHAOS, KINDS, marks
 from tests.jobs import leak_cases as cases
 from tests.jobs.leaks import run
 from tests.jobs.runs import Row, jsonl, parquet, tree
@@ -20,6 +20,9 @@ SETTINGS = [
     ("ray", 2, "flaky"),
     ("spark", 2, "twice"),
 ]
+SOAK = {
+    ("ray", 2, "flaky"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +63,7 @@ def reference(
 
 @pytest.mark.parametrize(
     ("kind", "workers", "chaos"),
-    [
-        pytest.param(*s, id="-".join(map(str, s)), marks=[pytest.mark.slow] * (s[0] != "local"))
-        for s in SETTINGS
-    ],
+    [pytest.param(*s, id="-".join(map(str, s)), marks=marks(s[0], s in SOAK)) for s in SETTINGS],
 )
 def test_the_engine_searches_to_the_bytes_of_one_local_worker(
     kind: str,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.engines import CHAOS, KINDS
+from tests.conformance.engines import CHAOS, KINDS, marks
 from tests.jobs.runs import Row, jsonl, parquet, tree
 from tests.jobs.scores import again, chat, run
 
@@ -36,6 +36,11 @@ SETTINGS = [
     ("spark", 2, "twice", "chats"),
     ("spark", 2, "flaky", "texts"),
 ]
+SOAK = {
+    ("ray", 1, "shuffled", "pairs"),
+    ("ray", 2, "twice", "texts"),
+    ("spark", 2, "twice", "chats"),
+}
 Reference = Callable[[str], Path]
 
 
@@ -86,10 +91,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory, inputs: Path) -> Referen
 
 @pytest.mark.parametrize(
     ("kind", "workers", "chaos", "case"),
-    [
-        pytest.param(*s, id="-".join(map(str, s)), marks=[pytest.mark.slow] * (s[0] != "local"))
-        for s in SETTINGS
-    ],
+    [pytest.param(*s, id="-".join(map(str, s)), marks=marks(s[0], s in SOAK)) for s in SETTINGS],
 )
 def test_the_engine_scores_to_the_bytes_of_one_local_worker(
     kind: str,
@@ -113,7 +115,7 @@ def test_the_engine_scores_to_the_bytes_of_one_local_worker(
     [
         ("local", "twice"),
         pytest.param("ray", "flaky", marks=pytest.mark.slow),
-        pytest.param("spark", "flaky", marks=pytest.mark.slow),
+        pytest.param("spark", "flaky", marks=marks("spark", True)),
     ],
 )
 def test_selecting_gives_the_same_bytes_on_every_engine(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+from pathlib import Path
 
 from thresher_jobs import cli
 
@@ -21,9 +22,16 @@ def main() -> None:
     if int(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(size), resource.RLIM_INFINITY))
     code = cli.run(arguments)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(peak, file=sys.stderr, flush=True)
+    print(peak(), file=sys.stderr, flush=True)
     os._exit(code)
+
+
+def peak() -> int:
+    """Return the peak resident memory of this program; getrusage would add that of the process it
+    was forked from."""
+    status = Path("/proc/self/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
 
 
 if __name__ == "__main__":

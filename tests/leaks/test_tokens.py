@@ -115,6 +115,7 @@ def test_characters_at_the_edges_of_the_tables_equal_the_reference() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_every_assigned_character_equals_the_reference() -> None:
     _each_character(
         [*range(0x40000), *range(0xE0000, 0xE0200), *range(0x40000, 0x110000, 61)], MODES[:1]
@@ -209,7 +210,10 @@ _QUICK = ("words", "no white space", "Chinese", "simple characters")
 
 @pytest.mark.parametrize(
     "kind",
-    [kind if kind in _QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in LONG],
+    [
+        kind if kind in _QUICK else pytest.param(kind, marks=(pytest.mark.slow, pytest.mark.soak))
+        for kind in LONG
+    ],
 )
 def test_time_is_linear_in_a_text_on_one_line(kind: str) -> None:
     def seconds(num_bytes: int) -> float:

@@ -120,6 +120,7 @@ def test_signals_equal_the_reference_on_real_texts(flavor: Flavor) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("flavor", FLAVORS)
 def test_signals_equal_the_reference_on_many_real_texts(flavor: Flavor) -> None:
     assert_equal(list(real_texts())[::7], TextOptions(flavor=flavor))
