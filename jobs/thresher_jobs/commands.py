@@ -223,8 +223,8 @@ def select(
     """
     from thresher_jobs.progress import Show
     from thresher_jobs.score_report import print_summary
-    from thresher_jobs.select import SelectParams
-    from thresher_jobs.select import select as run_select
+    from thresher_jobs.selection import SelectParams
+    from thresher_jobs.selection import select as run_select
 
     params = _params(SelectParams, context)
     options = _engine(context)

@@ -13,7 +13,7 @@ from thresher.stage import Engine
 from thresher.store import Store
 from thresher_jobs.score import score
 from thresher_jobs.score_params import ScoreParams
-from thresher_jobs.select import SelectParams, select
+from thresher_jobs.selection import SelectParams, select
 
 
 def run(
