@@ -15,19 +15,16 @@ from typing import Any
 
 import thresher
 from thresher.engines.options import EngineOptions
-from thresher.errors import ConfigError, LimitError
+from thresher.errors import ConfigError
 from thresher.formats.detection import Detected
-from thresher.inputs import check_unchanged
 from thresher.leaks.presets import Preset, find_preset, needed_ngrams, override
 from thresher.leaks.tokens import VERSION
 from thresher.params import digest_of
-from thresher.planning import Plan, agree_on_schema, check_apart, make_plan
+from thresher.planning import Plan, check_apart, make_plan
 from thresher.run import Listener, Run, open_run
-from thresher.stage import MapStage, Receipt, stage_key
-from thresher.steps.leaking import MATCH_FOLDER, SearchStep, WriteStep, search_task, write_task
-from thresher.steps.outputs import FOLDERS
+from thresher.stage import MapStage, stage_key
+from thresher.steps.leak_searching import SearchStep, search_task
 from thresher.steps.row_texts import RowReader
-from thresher.steps.split_log import encode_schema
 from thresher_jobs import decontaminate_report
 from thresher_jobs.decontaminate_params import DecontaminateParams
 from thresher_jobs.detecting import peek_readable
@@ -36,11 +33,10 @@ from thresher_jobs.first_pass import (
     check_quarantined,
     check_text_column,
     first_pass,
-    found_schemas,
-    rows_of,
 )
 from thresher_jobs.leak_index import build_index, count_tokens, keep_index, map_index
 from thresher_jobs.leak_items import ReadBenchmark, read_benchmarks
+from thresher_jobs.leak_outputs import write_outputs
 from thresher_jobs.searched import Searched
 
 logger = logging.getLogger(__name__)
@@ -119,7 +115,7 @@ def _decontaminate(
     files = plan.inputs.files
     formats = {files[f].name: list(d.formats) for f, d in sorted((detected or {}).items())}
     searched = Searched(params, benchmarks, indexed, presets, plan, receipts, formats)
-    written = _write(run, searched, step, stage)
+    written = write_outputs(run, searched, step, stage)
     return decontaminate_report.publish(run, searched, written, begin)
 
 
@@ -183,52 +179,3 @@ def _stage(step: SearchStep, plan: Plan) -> MapStage:
         str((step.id_column, step.max_doc_bytes)),
     ]
     return MapStage("search", stage_key(*made_of), partial(search_task, step), plan.tasks)
-
-
-def _write(run: Run, searched: Searched, step: SearchStep, stage: MapStage) -> list[Receipt]:
-    params, plan = searched.params, searched.plan
-    text = [] if params.text_column is None else [params.text_column]
-    named = [(params.id_column, "--id-column")] if params.id_column else []
-    schema = agree_on_schema(
-        plan.inputs, found_schemas(plan, searched.read), text, named, params.union_columns
-    )
-    verdicts = ("contaminated", "suspect") if params.remove == "suspect" else ("contaminated",)
-    how = WriteStep(
-        step,
-        stage.folder,
-        rows_of(plan, searched.read),
-        tuple(tuple(r.facts["fingerprints"]) for r in searched.read),
-        encode_schema(schema),
-        verdicts,
-        params.action == "tag",
-    )
-    key = stage_key(stage.key, encode_schema(schema), str(verdicts), params.action)
-    run.begin_output()
-    written = run.execute(MapStage("write", key, partial(write_task, how), plan.tasks))
-    for file in plan.inputs.files:
-        check_unchanged(file)
-    _check_removed(run, searched, written)
-    return written
-
-
-def _check_removed(run: Run, searched: Searched, written: Sequence[Receipt]) -> None:
-    """Refuse when too much of a source would go.
-
-    Raises:
-        LimitError: Nothing is published; the outputs are gone.
-    """
-    sources = searched.plan.inputs.sources
-    limit = searched.params.max_removed_fraction
-    total, gone = [0] * len(sources), [0] * len(sources)
-    for task, receipt in zip(searched.plan.tasks, written, strict=True):
-        total[task.payload.source] += receipt.rows_in
-        gone[task.payload.source] += sum(s["rows"][1] for s in receipt.facts["splits"])
-    for source, rows, removed in zip(sources, total, gone, strict=True):
-        if removed > limit * rows:
-            for folder in (*FOLDERS, MATCH_FOLDER):
-                run.store.remove(folder)
-            raise LimitError(
-                f"{removed} of {rows} rows of source '{source.name}' hold items of a benchmark, "
-                f"more than max_removed_fraction {limit}",
-                remedy="is it an evaluation set itself? look with --action tag",
-            )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from thresher.result import Line, Result
-from thresher.steps.leaking import MATCH_FOLDER
+from thresher.steps.leak_writing import MATCH_FOLDER
 from thresher_jobs.terminal import cut, one_line
 
 _SHOWN = 5

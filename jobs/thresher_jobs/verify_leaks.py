@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from thresher.errors import InputError
 from thresher.result import Result
-from thresher.steps.leaking import MATCH_FOLDER
+from thresher.steps.leak_writing import MATCH_FOLDER
 
 _GRAVE = {"contaminated": ("contaminated",), "suspect": ("contaminated", "suspect")}
 

@@ -1,8 +1,6 @@
-"""Search rows for items of benchmarks, then write them: two passes over the rows.
+"""Write rows where the matches that were found in them say: the second pass over the rows.
 
-`search_task` writes one line a row (why it cannot be judged, its verdict) and one line a match;
-`write_task` reads the rows once more and sends them where their verdicts say. A row's verdict
-depends on that row and the benchmarks alone.
+A row's verdict depends on that row and the benchmarks alone.
 
 Shapes: N rows of a task, R rows of a block, C matches.
 """
@@ -10,9 +8,7 @@ Shapes: N rows of a task, R rows of a block, C matches.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,140 +17,26 @@ import pyarrow.compute as pc
 
 from thresher import docid
 from thresher.errors import InternalError
-from thresher.formats.rows import Kind, Rows
-from thresher.formats.turns import STRING
-from thresher.leaks.indexed import Indexed
 from thresher.leaks.matches import MATCHES
-from thresher.leaks.presets import Preset
-from thresher.leaks.search import LINES, search
-from thresher.leaks.segments import ROLES, Segments, segments
 from thresher.leaks.tallies import LeakTally
 from thresher.stage import Receipt, Task
-from thresher.steps.attributes import attribute_name, user_ids
+from thresher.steps.attributes import attribute_name
 from thresher.steps.fates import Fates, RowWriter
+from thresher.steps.leak_searching import SearchStep, match_name
 from thresher.steps.outputs import FOLDERS, LEDGER, PROOF, QUARANTINE, Output, PartSet
 from thresher.steps.reading import ReadTask, read_task
-from thresher.steps.row_texts import RowReader, Texts
 from thresher.steps.rows import RowMap
 from thresher.steps.split_log import (
-    SplitLog,
     TextCheck,
     decode_schema,
-    line_for_each_row,
-    or_unreadable,
 )
-from thresher.steps.spread import read_table, write_table
+from thresher.steps.spread import read_table
 from thresher.steps.tallies import KEPT, QUARANTINED, REMOVED, Counts, Judged
-from thresher.store import Published, Store
+from thresher.store import Store
 
 Column = np.ndarray[Any, Any]
 MATCH_FOLDER = "matches"
 MARKS = (pa.field("_verdict", pa.string()), pa.field("_matched_id", pa.string()))
-OpenIndex = Callable[[str, str], Indexed]
-
-
-@dataclass(frozen=True)
-class SearchStep:
-    """What searching a task needs to know.
-
-    Args:
-        index: Folder of the index.
-        open_index: Maps it, given the store's root and the folder.
-        presets: The rules, by benchmark.
-        reader: How rows are read as text.
-        roles: Segments of these roles are searched.
-        join_user_turns: Search all turns of the user as one text too.
-        id_column: The users' own ids.
-        skip_unreadable: Name files that fail instead of raising.
-        max_doc_bytes: Rows with a larger value are bad.
-    """
-
-    index: str
-    open_index: OpenIndex
-    presets: tuple[Preset, ...]
-    reader: RowReader
-    roles: tuple[str, ...]
-    join_user_turns: bool
-    id_column: str | None
-    skip_unreadable: bool
-    max_doc_bytes: int
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns of a task's lines, one line a row."""
-        fields = [pa.field("error", pa.string())]
-        if self.id_column:
-            fields.append(pa.field("id", pa.string()))
-        return pa.schema(fields)
-
-
-def match_name(folder: str, task: int) -> str:
-    """Return the name of a task's matches inside its stage."""
-    return f"{folder}/matches-{task:05d}.arrow"
-
-
-def search_task(how: SearchStep, store: Store, folder: str, task: Task) -> Receipt:
-    """Search one task's rows; write its lines and its matches.
-
-    The receipt's facts are those of a first pass, and `unjudged` rows. With `skip_unreadable` a
-    file that fails is named in the facts: the driver plans again without it.
-    """
-    work = partial(_search, how, store, folder, task)
-    return or_unreadable(work, task.index, how.skip_unreadable)
-
-
-def _search(how: SearchStep, store: Store, folder: str, task: Task) -> Receipt:
-    read: ReadTask = task.payload
-    indexed = how.open_index(store.root, how.index)
-    log = SplitLog(read)
-    unjudged = 0
-    name = attribute_name(folder, task.index)
-    matches: list[pa.RecordBatch] = []
-    with store.writing(name, once=True) as path, pa.OSFile(str(path), "wb") as sink:
-        writer = pa.ipc.new_file(sink, how.schema)
-        for block in read_task(read, None, None, how.max_doc_bytes):
-            base = log.rows
-            texts = how.reader.texts(block, read)
-            count = log.add(block, texts.text)
-            lines = {"error": texts.errors()}
-            if how.id_column:
-                lines["id"] = user_ids(how.id_column, block, read.files[block.split].path)
-            batch = line_for_each_row(lines, block, base, count, how.schema)
-            unjudged += count - batch.column("error").null_count
-            writer.write_batch(batch)
-            for found, rows in _pieces(how, texts):
-                matches.append(_numbered(search(indexed, how.presets, found), block.rows[rows]))
-        writer.close()
-    table = pa.Table.from_batches(matches, LINES).combine_chunks()
-    table = table.take(pc.sort_indices(table, sort_keys=[("line", "ascending")]))
-    file = write_table(store, match_name(folder, task.index), table)
-    size = store.path(name).stat().st_size
-    facts = {**log.facts(), "unjudged": unjudged, "matches": len(table)}
-    return log.receipt(task.index, (Published(name, size, ""), file), facts)
-
-
-def _pieces(how: SearchStep, texts: Texts) -> list[tuple[Segments, Column]]:
-    """Return the segments of a block, by format, with the places of their rows."""
-    if how.reader.formats is None:
-        columns = {"text": texts.text.cast(STRING)}
-        rows = Rows(Kind.TEXT, len(texts.text), {}, columns)
-        return [(segments(rows), np.arange(len(rows)))]
-    wanted = np.isin(np.array(ROLES), how.roles)
-    found = []
-    for piece in texts.found:
-        cut = segments(piece.rows, join_user_turns=how.join_user_turns)
-        mine = wanted[cut.roles]
-        if not mine.all():
-            texts_of = cut.texts.filter(pa.array(mine))
-            cut = Segments(texts_of, cut.rows[mine], cut.numbers[mine], cut.roles[mine])
-        found.append((cut, piece.places))
-    return found
-
-
-def _numbered(found: pa.RecordBatch, rows: Column) -> pa.RecordBatch:
-    """Give matches the numbers of their rows inside the task."""
-    line = rows[found.column("line").to_numpy()]
-    return found.set_column(0, LINES.field(0), pa.array(line))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,75 @@
+"""Write the outputs of `thresher decontaminate`, and refuse when too much would go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from thresher.errors import LimitError
+from thresher.inputs import check_unchanged
+from thresher.planning import agree_on_schema
+from thresher.run import Run
+from thresher.stage import MapStage, Receipt, stage_key
+from thresher.steps.leak_searching import SearchStep
+from thresher.steps.leak_writing import MATCH_FOLDER, WriteStep, write_task
+from thresher.steps.outputs import FOLDERS
+from thresher.steps.split_log import encode_schema
+from thresher_jobs.first_pass import (
+    found_schemas,
+    rows_of,
+)
+from thresher_jobs.searched import Searched
+
+
+def write_outputs(run: Run, searched: Searched, step: SearchStep, stage: MapStage) -> list[Receipt]:
+    """Write every row where it belongs; return the receipts.
+
+    Raises:
+        LimitError: Too much of a source would go.
+    """
+    params, plan = searched.params, searched.plan
+    text = [] if params.text_column is None else [params.text_column]
+    named = [(params.id_column, "--id-column")] if params.id_column else []
+    schema = agree_on_schema(
+        plan.inputs, found_schemas(plan, searched.read), text, named, params.union_columns
+    )
+    verdicts = ("contaminated", "suspect") if params.remove == "suspect" else ("contaminated",)
+    how = WriteStep(
+        step,
+        stage.folder,
+        rows_of(plan, searched.read),
+        tuple(tuple(r.facts["fingerprints"]) for r in searched.read),
+        encode_schema(schema),
+        verdicts,
+        params.action == "tag",
+    )
+    key = stage_key(stage.key, encode_schema(schema), str(verdicts), params.action)
+    run.begin_output()
+    written = run.execute(MapStage("write", key, partial(write_task, how), plan.tasks))
+    for file in plan.inputs.files:
+        check_unchanged(file)
+    _check_removed(run, searched, written)
+    return written
+
+
+def _check_removed(run: Run, searched: Searched, written: Sequence[Receipt]) -> None:
+    """Refuse when too much of a source would go.
+
+    Raises:
+        LimitError: Nothing is published; the outputs are gone.
+    """
+    sources = searched.plan.inputs.sources
+    limit = searched.params.max_removed_fraction
+    total, gone = [0] * len(sources), [0] * len(sources)
+    for task, receipt in zip(searched.plan.tasks, written, strict=True):
+        total[task.payload.source] += receipt.rows_in
+        gone[task.payload.source] += sum(s["rows"][1] for s in receipt.facts["splits"])
+    for source, rows, removed in zip(sources, total, gone, strict=True):
+        if removed > limit * rows:
+            for folder in (*FOLDERS, MATCH_FOLDER):
+                run.store.remove(folder)
+            raise LimitError(
+                f"{removed} of {rows} rows of source '{source.name}' hold items of a benchmark, "
+                f"more than max_removed_fraction {limit}",
+                remedy="is it an evaluation set itself? look with --action tag",
+            )
