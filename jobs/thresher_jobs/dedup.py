@@ -165,7 +165,8 @@ def _attributes(
         return MapStage("attributes", key, partial(attributes.compute, wanted), plan.tasks)
 
     plan, stage, receipts = first_pass(run, plan, stage_of, params.split_bytes)
-    state = State(plan, stage.key, driver_rows, compared, stage.folder, receipts)
+    kept = attributes.Attributes(stage.folder)
+    state = State(plan, stage.key, driver_rows, compared, kept, receipts)
     check_quarantined(plan, receipts, params.max_quarantined_fraction, partial(_unjudged, params))
     state.schema = agree_on_schema(
         plan.inputs,

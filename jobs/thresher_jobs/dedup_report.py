@@ -11,6 +11,7 @@ from thresher.errors import InternalError
 from thresher.planning import Plan
 from thresher.run import Run
 from thresher.stage import Receipt
+from thresher.steps.attributes import Attributes
 from thresher.steps.compared import Compared
 from thresher.steps.removals import BINS, Removal, RemovalCounts
 from thresher.steps.rows import RowMap
@@ -49,7 +50,7 @@ class Outcome:
     selected: list[Receipt]
     audit: AuditResult | None
     facts: dict[str, Any]
-    attributes: str
+    attributes: Attributes
     compared: Compared
 
 

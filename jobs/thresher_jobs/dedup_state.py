@@ -10,6 +10,7 @@ import pyarrow as pa
 from thresher.planning import Plan
 from thresher.stage import Receipt, stage_key
 from thresher.steps import attributes, deciding
+from thresher.steps.attributes import Attributes
 from thresher.steps.compared import Compared
 from thresher.steps.owned import Owned
 from thresher.steps.rows import RowMap
@@ -27,7 +28,7 @@ class State:
     key: str
     driver_rows: int
     compared: Compared
-    attributes: str = ""
+    attributes: Attributes
     receipts: list[Receipt] = field(default_factory=list)
     schema: pa.Schema | None = None
     rows: RowMap | None = None

@@ -9,9 +9,10 @@ Shapes: D rows of a task, B bands.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -42,6 +43,7 @@ class Status(IntEnum):
     ILL_FORMED = 2
     UNREADABLE = 3
     NO_FORMAT = 4
+    GONE = 5  # judged already: an earlier step of the recipe removed it
 
 
 UNJUDGED = (Status.ILL_FORMED, Status.UNREADABLE, Status.NO_FORMAT)
@@ -279,7 +281,36 @@ def _ids(column: str, block: TaskBlock, count: int, base: int, file: str) -> pa.
     return values.take(pa.array(places, mask=places < 0))
 
 
-def load(store: Store, folder: str, task: int) -> TaskAttributes:
+class Alive(Protocol):
+    """Which rows an earlier step of a recipe left."""
+
+    def mask(self, store: Store, task: int) -> Column:
+        """(D,) bool."""
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """Where the attributes of all rows are, for the stages that come after the pass over the text.
+
+    Args:
+        folder: Of the attribute files.
+        alive: Rows that one of these leaves out take no part.
+    """
+
+    folder: str
+    alive: tuple[Alive, ...] = ()
+
+    def load(self, store: Store, task: int) -> TaskAttributes:
+        """Read a task's attributes."""
+        found = _load(store, self.folder, task)
+        if not self.alive:
+            return found
+        gone = ~np.logical_and.reduce([step.mask(store, task) for step in self.alive])
+        status = np.where(gone, np.uint8(Status.GONE), found.status)
+        return found._replace(status=status)
+
+
+def _load(store: Store, folder: str, task: int) -> TaskAttributes:
     """Read a task's attribute file, mapped from disk where it is one batch."""
     with pa.memory_map(str(store.path(attribute_name(folder, task)))) as source:
         table = pa.ipc.open_file(source).read_all()

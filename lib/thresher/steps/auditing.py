@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from thresher import docid
 from thresher.stage import Receipt, Task
-from thresher.steps.attributes import TaskAttributes, load
+from thresher.steps.attributes import Attributes, TaskAttributes
 from thresher.steps.bucketing import compared_rows
 from thresher.steps.collapsing import part_name
 from thresher.steps.deciding import DecideParams
@@ -42,7 +42,7 @@ ORDER_COLUMNS = SAMPLE.names[:5]
 
 def draw(
     params: DecideParams,
-    attributes: str,
+    attributes: Attributes,
     removed: Owned,
     size: int,
     store: Store,
@@ -50,7 +50,7 @@ def draw(
     task: Task,
 ) -> Receipt:
     """Draw a task's samples and write their place in the order and their shingles."""
-    found = load(store, attributes, task.index)
+    found = attributes.load(store, task.index)
     rows = compared_rows(store, found, removed, params.ngram, task.index)
     chosen = np.sort(rows[np.argsort(found.bytes_hash[rows, 0], kind="stable")[:size]])
     offsets, values = _shingles_of(params, task, chosen)
@@ -99,7 +99,7 @@ def _shingles_of(params: DecideParams, task: Task, rows: Column) -> tuple[Column
 
 def compare(
     params: DecideParams,
-    attributes: str,
+    attributes: Attributes,
     removed: Owned,
     samples: tuple[str, ...],
     store: Store,
@@ -108,7 +108,7 @@ def compare(
 ) -> Receipt:
     """Compare a task's kept rows with all samples; facts list misses as [sample id, shared,
     union]."""
-    found = load(store, attributes, task.index)
+    found = attributes.load(store, task.index)
     kept = compared_rows(store, found, removed, params.ngram, task.index)
     drawn = pa.concat_tables([read_table(store, name) for name in samples]).combine_chunks()
     inverted = _invert(drawn)

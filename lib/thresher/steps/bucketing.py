@@ -17,7 +17,7 @@ import pyarrow as pa
 from thresher import docid
 from thresher.errors import InternalError
 from thresher.stage import Receipt, Task
-from thresher.steps.attributes import Status, TaskAttributes, load
+from thresher.steps.attributes import Attributes, Status, TaskAttributes
 from thresher.steps.collapsing import part_name
 from thresher.steps.owned import Owned
 from thresher.steps.spread import concatenated, read_table, write_table
@@ -40,7 +40,7 @@ def compared_rows(
 
 
 def emit_bands(
-    attributes: str,
+    attributes: Attributes,
     copies: Owned,
     ngram: int,
     partitions: int,
@@ -49,7 +49,7 @@ def emit_bands(
     task: Task,
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Emit (band key, id) for every band of every compared row."""
-    found = load(store, attributes, task.index)
+    found = attributes.load(store, task.index)
     rows = compared_rows(store, found, copies, ngram, task.index)
     keys = found.bands if len(rows) == len(found.bands) else found.bands[rows]
     keys, owners, ends = scatter(keys, docid.pack(task.index, rows), partitions)

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from thresher import docid
 from thresher.stage import Receipt, Task
-from thresher.steps.attributes import Status, TaskAttributes, attribute_name, load
+from thresher.steps.attributes import Attributes, Status, TaskAttributes, attribute_name
 from thresher.steps.spread import concatenated, read_table, spread, write_table
 from thresher.store import Store
 from thresher.text.sketch import sketch
@@ -32,7 +32,7 @@ def part_name(folder: str, partition: int) -> str:
 
 
 def emit_text_keys(
-    attributes: str,
+    attributes: Attributes,
     partitions: int,
     use_priority: bool,
     marks: str | None,
@@ -43,12 +43,12 @@ def emit_text_keys(
     """Emit one line a judged row: key, order and id.
 
     Args:
-        attributes: Folder of the attribute files.
+        attributes: Of all rows.
         partitions: Partitions of the exchange.
         use_priority: Whether the source's number comes first in the order.
         marks: Name of a filter; rows whose key it has seen at most once are not emitted.
     """
-    found = load(store, attributes, task.index)
+    found = attributes.load(store, task.index)
     rows = np.flatnonzero(found.status == Status.OK)
     if marks is not None:
         seen = Filter.load(store.path(marks))
@@ -71,10 +71,10 @@ def _lines(task: int, found: TaskAttributes, rows: Column, priority: int) -> dic
 
 
 def emit_row_ids(
-    attributes: str, partitions: int, store: Store, folder: str, task: Task
+    attributes: Attributes, partitions: int, store: Store, folder: str, task: Task
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Emit the user's id of each readable row, hashed."""
-    found = load(store, attributes, task.index)
+    found = attributes.load(store, task.index)
     rows = np.flatnonzero(found.status != Status.UNREADABLE)
     assert found.ids is not None
     yield from _spread_ids(found.ids.take(pa.array(rows)), rows, task.index, partitions)

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from thresher import docid
 from thresher.params import Params
 from thresher.stage import Receipt, Task
-from thresher.steps.attributes import TaskAttributes, load
+from thresher.steps.attributes import Attributes, TaskAttributes
 from thresher.steps.collapsing import part_name
 from thresher.steps.compared import Compared
 from thresher.steps.owned import Owned
@@ -60,7 +60,7 @@ class DecideParams(Params):
 
 def emit_rows(
     params: DecideParams,
-    attributes: str,
+    attributes: Attributes,
     pieces: Owned,
     partitions: int,
     store: Store,
@@ -74,7 +74,7 @@ def emit_rows(
     ids, piece = (table.column(name).to_numpy() for name in ("id", "piece"))
     target = partition_of(mixed(piece), partitions)
     rows = docid.row_of(ids)
-    found = load(store, attributes, task.index)
+    found = attributes.load(store, task.index)
     read: ReadTask = task.payload
     wanted = params.compared.wanted(read)
     for block in read_task(read, wanted, None, params.max_doc_bytes):

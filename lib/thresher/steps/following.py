@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from thresher import docid
 from thresher.stage import Receipt, Task
+from thresher.steps.attributes import Attributes
 from thresher.steps.collapsing import COPIES, part_name
 from thresher.steps.deciding import DECIDED
 from thresher.steps.owned import spread_table
@@ -101,7 +102,7 @@ def reduce_follow(
 
 
 def reduce_clusters(
-    attributes: str | None,
+    attributes: Attributes | None,
     sources: Sources,
     border: float,
     store: Store,
@@ -112,7 +113,7 @@ def reduce_clusters(
     """Count the clusters of some tasks' kept rows, and name those rows where users have ids.
 
     Args:
-        attributes: Folder of the attribute files, where users' ids are wanted.
+        attributes: The attributes, where users' ids are wanted.
         sources: Source of each task.
         border: Similarity up to which removals are counted as close to the threshold.
     """

@@ -11,17 +11,19 @@ from typing import Any
 import numpy as np
 
 from thresher.stage import Receipt, Task
-from thresher.steps.attributes import Status, load
+from thresher.steps.attributes import Attributes, Status
 from thresher.store import Store
 from thresher.transforms.bloom import Filter
 
 
-def mark(attributes: str, slots: int, seed: int, store: Store, folder: str, task: Task) -> Receipt:
+def mark(
+    attributes: Attributes, slots: int, seed: int, store: Store, folder: str, task: Task
+) -> Receipt:
     """Count the keys of a run of attribute files; the task's payload lists their numbers."""
     counted = Filter(slots, seed)
     rows = 0
     for number in task.payload:
-        found = load(store, attributes, number)
+        found = attributes.load(store, number)
         keys: np.ndarray[Any, Any] = found.word_hash[found.status == Status.OK]
         counted.add(keys)
         rows += len(keys)

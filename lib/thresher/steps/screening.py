@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from thresher import docid
 from thresher.stage import Receipt, Task
-from thresher.steps.attributes import load
+from thresher.steps.attributes import Attributes
 from thresher.steps.bucketing import PIECES
 from thresher.steps.collapsing import part_name
 from thresher.steps.owned import Owned
@@ -35,7 +35,7 @@ Column = np.ndarray[Any, Any]
 
 
 def emit_pictures(
-    attributes: str,
+    attributes: Attributes,
     pieces: Owned,
     ngram: int,
     partitions: int,
@@ -49,7 +49,7 @@ def emit_pictures(
         return
     ids, piece = (table.column(name).to_numpy() for name in PIECES.names)
     rows = docid.row_of(ids)
-    found = load(store, attributes, task.index)
+    found = attributes.load(store, task.index)
     batch = pa.record_batch(
         {
             "id": pa.array(ids),

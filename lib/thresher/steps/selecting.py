@@ -19,7 +19,7 @@ from thresher import docid
 from thresher.errors import InputError, InternalError
 from thresher.params import Params
 from thresher.stage import Receipt, Task
-from thresher.steps.attributes import Status, TaskAttributes, load
+from thresher.steps.attributes import Attributes, Status, TaskAttributes
 from thresher.steps.compared import Compared, Texts
 from thresher.steps.outputs import (
     FOLDERS,
@@ -83,7 +83,7 @@ class SelectParams(Params):
 
 def select(
     params: SelectParams,
-    attributes: str,
+    attributes: Attributes,
     verdicts: Owned,
     wanted: str,
     rows: RowMap,
@@ -95,7 +95,7 @@ def select(
     """Write one task's rows.
 
     Args:
-        attributes: Folder of the attribute files.
+        attributes: Of all rows.
         verdicts: The verdicts, with the users' ids of the kept rows where they have them.
         wanted: Name of a table of ids whose text the report shows.
         rows: From ids to row ids.
@@ -105,7 +105,7 @@ def select(
         InputError: The text is no longer what was judged.
     """
     read: ReadTask = task.payload
-    found = load(store, attributes, task.index)
+    found = attributes.load(store, task.index)
     lines = verdicts.of_task(store, task.index)
     removal = Verdicts.of_table(lines)
     named = MATCHED.name in lines.column_names

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from thresher import docid
-from thresher.steps.attributes import load
+from thresher.steps.attributes import Attributes
 from thresher.steps.owned import own_rows
 from thresher.store import Store
 
@@ -59,19 +59,19 @@ class Verdicts(NamedTuple):
         return Verdicts(*(table.column(name).to_numpy() for name in VERDICTS.names))
 
 
-def with_user_ids(store: Store, attributes: str, table: pa.Table) -> pa.Table:
+def with_user_ids(store: Store, attributes: Attributes, table: pa.Table) -> pa.Table:
     """Append the users' own ids of the kept rows, looked up in the attribute files."""
     kept = table.column("kept").to_numpy()
     return table.append_column(MATCHED, read_user_ids(store, attributes, kept))
 
 
-def read_user_ids(store: Store, attributes: str, ids: Column) -> pa.Array:
+def read_user_ids(store: Store, attributes: Attributes, ids: Column) -> pa.Array:
     """Look up the users' own ids of some rows in the attribute files."""
     wanted, inverse = np.unique(ids, return_inverse=True)
     lines = pa.table({"id": pa.array(wanted)})
     parts = []
     for task in np.unique(docid.task_of(wanted)).tolist():
-        own = load(store, attributes, task).ids
+        own = attributes.load(store, task).ids
         assert own is not None
         rows = docid.row_of(own_rows(lines, task).column("id").to_numpy())
         parts.append(own.take(pa.array(rows)))
