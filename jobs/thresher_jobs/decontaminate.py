@@ -78,7 +78,7 @@ def _decontaminate(
     for one in benchmarks:
         for reason in one.reasons:
             logger.warning("benchmark %s: %s", one.benchmark.name, reason)
-    presets = _presets(params, benchmarks)
+    presets = presets_of(params, benchmarks)
     plan = make_plan(
         addresses, split_bytes=params.split_bytes, skip_unreadable=params.skip_unreadable
     )
@@ -97,7 +97,7 @@ def _decontaminate(
         keep_index(run.store, indexed),
         map_index,
         presets,
-        _reader(params, detected),
+        reader_of(params, detected),
         params.roles,
         params.join_user_turns,
         params.id_column,
@@ -139,7 +139,7 @@ def identity(
     }
 
 
-def _presets(
+def presets_of(
     params: DecontaminateParams, benchmarks: Sequence[ReadBenchmark]
 ) -> tuple[Preset, ...]:
     """Return the rule of each benchmark.
@@ -159,7 +159,8 @@ def _presets(
     return tuple(found)
 
 
-def _reader(params: DecontaminateParams, detected: dict[int, Detected] | None) -> RowReader:
+def reader_of(params: DecontaminateParams, detected: dict[int, Detected] | None) -> RowReader:
+    """Return how rows are read: one column of them, or by the formats of the files."""
     if detected is None:
         return RowReader(None, params.text_column or "")
     return RowReader({file: found.formats for file, found in detected.items()}, "")

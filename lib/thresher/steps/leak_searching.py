@@ -108,7 +108,7 @@ def _search(how: SearchStep, store: Store, folder: str, task: Task) -> Receipt:
             batch = line_for_each_row(lines, block, base, count, how.schema)
             unjudged += count - batch.column("error").null_count
             writer.write_batch(batch)
-            for found, rows in _pieces(how, texts):
+            for found, rows in pieces(how, texts):
                 matches.append(_numbered(search(indexed, how.presets, found), block.rows[rows]))
         writer.close()
     table = pa.Table.from_batches(matches, LINES).combine_chunks()
@@ -119,7 +119,7 @@ def _search(how: SearchStep, store: Store, folder: str, task: Task) -> Receipt:
     return log.receipt(task.index, (Published(name, size, ""), file), facts)
 
 
-def _pieces(how: SearchStep, texts: Texts) -> list[tuple[Segments, Column]]:
+def pieces(how: SearchStep, texts: Texts) -> list[tuple[Segments, Column]]:
     """Return the segments of a block, by format, with the places of their rows."""
     if how.reader.formats is None:
         columns = {"text": texts.text.cast(STRING)}
