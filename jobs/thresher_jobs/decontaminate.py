@@ -36,7 +36,7 @@ from thresher_jobs.first_pass import (
 )
 from thresher_jobs.leak_index import build_index, count_tokens, keep_index, map_index
 from thresher_jobs.leak_items import ReadBenchmark, read_benchmarks
-from thresher_jobs.leak_outputs import write_outputs
+from thresher_jobs.leak_outputs import check_action, write_outputs
 from thresher_jobs.searched import Searched
 
 logger = logging.getLogger(__name__)
@@ -93,6 +93,7 @@ def _decontaminate(
     detected: dict[int, Detected] | None = None
     if params.text_column is None:
         plan, detected = peek_readable(run, plan, params)
+        check_action(params.action, plan, detected)
     step = SearchStep(
         keep_index(run.store, indexed),
         map_index,
@@ -108,7 +109,7 @@ def _decontaminate(
     if params.text_column is not None and not params.union_columns:
         check_text_column(plan, receipts, params.text_column)
     if params.id_column:
-        check_line_ids(run, plan, receipts, stage, params.id_column)
+        check_line_ids(run, plan, receipts, stage.folder, stage.key, params.id_column)
     check_quarantined(
         plan, receipts, params.max_quarantined_fraction, lambda r: int(r.facts["unjudged"])
     )

@@ -30,11 +30,10 @@ from thresher.inputs import check_unchanged
 from thresher.planning import Plan, agree_on_schema, check_apart, make_plan
 from thresher.run import Listener, Run, open_run
 from thresher.stage import WORK, MapStage, Receipt, stage_key
-from thresher.steps import (
-    attributes,
-    selecting,
-)
+from thresher.steps import selecting
+from thresher.steps.attributes import AttributeProbe, Attributes, ComparedReader
 from thresher.steps.compared import Compared
+from thresher.steps.first_read import FirstRead, first_read, noted
 from thresher.steps.removals import RemovalCounts
 from thresher.steps.split_log import encode_schema
 from thresher.steps.spread import write_table
@@ -159,15 +158,20 @@ def _attributes(
 ) -> State:
     """Compute attributes; plan again without files that turn out to be unreadable."""
     wanted = attribute_params(params, compared)
+    probe = AttributeProbe(wanted)
+    read = FirstRead(
+        ComparedReader(compared), (probe,), params.skip_unreadable, params.max_doc_bytes
+    )
 
     def stage_of(plan: Plan) -> MapStage:
         key = stage_key(CODE_VERSION, thresher.__version__, wanted.digest(), plan.digest())
-        return MapStage("attributes", key, partial(attributes.compute, wanted), plan.tasks)
+        return MapStage("attributes", key, partial(first_read, read), plan.tasks)
 
     plan, stage, receipts = first_pass(run, plan, stage_of, params.split_bytes)
-    kept = attributes.Attributes(stage.folder)
+    kept = Attributes(noted(stage.folder, probe))
     state = State(plan, stage.key, driver_rows, compared, kept, receipts)
-    check_quarantined(plan, receipts, params.max_quarantined_fraction, partial(_unjudged, params))
+    limit = params.max_quarantined_fraction
+    check_quarantined(plan, receipts, limit, partial(_unjudged, params, probe))
     state.schema = agree_on_schema(
         plan.inputs,
         found_schemas(plan, receipts),
@@ -179,9 +183,10 @@ def _attributes(
     return state
 
 
-def _unjudged(params: DedupParams, receipt: Receipt) -> int:
-    nulls = receipt.facts["nulls"] if params.null_text == "quarantine" else 0
-    return int(receipt.facts["unjudged"]) + nulls
+def _unjudged(params: DedupParams, probe: AttributeProbe, receipt: Receipt) -> int:
+    facts = receipt.facts[probe.name]
+    nulls = facts["nulls"] if params.null_text == "quarantine" else 0
+    return int(facts["unjudged"]) + nulls
 
 
 def _check_removed(state: State, params: DedupParams, counts: RemovalCounts) -> None:

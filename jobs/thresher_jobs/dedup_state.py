@@ -81,7 +81,6 @@ def attribute_params(
         rows_per_band=banding.rows if banding else 0,
         seed=params.seed,
         words=near or params.exact_on == "words",
-        skip_unreadable=params.skip_unreadable,
         max_doc_bytes=params.max_doc_bytes,
         keep_signatures=params.export_signatures,
     )

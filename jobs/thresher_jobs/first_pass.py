@@ -123,9 +123,17 @@ def check_text_column(plan: Plan, receipts: Sequence[Receipt], column: str) -> N
 
 
 def check_line_ids(
-    run: Run, plan: Plan, receipts: Sequence[Receipt], lines: MapStage, column: str
+    run: Run, plan: Plan, receipts: Sequence[Receipt], lines: str, key: str, column: str
 ) -> None:
     """Refuse users' ids that repeat, where a pass wrote one line for each row.
+
+    Args:
+        run: Where to run.
+        plan: What was read.
+        receipts: Of the pass.
+        lines: Folder of the lines.
+        key: Content name of the pass.
+        column: The users' column.
 
     Raises:
         InputError: Naming some of the rows.
@@ -133,8 +141,8 @@ def check_line_ids(
     partitions = partitions_of(sum(receipt.rows_in for receipt in receipts), ROWS_PER_PARTITION)
     stage = ExchangeStage(
         "check-ids",
-        stage_key(lines.key, "ids", str(partitions)),
-        partial(emit_line_ids, lines.folder, partitions),
+        stage_key(key, "ids", str(partitions)),
+        partial(emit_line_ids, lines, partitions),
         reduce_copies,
         plan.tasks,
         partitions,

@@ -32,9 +32,10 @@ from thresher.signals.prompts import SIGNALS as MET
 from thresher.signals.prompts import Preference
 from thresher.signals.signal import Signal
 from thresher.stage import WORK, MapStage, Receipt, stage_key
+from thresher.steps.first_read import FirstRead, first_read, noted
 from thresher.steps.row_texts import RowReader
 from thresher.steps.scored import Lines
-from thresher.steps.scoring import ScoreStep, score_task
+from thresher.steps.scoring import ScoreProbe, ScoreStep
 from thresher_jobs.detecting import peek_readable
 from thresher_jobs.first_pass import (
     check_line_ids,
@@ -107,16 +108,22 @@ def _score(addresses: Sequence[str], params: ScoreParams, run: Run) -> dict[str,
         RowReader(_formats(detected) if profile.uses_formats else None, params.text_column),
         params.id_column,
         Preference(params.prefer),
-        params.skip_unreadable,
         params.max_doc_bytes,
     )
-    plan, stage, receipts = first_pass(run, plan, partial(_stage, step), params.split_bytes)
+    probe = ScoreProbe(step)
+    read = FirstRead(step.reader, (probe,), params.skip_unreadable, params.max_doc_bytes)
+    stage_of = partial(_stage, step, read)
+    plan, stage, receipts = first_pass(run, plan, stage_of, params.split_bytes)
+    lines = noted(stage.folder, probe)
     if not profile.uses_formats and not params.union_columns:
         check_text_column(plan, receipts, params.text_column)
     if params.id_column:
-        check_line_ids(run, plan, receipts, stage, params.id_column)
+        check_line_ids(run, plan, receipts, lines, stage.key, params.id_column)
     check_quarantined(
-        plan, receipts, params.max_quarantined_fraction, lambda r: int(r.facts["unjudged"])
+        plan,
+        receipts,
+        params.max_quarantined_fraction,
+        lambda r: int(r.facts[probe.name]["unjudged"]),
     )
     formats = {} if detected is None else {f: d.formats for f, d in detected.items()}
     counter = made.counter if "tokens" in profile.groups else None
@@ -128,7 +135,7 @@ def _score(addresses: Sequence[str], params: ScoreParams, run: Run) -> dict[str,
         made.models(),
         counter is not None and not counter.exact,
         step,
-        Lines(folder=stage.folder),
+        Lines(folder=lines),
         plan,
         receipts,
         _schema(plan, receipts, params, made),
@@ -212,7 +219,7 @@ def _formats(detected: Mapping[int, Detected] | None) -> dict[int, tuple[str, ..
     return {file: found.formats for file, found in detected.items()}
 
 
-def _stage(step: ScoreStep, plan: Plan) -> MapStage:
+def _stage(step: ScoreStep, read: FirstRead, plan: Plan) -> MapStage:
     made_of = [
         CODE_VERSION,
         thresher.__version__,
@@ -222,7 +229,7 @@ def _stage(step: ScoreStep, plan: Plan) -> MapStage:
         str(None if step.reader.formats is None else sorted(step.reader.formats.items())),
         str((step.reader.text_column, step.id_column, step.prefer.text, step.max_doc_bytes)),
     ]
-    return MapStage("signals", stage_key(*made_of), partial(score_task, step), plan.tasks)
+    return MapStage("signals", stage_key(*made_of), partial(first_read, read), plan.tasks)
 
 
 def _schema(

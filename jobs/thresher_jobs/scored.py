@@ -131,7 +131,6 @@ def recall(result: Result) -> Scored:
         RowReader(formats if profile.uses_formats else None, params.text_column),
         params.id_column,
         Preference(params.prefer),
-        params.skip_unreadable,
         params.max_doc_bytes,
     )
     return Scored(

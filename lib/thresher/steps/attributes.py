@@ -9,9 +9,9 @@ Shapes: D rows of a task, B bands.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -20,10 +20,10 @@ import pyarrow.compute as pc
 
 from thresher.errors import ConfigError, InputError
 from thresher.params import Params
-from thresher.stage import Receipt, Task
+from thresher.stage import Task
 from thresher.steps.compared import Compared, Texts
-from thresher.steps.reading import ReadTask, TaskBlock, read_task
-from thresher.steps.split_log import SplitLog, or_unreadable
+from thresher.steps.line_files import LineFile
+from thresher.steps.reading import ReadTask, TaskBlock
 from thresher.steps.spread import fixed_lists, matrix
 from thresher.store import Published, Store
 from thresher.text.sketch import Sketch, sketch
@@ -61,7 +61,6 @@ class AttributeParams(Params):
     rows_per_band: int
     seed: int
     words: bool
-    skip_unreadable: bool
     max_doc_bytes: int
     keep_signatures: bool
 
@@ -110,50 +109,71 @@ def attribute_name(folder: str, task: int) -> str:
     return f"{folder}/part-{task:05d}.arrow"
 
 
-def compute(params: AttributeParams, store: Store, folder: str, task: Task) -> Receipt:
-    """Read one task's rows and write its attribute file.
+@dataclass(frozen=True)
+class ComparedReader:
+    """Rows as the text that is compared."""
 
-    The receipt's facts hold, by split: rows, unreadable rows, bytes of text, a fingerprint of the
-    text and, where the file has no footer, the types found. With `skip_unreadable` a file that
-    fails is named in the facts and nothing is written: the driver plans again without it.
+    compared: Compared
+
+    def texts(self, block: TaskBlock, read: ReadTask) -> Texts:
+        """Read a block's rows."""
+        file = read.splits[block.split].file
+        return self.compared.read(block.batch, file, read.files[block.split].path)
+
+
+@dataclass(frozen=True)
+class AttributeProbe:
+    """Notes every attribute that copies are found by.
+
+    Facts: `nulls`, rows without text; `unjudged`, rows that cannot be judged otherwise.
     """
-    work = partial(_compute, params, store, folder, task)
-    return or_unreadable(work, task.index, params.skip_unreadable)
+
+    params: AttributeParams
+    name: str = "attributes"
+
+    def columns(self, read: ReadTask) -> Sequence[str] | None:
+        """List the columns that rows are judged by."""
+        return self.params.read_columns
+
+    def open(self, store: Store, folder: str, task: Task) -> AttributeNotes:
+        """Begin a task's attribute file."""
+        return AttributeNotes(self.params, store, folder, task)
 
 
-def _compute(params: AttributeParams, store: Store, folder: str, task: Task) -> Receipt:
-    read: ReadTask = task.payload
-    family = (
-        permutations(params.bands * params.rows_per_band, params.seed) if params.bands else None
-    )
-    log = SplitLog(read)
-    statuses = np.zeros(len(Status), dtype=np.int64)
-    name = attribute_name(folder, task.index)
-    with store.writing(name, once=True) as path, pa.OSFile(str(path), "wb") as sink:
-        writer = pa.ipc.new_file(sink, attribute_schema(params))
-        for block in read_task(read, _wanted_columns(params, read), None, params.max_doc_bytes):
-            file = read.files[block.split].path
-            made = params.compared.read(block.batch, read.splits[block.split].file, file)
-            base = log.rows
-            count = log.add(block, made.text)
-            batch = _attributes(params, block, made, count, base, family, file)
-            writer.write_batch(batch)
-            statuses += np.bincount(batch.column("status").to_numpy(), minlength=len(Status))
-        writer.close()
-    facts = {
-        **log.facts(),
-        "nulls": int(statuses[Status.NULL]),
-        "unjudged": int(statuses[list(UNJUDGED)].sum()),
-    }
-    size = store.path(name).stat().st_size
-    return log.receipt(task.index, (Published(name, size, ""),), facts)
+class AttributeNotes:
+    """One task's attribute file."""
 
+    def __init__(self, params: AttributeParams, store: Store, folder: str, task: Task) -> None:
+        self._params, self._read = params, task.payload
+        self._reader = ComparedReader(params.compared)
+        num = params.bands * params.rows_per_band
+        self._family = permutations(num, params.seed) if num else None
+        self._statuses = np.zeros(len(Status), dtype=np.int64)
+        schema = attribute_schema(params)
+        self._file = LineFile(store, attribute_name(folder, task.index), schema)
 
-def _wanted_columns(params: AttributeParams, read: ReadTask) -> list[str] | None:
-    if any(file.format not in ("parquet", "arrow") for file in read.files):
-        return None
-    columns = params.read_columns
-    return None if columns is None else list(columns)
+    def __enter__(self) -> AttributeNotes:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._file.__exit__(*error)
+
+    def take(self, block: TaskBlock, texts: Any, base: int, count: int) -> None:
+        """Note a block; `texts` are the compared ones, or rows to find them in."""
+        made = texts if isinstance(texts, Texts) else self._reader.texts(block, self._read)
+        path = self._read.files[block.split].path
+        batch = _attributes(self._params, block, made, count, base, self._family, path)
+        self._file.write(batch)
+        status = batch.column("status").to_numpy()
+        self._statuses += np.bincount(status, minlength=len(Status))
+
+    def close(self) -> tuple[tuple[Published, ...], dict[str, Any]]:
+        """Publish the file; return what was counted."""
+        facts = {
+            "nulls": int(self._statuses[Status.NULL]),
+            "unjudged": int(self._statuses[list(UNJUDGED)].sum()),
+        }
+        return (self._file.close(),), facts
 
 
 def attribute_schema(params: AttributeParams) -> pa.Schema:

@@ -9,9 +9,9 @@ Shapes: R rows of a block.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,12 @@ from thresher.formats.reading import scattered
 from thresher.signals.computation import Computation, computation
 from thresher.signals.profile import Profile
 from thresher.signals.prompts import KEYS, Preference, keys_of
-from thresher.stage import Receipt, Task
+from thresher.stage import Task
 from thresher.steps.attributes import attribute_name, user_ids
-from thresher.steps.reading import ReadTask, TaskBlock, read_task
+from thresher.steps.line_files import LineFile
+from thresher.steps.reading import ReadTask, TaskBlock
 from thresher.steps.row_texts import RowReader, Texts
-from thresher.steps.split_log import SplitLog, line_for_each_row, or_unreadable
+from thresher.steps.split_log import line_for_each_row
 from thresher.steps.spread import read_table
 from thresher.store import Published, Store
 
@@ -43,7 +44,6 @@ class ScoreStep:
         reader: How rows are read as text.
         id_column: The users' own ids.
         prefer: Which of several answers comes first.
-        skip_unreadable: Name files that fail instead of raising.
         max_doc_bytes: Rows with a larger value are bad.
     """
 
@@ -52,7 +52,6 @@ class ScoreStep:
     reader: RowReader
     id_column: str | None
     prefer: Preference
-    skip_unreadable: bool
     max_doc_bytes: int
 
     def computation(self, store: Store) -> Computation:
@@ -75,36 +74,48 @@ class ScoreStep:
         return pa.schema([*fields, *(pa.field(s.name, s.kind.type) for s in signals)])
 
 
-def score_task(how: ScoreStep, store: Store, folder: str, task: Task) -> Receipt:
-    """Read one task's rows and write its signal file.
+@dataclass(frozen=True)
+class ScoreProbe:
+    """Notes every signal of a profile. Facts: `unjudged` rows."""
 
-    The receipt's facts are those of a first pass, and `unjudged` rows. With `skip_unreadable` a
-    file that fails is named in the facts: the driver plans again without it.
-    """
-    work = partial(_score, how, store, folder, task)
-    return or_unreadable(work, task.index, how.skip_unreadable)
+    how: ScoreStep
+    name: str = "signals"
+
+    def columns(self, read: ReadTask) -> Sequence[str] | None:
+        """Signals may look at any column."""
+        return None
+
+    def open(self, store: Store, folder: str, task: Task) -> ScoreNotes:
+        """Begin a task's signal file."""
+        return ScoreNotes(self.how, store, folder, task)
 
 
-def _score(how: ScoreStep, store: Store, folder: str, task: Task) -> Receipt:
-    read: ReadTask = task.payload
-    log = SplitLog(read)
-    unjudged = 0
-    schema = how.schema(store)
-    name = attribute_name(folder, task.index)
-    with store.writing(name, once=True) as path, pa.OSFile(str(path), "wb") as sink:
-        writer = pa.ipc.new_file(sink, schema)
-        for block in read_task(read, None, None, how.max_doc_bytes):
-            base = log.rows
-            texts = how.reader.texts(block, read)
-            count = log.add(block, texts.text)
-            lines = _lines(how, store, block, texts, read.files[block.split].path)
-            batch = line_for_each_row(lines, block, base, count, schema)
-            unjudged += len(batch) - batch.column("error").null_count
-            writer.write_batch(batch)
-        writer.close()
-    facts = {**log.facts(), "unjudged": unjudged}
-    size = store.path(name).stat().st_size
-    return log.receipt(task.index, (Published(name, size, ""),), facts)
+class ScoreNotes:
+    """One task's signal file."""
+
+    def __init__(self, how: ScoreStep, store: Store, folder: str, task: Task) -> None:
+        self._how, self._store, self._read = how, store, task.payload
+        self._schema = how.schema(store)
+        self._unjudged = 0
+        self._file = LineFile(store, attribute_name(folder, task.index), self._schema)
+
+    def __enter__(self) -> ScoreNotes:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._file.__exit__(*error)
+
+    def take(self, block: TaskBlock, texts: Texts, base: int, count: int) -> None:
+        """Note a block."""
+        path = self._read.files[block.split].path
+        lines = _lines(self._how, self._store, block, texts, path)
+        batch = line_for_each_row(lines, block, base, count, self._schema)
+        self._unjudged += len(batch) - batch.column("error").null_count
+        self._file.write(batch)
+
+    def close(self) -> tuple[tuple[Published, ...], dict[str, Any]]:
+        """Publish the file; return what was counted."""
+        return (self._file.close(),), {"unjudged": self._unjudged}
 
 
 def _lines(

@@ -1,0 +1,139 @@
+"""The pass over the text: rows are read once, and every step of a job or recipe notes of them what
+it needs.
+
+One file a step and task, one line an input row. Rows that cannot be read have a line too.
+
+Shapes: R rows of a block.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from thresher.stage import Receipt, Task
+from thresher.steps.reading import ReadTask, TaskBlock, read_task
+from thresher.steps.split_log import SplitLog, or_unreadable
+from thresher.store import Published, Store
+
+
+class Read(Protocol):
+    """A block's rows as what is judged; `text` (R,) is what a later pass is checked by."""
+
+    @property
+    def text(self) -> pa.Array:
+        """(R,) strings; null where a row has none."""
+
+
+class Reader(Protocol):
+    """How rows are read as text."""
+
+    def texts(self, block: TaskBlock, read: ReadTask) -> Any:
+        """Read a block's rows: a `Read`, or what else the probes of the pass understand."""
+
+
+class Notes(contextlib.AbstractContextManager["Notes"], Protocol):
+    """What one step writes about one task."""
+
+    def take(self, block: TaskBlock, texts: Any, base: int, count: int) -> None:
+        """Note a block.
+
+        Args:
+            block: The rows as they were read.
+            texts: The same as text.
+            base: Number of the block's first row inside the task.
+            count: Its rows, bad ones included.
+        """
+
+    def close(self) -> tuple[tuple[Published, ...], dict[str, Any]]:
+        """Finish; return the files, and facts for the driver."""
+
+
+class Probe(Protocol):
+    """What one step notes of every row in the pass over the text."""
+
+    @property
+    def name(self) -> str:
+        """Of the folder inside the stage's, and of the facts inside the receipt's."""
+
+    def columns(self, read: ReadTask) -> Sequence[str] | None:
+        """List the columns that are needed of a task's rows; None where all are."""
+
+    def open(self, store: Store, folder: str, task: Task) -> Notes:
+        """Begin the notes of a task in this folder."""
+
+
+@dataclass(frozen=True)
+class FirstRead:
+    """What the pass over a task needs to know.
+
+    Args:
+        reader: How rows are read as text.
+        probes: What is noted of them; each has a name of its own.
+        skip_unreadable: Name files that fail instead of raising.
+        max_doc_bytes: Rows with a larger value are bad.
+    """
+
+    reader: Reader
+    probes: tuple[Probe, ...]
+    skip_unreadable: bool
+    max_doc_bytes: int
+
+    def columns(self, read: ReadTask) -> list[str] | None:
+        """List the columns to read; all of files that state no types before they are read."""
+        if any(file.format not in ("parquet", "arrow") for file in read.files):
+            return None
+        found: list[str] = []
+        for probe in self.probes:
+            wanted = probe.columns(read)
+            if wanted is None:
+                return None
+            found += wanted
+        return list(dict.fromkeys(found))
+
+
+def first_read(how: FirstRead, store: Store, folder: str, task: Task) -> Receipt:
+    """Read one task's rows once and let every probe note what it needs.
+
+    The receipt's facts are those of `SplitLog`, and by the name of each probe what it counted. With
+    `skip_unreadable` a file that fails is named in the facts: the driver plans again without it.
+    """
+    work = partial(_read, how, store, folder, task)
+    return or_unreadable(work, task.index, how.skip_unreadable)
+
+
+def _read(how: FirstRead, store: Store, folder: str, task: Task) -> Receipt:
+    read: ReadTask = task.payload
+    log = SplitLog(read)
+    files: list[Published] = []
+    facts: dict[str, Any] = {}
+    with contextlib.ExitStack() as stack:
+        notes = [
+            stack.enter_context(probe.open(store, noted(folder, probe), task))
+            for probe in how.probes
+        ]
+        for block in read_task(read, how.columns(read), None, how.max_doc_bytes):
+            texts = how.reader.texts(block, read)
+            base = log.rows
+            count = log.add(block, texts.text)
+            for one in notes:
+                one.take(block, texts, base, count)
+        for probe, one in zip(how.probes, notes, strict=True):
+            written, facts[probe.name] = one.close()
+            files += written
+    return log.receipt(task.index, tuple(files), {**log.facts(), **facts})
+
+
+def noted(folder: str, probe: Probe) -> str:
+    """Return the folder of a probe's notes inside a stage's folder."""
+    return f"{folder}/{probe.name}"
+
+
+def facts_of(receipts: Sequence[Receipt], probe: Probe) -> list[Mapping[str, Any]]:
+    """Return what a probe counted, by task."""
+    return [receipt.facts[probe.name] for receipt in receipts]
