@@ -17,6 +17,9 @@ import thresher
 from thresher.errors import InternalError, Stopped, ThresherError, from_os_error
 from thresher_jobs.cli_options import Result
 from thresher_jobs.commands import app
+from thresher_jobs.plan_commands import plan_app
+
+app.add_typer(plan_app, name="plan")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -36,6 +39,18 @@ def verify(out: Result) -> None:
     from thresher_jobs.verify import verify as verify_result
 
     for line in verify_result(out):
+        print(line)
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(metavar="REPORT_A", help="OUT of a run, or report.json.")],
+    second: Annotated[str, typer.Argument(metavar="REPORT_B", help="The same of a later run.")],
+) -> None:
+    """Say how two runs of one job differ: rows, sources, settings; leaked items one by one."""
+    from thresher_jobs.compare import compare as compare_runs
+
+    for line in compare_runs(first, second):
         print(line)
 
 

@@ -130,3 +130,30 @@ LossSpans = Annotated[
 Strict = Annotated[
     bool, typer.Option("--strict", help="Stop (exit 4) when the target cannot hold everything.")
 ]
+Against = Annotated[
+    list[str],
+    typer.Option(
+        "--against",
+        help="Benchmarks: a benchmarks.yaml, NAME=PATH for one that is known (gsm8k=FILE), or "
+        "files, whose fields are guessed and shown; may be repeated.",
+        metavar="SPEC",
+    ),
+]
+PresetName = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        help="The rule: default, strict, audit, gpt3, tulu3, openr1, deepseek, qwen25, phi4, "
+        "llama2, decon, paloma. [default: default]",
+        metavar="NAME",
+    ),
+]
+Action = Annotated[
+    str | None, typer.Option("--action", help="drop or tag. [default: drop]", metavar="ACTION")
+]
+SearchedColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--text-column", help="Search this column instead of the rows' texts.", metavar="NAME"
+    ),
+]

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from thresher.engines.options import EngineOptions
-from thresher.params import P, build, load_yaml, parse_settings
 from thresher_jobs.cli_options import (
+    Action,
+    Against,
     Annotate,
     ChatTemplate,
     Cluster,
@@ -27,9 +27,11 @@ from thresher_jobs.cli_options import (
     Out,
     PerPrompt,
     Prefer,
+    PresetName,
     ProfileName,
     Quiet,
     Scorers,
+    SearchedColumn,
     Set,
     Skip,
     Strict,
@@ -40,6 +42,7 @@ from thresher_jobs.cli_options import (
     Union,
     Workers,
 )
+from thresher_jobs.cli_params import engine_of, params_of
 
 app = typer.Typer(
     name="thresher",
@@ -54,27 +57,6 @@ app = typer.Typer(
         "70 a bug of ours, 130/143 stopped."
     ),
 )
-plan_app = typer.Typer(help="Show what a job would do, before anything runs.", no_args_is_help=True)
-app.add_typer(plan_app, name="plan")
-
-
-def _params(cls: type[P], context: typer.Context) -> P:
-    """Build a job's parameters: defaults, then --config, then flags named like its fields, then
-    --set."""
-    given = context.params
-    from_file = load_yaml(given["config"]) if given["config"] else {}
-    flags = {
-        name: value
-        for name, value in given.items()
-        if name in cls.model_fields and value is not None and value is not False and value != []
-    }
-    return build(cls, from_file, flags, parse_settings(given["settings"] or []))
-
-
-def _engine(context: typer.Context) -> EngineOptions:
-    given = {k: v for k in ("engine", "workers") if (v := context.params[k]) is not None}
-    profile = load_yaml(path) if (path := context.params["cluster"]) else {}
-    return build(EngineOptions, profile, given)
 
 
 @app.command()
@@ -112,8 +94,8 @@ def dedup(
     from thresher_jobs.progress import Show
     from thresher_jobs.summary import print_summary
 
-    params = _params(DedupParams, context)
-    options = _engine(context)
+    params = params_of(DedupParams, context)
+    options = engine_of(context)
     with Show(quiet, json_logs) as show:
         report = run_dedup(inputs, out, params, options, show)
     if not quiet:
@@ -150,8 +132,8 @@ def convert(
     from thresher_jobs.convert_report import print_summary
     from thresher_jobs.progress import Show
 
-    params = _params(ConvertParams, context)
-    options = _engine(context)
+    params = params_of(ConvertParams, context)
+    options = engine_of(context)
     with Show(quiet, json_logs) as show:
         report = run_convert(inputs, out, params, options, show)
     if not quiet:
@@ -193,8 +175,8 @@ def score(
     from thresher_jobs.score_params import ScoreParams
     from thresher_jobs.score_report import print_summary
 
-    params = _params(ScoreParams, context)
-    options = _engine(context)
+    params = params_of(ScoreParams, context)
+    options = engine_of(context)
     with Show(quiet, json_logs) as show:
         report = run_score(inputs, out, params, options, show)
     if not quiet:
@@ -226,8 +208,8 @@ def select(
     from thresher_jobs.selection import SelectParams
     from thresher_jobs.selection import select as run_select
 
-    params = _params(SelectParams, context)
-    options = _engine(context)
+    params = params_of(SelectParams, context)
+    options = engine_of(context)
     with Show(quiet, json_logs) as show:
         report = run_select(scored, out, params, options, show)
     if not quiet:
@@ -239,29 +221,10 @@ def decontaminate(
     context: typer.Context,
     inputs: Inputs,
     out: Out,
-    against: Annotated[
-        list[str],
-        typer.Option(
-            "--against",
-            help="Benchmarks: a benchmarks.yaml, NAME=PATH for one that is known (gsm8k=FILE), or "
-            "files, whose fields are guessed and shown; may be repeated.",
-            metavar="SPEC",
-        ),
-    ],
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="The rule: default, strict, audit, gpt3, tulu3, openr1, deepseek, qwen25, phi4, "
-            "llama2, decon, paloma. [default: default]"
-        ),
-    ] = None,
-    action: Annotated[
-        str | None, typer.Option(help="drop or tag. [default: drop]", metavar="ACTION")
-    ] = None,
-    text_column: Annotated[
-        str | None,
-        typer.Option(help="Search this column instead of the rows' texts.", metavar="NAME"),
-    ] = None,
+    against: Against,
+    preset: PresetName = None,
+    action: Action = None,
+    text_column: SearchedColumn = None,
     format: FromFormat = None,
     id_column: IdColumn = None,
     skip_unreadable: Skip = False,
@@ -284,8 +247,8 @@ def decontaminate(
     from thresher_jobs.decontaminate_report import print_summary
     from thresher_jobs.progress import Show
 
-    params = _params(DecontaminateParams, context)
-    options = _engine(context)
+    params = params_of(DecontaminateParams, context)
+    options = engine_of(context)
     with Show(quiet, json_logs) as show:
         report = run_decontaminate(inputs, out, params, options, show)
     if not quiet:
@@ -312,7 +275,7 @@ def train_classifier(
     from thresher_jobs.train_classifier import TrainParams, print_training
     from thresher_jobs.train_classifier import train_classifier as train
 
-    print_training(train(good, bad, out, _params(TrainParams, context)), out)
+    print_training(train(good, bad, out, params_of(TrainParams, context)), out)
 
 
 @app.command()
@@ -329,33 +292,3 @@ def profile(
         return
     for known in profile_names():
         print(f"{known:<14} {load_profile(known).about}")
-
-
-@plan_app.command("dedup")
-def plan_dedup(
-    context: typer.Context,
-    inputs: Inputs,
-    text_column: TextColumn = None,
-    columns: Columns = None,
-    on: On = None,
-    format: FromFormat = None,
-    id_column: IdColumn = None,
-    method: Method = None,
-    threshold: Threshold = None,
-    clusters: Clusters = None,
-    keep: Keep = None,
-    skip_unreadable: Skip = False,
-    union_columns: Union = False,
-    config: Config = None,
-    settings: Set = None,
-    engine: EngineName = None,
-    workers: Workers = None,
-    cluster: Cluster = None,
-) -> None:
-    """Show the bands, tasks, bytes and memory of `thresher dedup` with the same arguments."""
-    from thresher_jobs.dedup_params import DedupParams
-    from thresher_jobs.dedup_plan import describe
-
-    params = _params(DedupParams, context)
-    for line in describe(inputs, params, _engine(context)):
-        print(line)

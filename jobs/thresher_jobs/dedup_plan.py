@@ -1,6 +1,6 @@
 """`thresher plan dedup`: what the job would do, from footers and sizes alone.
 
-The arithmetic is that of `dedup_sizes`; this module reads footers and prints.
+The arithmetic is that of `dedup_sizes`; `plan_lines` says what is not dedup's alone.
 """
 
 from __future__ import annotations
@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from thresher.engines.options import EngineOptions
-from thresher.formats.detection import Detected, detect, gather
 from thresher.planning import Plan, make_plan
 from thresher.readers import read_split
-from thresher.steps.peeking import PEEKED_ROWS
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.dedup_sizes import (
     DRIVER_BYTES_PER_REMOVED_ROW,
@@ -19,10 +17,14 @@ from thresher_jobs.dedup_sizes import (
     Sizes,
     sizes,
 )
-
-_MIB = 1 << 20
-_HEAD_BYTES = 1 << 16
-_SHOWN_FILES = 10
+from thresher_jobs.plan_lines import (
+    HEAD_BYTES,
+    MIB,
+    what_is_left_out,
+    what_is_read,
+    where_it_runs,
+    which_formats,
+)
 
 
 def describe(
@@ -43,11 +45,8 @@ def describe(
         tasks=len(plan.tasks),
         largest_task_bytes=plan.largest_task_bytes,
     )
-    stored = sum(file.bytes for file in plan.inputs.files)
-    yield f"inputs      {len(plan.inputs.files)} files, {stored:,} bytes stored"
-    rows = f"{plan.rows:,} rows" if plan.rows is not None else "rows known after reading"
-    yield f"to read     {plan.bytes:,} bytes uncompressed (estimated), {rows}"
-    yield from _where(found, options)
+    yield from what_is_read(plan)
+    yield from where_it_runs(found.tasks, found.task_memory_bytes, options)
     yield from _driver(found, options, known=plan.rows is not None)
     yield from _method(params)
     if plan.rows is not None:
@@ -55,53 +54,10 @@ def describe(
     if params.on is None:
         yield from _absent_columns(plan, params)
     else:
-        yield from _formats(plan, params, params.on)
-    for ignored in plan.inputs.ignored:
-        yield f"ignored     {ignored.path}: {ignored.reason}"
-    for unreadable in plan.unreadable:
-        yield f"left out    {unreadable.path}: {unreadable.error}"
-    for note in plan.notes:
-        yield f"note        {note}"
-
-
-def _where(found: Sizes, options: EngineOptions) -> Iterator[str]:
-    """Say which workers run the tasks, and what one of them needs."""
-    largest = found.task_memory_bytes / _MIB
-    if found.workers is None:
-        on = "as many workers as the cluster has cores"
-        together = ""
-    else:
-        busy = min(found.workers, found.tasks)
-        on = f"{busy} of {found.workers} workers"
-        together = f", together {largest * busy:,.0f} MiB"
-    yield f"tasks       {found.tasks:,} on {on}, engine {options.engine}"
-    yield from _profile(options)
-    yield f"memory      largest task {largest:,.0f} MiB{together}"
-    aside = options.ray.task_memory_bytes if options.engine == "ray" else 0
-    if aside and aside < found.task_memory_bytes:
-        yield (
-            f"WARNING     ray.task_memory_bytes sets {aside / _MIB:,.0f} MiB aside for a task that "
-            f"takes {largest:,.0f} MiB: raise it, or lower split_bytes"
-        )
-
-
-def _profile(options: EngineOptions) -> Iterator[str]:
-    """Say what the profile gives a cluster engine."""
-    starts = (
-        f"at most {options.attempts} starts a task, {options.stall_seconds:,} s without progress"
-    )
-    if options.engine == "ray":
-        address = options.ray.address or "RAY_ADDRESS, else a cluster of this machine"
-        aside = options.ray.task_memory_bytes
-        memory = f"{aside / _MIB:,.0f} MiB set aside a task" if aside else "no memory set aside"
-        yield f"profile     cluster {address}; {memory}; {starts}"
-    elif options.engine == "spark":
-        cluster = options.spark.remote or options.spark.master
-        place = cluster or "what spark-submit set, else this machine"
-        yield f"profile     cluster {place}; {len(options.spark.conf)} settings; {starts}"
-        for name in ("spark.executor.cores", "spark.executor.memory", "spark.executor.instances"):
-            if name in options.spark.conf:
-                yield f"            {name} {options.spark.conf[name]}"
+        compared = "all text" if params.on == "all" else f"the {params.on}"
+        yield f"compared    {compared} of each row"
+        yield from which_formats(plan, params)
+    yield from what_is_left_out(plan)
 
 
 def _driver(found: Sizes, options: EngineOptions, *, known: bool) -> Iterator[str]:
@@ -112,7 +68,7 @@ def _driver(found: Sizes, options: EngineOptions, *, known: bool) -> Iterator[st
     elif found.on_driver:
         yield f"pieces      joined by the driver: no more rows than {limit}"
         yield (
-            f"driver      {found.driver_bytes / _MIB:,.0f} MiB "
+            f"driver      {found.driver_bytes / MIB:,.0f} MiB "
             f"({DRIVER_BYTES_PER_ROW} bytes a row), "
             f"and {DRIVER_BYTES_PER_REMOVED_ROW} bytes a removed row"
         )
@@ -127,41 +83,12 @@ def _absent_columns(plan: Plan, params: DedupParams) -> Iterator[str]:
         file = plan.inputs.files[split.file]
         if split.file in plan.schemas or split.start:
             continue
-        first = next(read_split(file, split, batch_bytes=_HEAD_BYTES), None)
+        first = next(read_split(file, split, batch_bytes=HEAD_BYTES), None)
         names = first.batch.schema.names if first else []
         for column in params.compared:
             if column not in names:
                 shown = ", ".join(names)
                 yield f"WARNING     {file.path}: no '{column}' in the first rows (columns: {shown})"
-
-
-def _formats(plan: Plan, params: DedupParams, on: str) -> Iterator[str]:
-    """Say what is compared, and which formats the first rows of the first files speak for."""
-    yield f"compared    the {on} of each row" if on != "all" else "compared    all text of each row"
-    formats = None if params.format is None else (params.format,)
-    starts = [split for split in plan.splits() if not split.start]
-    for split in starts[:_SHOWN_FILES]:
-        file = plan.inputs.files[split.file]
-        first = next(read_split(file, split, batch_bytes=_HEAD_BYTES), None)
-        if first is None or not len(first.batch):
-            yield f"format      no rows to tell it by: {file.path}"
-            continue
-        found = detect(gather(first.batch, formats))
-        if not found.formats:
-            yield f"WARNING     {file.path}: {found.reasons[0]}"
-            continue
-        doubt = f", wanted {params.min_confidence}" if _is_doubtful(found, params) else ""
-        shown = f"{', '.join(found.formats)} (confidence {found.confidence:.2f}{doubt})"
-        yield f"{'WARNING ' if doubt else 'format  '}    {shown}: {file.path}"
-    more = len(starts) - _SHOWN_FILES
-    yield (
-        f"            by the first rows; the job decides by the first {PEEKED_ROWS:,} of every file"
-        + (f", {more:,} more" if more > 0 else "")
-    )
-
-
-def _is_doubtful(found: Detected, params: DedupParams) -> bool:
-    return params.format is None and found.confidence < params.min_confidence
 
 
 def _method(params: DedupParams) -> Iterator[str]:

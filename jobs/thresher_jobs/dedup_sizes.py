@@ -137,7 +137,7 @@ def sizes(
         rows=rows,
         text_bytes=text_bytes,
         tasks=tasks if tasks is not None else max(1, -(-text_bytes // split)),
-        workers=_workers(options),
+        workers=options.known_workers(),
         task_memory_bytes=(largest_task_bytes or min(split, text_bytes)) * TASK_MEMORY_FACTOR,
         attribute_bytes=rows * row_bytes(attribute_schema(attribute_params(params))),
         key_bytes=rows * KEY_LINE_BYTES,
@@ -166,10 +166,3 @@ def _width(kind: pa.DataType) -> int:
     if pa.types.is_fixed_size_list(kind):
         return int(kind.list_size) * _width(kind.value_type)
     return 0 if pa.types.is_string(kind) else -(-int(kind.bit_width) // 8)
-
-
-def _workers(options: EngineOptions) -> int | None:
-    """Return the tasks at once; None where only the cluster can tell."""
-    if options.engine == "local" or options.workers:
-        return options.resolved_workers()
-    return None

@@ -78,6 +78,10 @@ class EngineOptions(Params):
         """Return the number of workers, counting this machine's cores where it is left open."""
         return self.workers or cores()
 
+    def known_workers(self) -> int | None:
+        """Return the tasks at once; None where only the cluster can tell."""
+        return self.resolved_workers() if self.engine == "local" or self.workers else None
+
 
 def cores() -> int:
     """Return the cores this process may use."""

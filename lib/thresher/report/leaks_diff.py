@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from thresher.report import figures
-from thresher.report.leaks import BenchmarkLeaks, LeakRecord, Leaks
+from thresher.report.changes import change, settings, shown
+from thresher.report.leaks import BenchmarkLeaks, Leaks
 
-_MOST_IDS, _ID_CHARS = 10, 80
+_MOST_IDS = 10
 _CLEAN = "not hit"
 
 
@@ -27,11 +27,12 @@ def compare_leaks(report_a: Mapping[str, Any], report_b: Mapping[str, Any]) -> l
         ValueError: One of them is no report of such a run.
     """
     a, b = (_leaks(report) for report in (report_a, report_b))
+    before, after = (leaks.record.model_dump(mode="json") for leaks in (a, b))
     lines = [
-        f"rows with leaks {_change(a.rows, b.rows)},"
-        f" suspect {_change(a.suspect_rows, b.suspect_rows)},"
-        f" of {_change(_rows(report_a), _rows(report_b))}",
-        *_settings(a.record, b.record),
+        f"rows with leaks {change(a.rows, b.rows)},"
+        f" suspect {change(a.suspect_rows, b.suspect_rows)},"
+        f" of {change(_rows(report_a), _rows(report_b))}",
+        *settings(before, after),
     ]
     ours, theirs = ({(x.name, x.split): x for x in leaks.benchmarks} for leaks in (a, b))
     for key in [*ours, *(key for key in theirs if key not in ours)]:
@@ -39,9 +40,9 @@ def compare_leaks(report_a: Mapping[str, Any], report_b: Mapping[str, Any]) -> l
         if left is not None and right is not None:
             lines += _benchmark(left, right)
         elif left is not None:
-            lines.append(f"{_id(left.title)}: only in the first run, {_items(left)}")
+            lines.append(f"{shown(left.title)}: only in the first run, {_items(left)}")
         elif right is not None:
-            lines.append(f"{_id(right.title)}: only in the second run, {_items(right)}")
+            lines.append(f"{shown(right.title)}: only in the second run, {_items(right)}")
     return lines
 
 
@@ -56,30 +57,11 @@ def _rows(report: Mapping[str, Any]) -> int:
     return int(report["rows_in"])
 
 
-def _settings(a: LeakRecord, b: LeakRecord) -> Iterator[str]:
-    left, right = (_flat(record.model_dump(mode="json")) for record in (a, b))
-    for name in [*left, *(name for name in right if name not in left)]:
-        if left.get(name) != right.get(name):
-            yield f"{_id(name)}: {_setting(left.get(name))} → {_setting(right.get(name))}"
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        inner = _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else None
-        found |= inner if inner is not None else {f"{prefix}{name}": value}
-    return found
-
-
-def _setting(value: Any) -> str:
-    return "none" if value is None else _id(str(value))
-
-
 def _benchmark(a: BenchmarkLeaks, b: BenchmarkLeaks) -> Iterator[str]:
     yield (
-        f"{_id(b.title)}: items leaked {_change(a.num_contaminated, b.num_contaminated)},"
-        f" suspect {_change(a.num_suspect, b.num_suspect)}, of {_change(a.items, b.items)};"
-        f" rows {_change(a.rows, b.rows)}, suspect {_change(a.suspect_rows, b.suspect_rows)}"
+        f"{shown(b.title)}: items leaked {change(a.num_contaminated, b.num_contaminated)},"
+        f" suspect {change(a.num_suspect, b.num_suspect)}, of {change(a.items, b.items)};"
+        f" rows {change(a.rows, b.rows)}, suspect {change(a.suspect_rows, b.suspect_rows)}"
     )
     left, right = _hits(a), _hits(b)
     moves: dict[tuple[str, str], list[str]] = {}
@@ -106,13 +88,9 @@ def _urgent(move: tuple[tuple[str, str], list[str]]) -> tuple[int, int]:
 
 
 def _ids(items: Sequence[str]) -> str:
-    shown = ", ".join(_id(item) for item in items[:_MOST_IDS])
+    first = ", ".join(shown(item) for item in items[:_MOST_IDS])
     more = len(items) - _MOST_IDS
-    return shown if more <= 0 else f"{shown} and {more:,} more"
-
-
-def _id(text: str) -> str:
-    return figures.visible(figures.one_line(text, _ID_CHARS))
+    return first if more <= 0 else f"{first} and {more:,} more"
 
 
 def _items(benchmark: BenchmarkLeaks) -> str:
@@ -120,7 +98,3 @@ def _items(benchmark: BenchmarkLeaks) -> str:
         f"{benchmark.num_contaminated:,} leaked and {benchmark.num_suspect:,} suspect"
         f" of {benchmark.items:,} items"
     )
-
-
-def _change(before: int, after: int) -> str:
-    return f"{after:,}" if before == after else f"{before:,} → {after:,}"
