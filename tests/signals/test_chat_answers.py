@@ -17,13 +17,15 @@ from thresher.signals.spans import spans
 PIECES = st.sampled_from(
     ["```", "```py", "~~~", "````", "\n", "\n\n", " ", "> ", "a", "b c", "x = 1", "1. ", "- ", "• ",
      "That is it. ", "Yes! ", "这是什么。", "好", "111", "22", "ha ", "ha ha ", "é", "É", "\u0301",
-     "😀", "no no no ", "One fine day it rained.", "\r", "\t", "`x`", "$$", "\\[", "\x00", "ｱ"]
+     "😀", "no no no ", "One fine day it rained.", "\r", "\t", "`x`", "$$", "\\[", "\\",
+     "\x00", "ｱ"]
 )  # fmt: skip
 TEXTS = st.lists(PIECES, max_size=60).map("".join) | st.text(max_size=80)
 
 
 @settings(deadline=None)
 @given(st.lists(TEXTS, max_size=4))
+@example(["\\0", "\\一"])
 @example(["```py\n```", "```\nx", "```", "~~~\nx", "a ```` b", "```` \n```\n````"])
 def test_code_blocks_digits_and_chinese_are_those_of_plain_python(texts: list[str]) -> None:
     found = read_markup(spans(pa.array(texts, pa.string())))

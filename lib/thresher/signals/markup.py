@@ -167,7 +167,8 @@ def _scan(data: Any, starts: Any, ends: Any, found: Any) -> None:
                         if byte == _BACKSLASH and place + 1 < end:
                             after = data[place + 1]
                             display = (display or (after == 91 and place == begin)) and after != 93
-                            place += 1
+                            if after < 128 and not 48 <= after <= 57:  # these count as well
+                                place += 1
                         elif byte == _DOLLAR:
                             length = _run(data, place, end)
                             if length == 2 and (dollars or place == begin):
