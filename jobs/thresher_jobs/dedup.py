@@ -95,11 +95,7 @@ def _dedup(
     state.facts |= told
     if params.id_column:
         check_ids(run, state, params)
-    collapse(run, state, params)
-    if params.method == "minhash":
-        near(run, state, params)
-    counts = join_verdicts(run, state, params)
-    _check_removed(state, params, counts)
+    counts = find_copies(run, state, params)
     recall = audit(run, state, params)
     selected = _select(run, state, params, counts)
     for file in state.plan.inputs.files:
@@ -120,6 +116,27 @@ def _dedup(
         ),
         begin,
     )
+
+
+def find_copies(run: Run, state: State, params: DedupParams) -> RemovalCounts:
+    """Decide which rows go; `state.removed` holds the verdicts.
+
+    Raises:
+        LimitError: Too much of a source would go.
+    """
+    collapse(run, state, params)
+    if params.method == "minhash":
+        near(run, state, params)
+    counts = join_verdicts(run, state, params)
+    _check_removed(state, params, counts)
+    return counts
+
+
+def keep_wanted(run: Run, key: str, counts: RemovalCounts) -> str:
+    """Keep the ids of the rows whose text the report shows; return the table's name."""
+    wanted = f"{WORK}/wanted-{key}/wanted.arrow"
+    write_table(run.store, wanted, pa.table({"id": pa.array(counts.shown())}))
+    return wanted
 
 
 def identity(plan: Plan, params: DedupParams) -> dict[str, Any]:
@@ -235,8 +252,7 @@ def _select(run: Run, state: State, params: DedupParams, counts: RemovalCounts) 
     how = _select_params(state, params)
     assert state.removed is not None
     key = state.stage_key("select", how.digest(), state.removed.folder, params.digest())
-    wanted = f"{WORK}/wanted-{key}/wanted.arrow"
-    write_table(run.store, wanted, pa.table({"id": pa.array(counts.shown())}))
+    wanted = keep_wanted(run, key, counts)
     expected = tuple(tuple(r.facts["fingerprints"]) for r in state.receipts)
     run.begin_output()
     function: Callable[..., Receipt] = partial(

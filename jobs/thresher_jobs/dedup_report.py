@@ -90,8 +90,14 @@ def _report(run: Run, outcome: Outcome, counts: Balance) -> dict[str, Any]:
         facts=outcome.facts,
         notes=_size_alert(outcome),
     )
-    return value | {
-        "similarity_histogram": _histogram(removals, params),
+    return value | sections(run, outcome)
+
+
+def sections(run: Run, outcome: Outcome) -> dict[str, Any]:
+    """Return what the report says of copies alone."""
+    removals = outcome.removals
+    return {
+        "similarity_histogram": _histogram(removals, outcome.params),
         "cluster_sizes": [{"size": size, "clusters": count} for size, count in removals.sizes],
         **_shown_texts(run, outcome),
         "recall": _recall(outcome),

@@ -50,7 +50,7 @@ from thresher_jobs.scored import Scored
 from thresher_jobs.sift import sift
 
 logger = logging.getLogger(__name__)
-CODE_VERSION = "score-1"  # raised when the same rows and profile give other signals
+CODE_VERSION = "score-2"  # raised when the same rows and profile give other signals
 ASSETS = f"{WORK}/assets"
 MOST_ASSET_BYTES = 2 << 30
 
@@ -87,7 +87,7 @@ def _score(addresses: Sequence[str], params: ScoreParams, run: Run) -> dict[str,
     wanted = None if params.profile == "auto" else chosen(load_profile(params.profile), params)
     assets = read_assets(params, wanted)
     if wanted is not None:  # what cannot be is refused before anything is written
-        check_rules(wanted, _signals(wanted, computation(wanted, assets)))
+        check_rules(wanted, signals_of(wanted, computation(wanted, assets)))
     plan = make_plan(
         addresses, split_bytes=params.split_bytes, skip_unreadable=params.skip_unreadable
     )
@@ -100,16 +100,7 @@ def _score(addresses: Sequence[str], params: ScoreParams, run: Run) -> dict[str,
     detected: dict[int, Detected] | None = None
     if wanted is None or wanted.uses_formats:
         plan, detected = peek_readable(run, plan, params)
-    name, profile = _profile(params, wanted, detected)
-    made = computation(profile, assets)
-    step = ScoreStep(
-        profile,
-        _keep_assets(run, assets),
-        RowReader(_formats(detected) if profile.uses_formats else None, params.text_column),
-        params.id_column,
-        Preference(params.prefer),
-        params.max_doc_bytes,
-    )
+    name, profile, made, step = make_step(run, params, wanted, assets, detected)
     probe = ScoreProbe(step)
     read = FirstRead(step.reader, (probe,), params.skip_unreadable, params.max_doc_bytes)
     stage_of = partial(_stage, step, read)
@@ -131,7 +122,7 @@ def _score(addresses: Sequence[str], params: ScoreParams, run: Run) -> dict[str,
         params,
         name,
         profile,
-        _signals(profile, made),
+        signals_of(profile, made),
         made.models(),
         counter is not None and not counter.exact,
         step,
@@ -145,7 +136,35 @@ def _score(addresses: Sequence[str], params: ScoreParams, run: Run) -> dict[str,
     return sift(run, scored, params, begin)
 
 
-def _signals(profile: Profile, made: Computation) -> tuple[Signal, ...]:
+def make_step(
+    run: Run,
+    params: ScoreParams,
+    wanted: Profile | None,
+    assets: Mapping[str, bytes],
+    detected: Mapping[int, Detected] | None,
+) -> tuple[str, Profile, Computation, ScoreStep]:
+    """Return the profile in force with its name, what computes its signals, and the step.
+
+    Args:
+        run: Where files that signals need are kept.
+        params: The parameters.
+        wanted: The profile, where the user named one.
+        assets: Those files.
+        detected: By file, its formats.
+    """
+    name, profile = _profile(params, wanted, detected)
+    step = ScoreStep(
+        profile,
+        _keep_assets(run, assets),
+        RowReader(_formats(detected) if profile.uses_formats else None, params.text_column),
+        params.id_column,
+        Preference(params.prefer),
+        params.max_doc_bytes,
+    )
+    return name, profile, computation(profile, assets), step
+
+
+def signals_of(profile: Profile, made: Computation) -> tuple[Signal, ...]:
     """Return all signals, those of prompts included."""
     return (*made.signals, *(MET if "prompts" in profile.groups else ()))
 

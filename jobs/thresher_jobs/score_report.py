@@ -36,7 +36,7 @@ def publish(
     if not params.annotate:
         for receipt in written:
             first += Counter(receipt.facts["first"])
-    quality = _quality(run, scored, how, written)
+    quality = quality_facts(run, scored, how, written)
     balance_note = kto_balance(quality)
     value = frame(
         run,
@@ -56,7 +56,10 @@ def publish(
     return job_report.publish(run, value, begin, dataset_card, [], manifest)
 
 
-def _quality(run: Run, scored: Scored, how: SiftStep, written: Sequence[Receipt]) -> dict[str, Any]:
+def quality_facts(
+    run: Run, scored: Scored, how: SiftStep, written: Sequence[Receipt]
+) -> dict[str, Any]:
+    """Return what the report says of signals and rules, by the figures that tasks counted."""
     sources = [task.payload.source for task in scored.plan.tasks]
     merged = merged_figures(run.store, how, written, sources)
     return quality_section(

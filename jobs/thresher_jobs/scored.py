@@ -17,6 +17,7 @@ from thresher.signals.prompts import Preference
 from thresher.signals.signal import Kind, Signal
 from thresher.splits import Unreadable
 from thresher.stage import Receipt
+from thresher.steps.attributes import Alive
 from thresher.steps.row_texts import RowReader
 from thresher.steps.rows import RowMap
 from thresher.steps.scored import Lines
@@ -46,6 +47,7 @@ class Scored:
         schema: Columns of the inputs.
         key: Content name of the signals.
         formats: By file number, the formats found.
+        alive: Earlier steps of a recipe; rows that one leaves out take no part.
     """
 
     params: ScoreParams
@@ -61,6 +63,7 @@ class Scored:
     schema: pa.Schema
     key: str
     formats: Mapping[int, tuple[str, ...]]
+    alive: tuple[Alive, ...] = ()
 
     @property
     def rows(self) -> RowMap:

@@ -32,21 +32,7 @@ HOME_ROWS = 1 << 20
 
 def sift(run: Run, scored: Scored, params: SiftParams, begin: float) -> dict[str, Any]:
     """Let the rules decide, write all rows and publish; return the report."""
-    check_rules(scored.profile, scored.signals)
-    met = _meet(run, scored) if "prompts" in scored.profile.groups else None
-    how = SiftStep(
-        scored.step,
-        scored.source,
-        met,
-        scored.signals,
-        tuple(scored.profile.rules),
-        tuple(scored.profile.rules.values()),
-        scored.rows,
-        tuple(tuple(r.facts["fingerprints"]) for r in scored.read),
-        encode_schema(scored.schema),
-        params.annotate,
-        scored.params.id_column is not None,
-    )
+    how = sift_step(run, scored, params.annotate)
     rules = scored.profile.model_dump(mode="json", by_alias=True)["rules"]
     made_of = [digest_of(rules), encode_schema(scored.schema), str(params.annotate)]
     key = stage_key(CODE_VERSION, thresher.__version__, scored.key, *made_of)
@@ -59,6 +45,25 @@ def sift(run: Run, scored: Scored, params: SiftParams, begin: float) -> dict[str
     return score_report.publish(run, scored, params, how, written, begin)
 
 
+def sift_step(run: Run, scored: Scored, annotate: bool) -> SiftStep:
+    """Check the rules, let rows of one prompt meet where a rule asks for it, and return how rows
+    are judged."""
+    check_rules(scored.profile, scored.signals)
+    return SiftStep(
+        scored.step,
+        scored.source,
+        _meet(run, scored) if "prompts" in scored.profile.groups else None,
+        scored.signals,
+        tuple(scored.profile.rules),
+        tuple(scored.profile.rules.values()),
+        scored.rows,
+        tuple(tuple(r.facts["fingerprints"]) for r in scored.read),
+        encode_schema(scored.schema),
+        annotate,
+        scored.params.id_column is not None,
+    )
+
+
 def _meet(run: Run, scored: Scored) -> Owned:
     """Bring all answers to one prompt together; send what is found home to the rows' tasks."""
     rules = tuple(scored.profile.rules.values())
@@ -66,7 +71,7 @@ def _meet(run: Run, scored: Scored) -> Owned:
     partitions = partitions_of(total, ROWS_PER_PARTITION)
     said = digest_of(scored.profile.model_dump(mode="json", by_alias=True)["rules"])
     key = stage_key(CODE_VERSION, thresher.__version__, scored.key, said, str(partitions))
-    emit = partial(emit_prompts, scored.source, rules, partitions)
+    emit = partial(emit_prompts, scored.source, rules, partitions, scored.alive)
     tasks = scored.plan.tasks
     stage = ExchangeStage("prompts", key, emit, reduce_prompts, tasks, partitions)
     found = part_tasks(run.execute(stage))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -26,6 +26,7 @@ from thresher.parquet import row_bytes
 from thresher.stage import Receipt, Task
 from thresher.steps.loose_reading import LooseBlock, Piece, read_loose, read_typed, renamed
 from thresher.steps.outputs import (
+    AS_JSON,
     FOLDERS,
     LEDGER,
     PROOF,
@@ -33,6 +34,7 @@ from thresher.steps.outputs import (
     VERDICT_NAMES,
     Output,
     PartSet,
+    long_leaves,
 )
 from thresher.steps.reading import ReadTask
 from thresher.steps.rows import RowMap
@@ -42,7 +44,7 @@ from thresher.store import Store
 Column = np.ndarray[Any, Any]
 SHOWN_CHARACTERS = 1500
 SHOWN_ROWS = 3
-REMOVED_SCHEMA = pa.schema([pa.field("row", pa.string()), *PROOF])
+REMOVED_SCHEMA = pa.schema([*AS_JSON, *PROOF])
 ADDED = "added"
 
 
@@ -307,21 +309,7 @@ def _nothing(schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.nulls(0, f.type) for f in schema], schema=schema)
 
 
-def _texts(path: str, kind: pa.DataType) -> Iterator[str]:
-    """Yield the leaves that hold long strings; roles and types of parts are better coded."""
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        yield from _texts(f"{path}.list.element", kind.value_type)
-    elif pa.types.is_struct(kind):
-        for i in range(kind.num_fields):
-            field = kind.field(i)
-            if field.name not in ("role", "from", "type"):
-                yield from _texts(f"{path}.{field.name}", field.type)
-    else:
-        yield path
-
-
 def _outputs(data: pa.Schema) -> dict[str, Output]:
     """Return the folders to write, with their columns."""
-    texts = [leaf for field in data for leaf in _texts(field.name, field.type)]
     others = (REMOVED_SCHEMA, QUARANTINE, LEDGER)
-    return dict(zip(FOLDERS, (Output(data, texts), *map(Output, others)), strict=True))
+    return dict(zip(FOLDERS, (Output(data, long_leaves(data)), *map(Output, others)), strict=True))

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from thresher import docid
 from thresher.steps.outputs import (
+    AS_JSON,
     LEDGER,
     PROOF,
     QUARANTINE,
@@ -28,6 +29,7 @@ from thresher.steps.rows import RowMap
 from thresher.steps.tallies import KEPT, QUARANTINED, REMOVED
 
 Column = np.ndarray[Any, Any]
+ADDED = "added"  # the reason of a line that a row has beyond its own
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Fates:
         score: (N,) the figure that decided.
         ids: (N,) the users' own ids, or None.
         stay: Removed rows stay where they are, since the user only looks.
+        pieces: (N,) rows of data that each kept row becomes; None: one each.
+        by: (N,) the step that removes a row, where a job has several; None: the job does.
     """
 
     state: Column
@@ -53,6 +57,8 @@ class Fates:
     score: pa.Array
     ids: pa.Array | None
     stay: bool = False
+    pieces: Column | None = None
+    by: pa.Array | None = None
 
     @property
     def written(self) -> Column:
@@ -70,10 +76,14 @@ class RowWriter:
         task: The task's number.
         rows: From ids to row ids.
         fates: What becomes of the rows.
+        as_json: Write removed rows as text, since files have columns of their own.
     """
 
-    def __init__(self, job: str, task: int, rows: RowMap, fates: Fates) -> None:
+    def __init__(
+        self, job: str, task: int, rows: RowMap, fates: Fates, *, as_json: bool = False
+    ) -> None:
         self._job, self._task, self._rows, self._fates = job, task, rows, fates
+        self._as_json = as_json
 
     def row_ids(self, numbers: Column) -> pa.Array:
         """Return the users' ids where there are any, else file and row number."""
@@ -94,7 +104,8 @@ class RowWriter:
         Args:
             parts: The outputs.
             block: The rows as they were read.
-            data: The rows that `kept` names, as they are to be written.
+            data: The rows that `kept` names, as they are to be written; one in pieces is several
+                rows, one after the other.
         """
         bad = np.array([b.row for b in block.bad], np.int64)
         numbers: Column = np.sort(np.concatenate((block.rows, bad)))
@@ -107,10 +118,14 @@ class RowWriter:
 
     def _removed(self, batch: pa.RecordBatch, numbers: Column) -> pa.RecordBatch:
         index = pa.array(numbers)
+        by = self._fates.by
+        if self._as_json:
+            texts = pa.array([row.decode() for row in rows_as_json(batch)], pa.string())
+            batch = pa.record_batch([texts], schema=AS_JSON)
         columns = [
             *batch.columns,
             self.row_ids(numbers),
-            pa.repeat(self._job, len(numbers)).cast(pa.string()),
+            pa.repeat(self._job, len(numbers)).cast(pa.string()) if by is None else by.take(index),
             self._fates.detail.take(index),
             self._fates.matched.take(index),
             self._fates.score.take(index),
@@ -150,4 +165,30 @@ class RowWriter:
             self._fates.matched.take(index),
             self._fates.score.take(index),
         ]
-        return pa.record_batch(columns, schema=LEDGER)
+        lines = pa.record_batch(columns, schema=LEDGER)
+        if self._fates.pieces is None:
+            return lines
+        kept = self._fates.written[numbers] == KEPT
+        return with_added_lines(lines, np.where(kept, self._fates.pieces[numbers], 1))
+
+
+def with_added_lines(lines: pa.RecordBatch, copies: Column) -> pa.RecordBatch:
+    """Give each row that became several a ledger line for each: `ROW#2` and so on name no file,
+    and `ROW` as what they were made of."""
+    line = np.repeat(np.arange(len(lines)), copies)
+    number = np.arange(len(line)) - np.repeat(np.cumsum(copies) - copies, copies)
+    if not number.any():
+        return lines
+    added = pa.array(number > 0)
+    lines = lines.take(pa.array(line))
+    own, nothing = lines.column("_row_id"), pa.scalar(None, pa.string())
+    numbered = pc.binary_join_element_wise(own, pa.array(number + 1).cast(pa.string()), "#")
+    told = {
+        "_row_id": pc.if_else(added, numbered, own),
+        "file": pc.if_else(added, nothing, lines.column("file")),
+        "reason": pc.if_else(added, ADDED, lines.column("reason")),
+        "matched_id": pc.if_else(added, own, lines.column("matched_id")),
+        "score": pc.if_else(added, pa.scalar(None, pa.float64()), lines.column("score")),
+    }
+    columns = [told.get(f.name, lines.column(f.name)) for f in LEDGER]
+    return pa.record_batch(columns, schema=LEDGER)

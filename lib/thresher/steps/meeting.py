@@ -16,6 +16,7 @@ from thresher import docid
 from thresher.signals.prompts import SIGNALS, compare, unpacked
 from thresher.signals.rules import Rule, judge
 from thresher.stage import Receipt, Task
+from thresher.steps.attributes import Alive
 from thresher.steps.collapsing import part_name
 from thresher.steps.scored import Lines
 from thresher.steps.spread import concatenated, spread, write_table
@@ -34,6 +35,7 @@ def emit_prompts(
     source: Lines,
     rules: tuple[Rule, ...],
     partitions: int,
+    alive: tuple[Alive, ...],
     store: Store,
     folder: str,
     task: Task,
@@ -44,11 +46,14 @@ def emit_prompts(
         source: Where the signals are.
         rules: The profile's rules.
         partitions: Partitions of the exchange.
+        alive: Rows that one of these leaves out take no part.
     """
     table = source.load(store, task.index)
     values = {name: table.column(name) for name in table.column_names}
     removed = judge(row_rules(rules), values, len(table)).removed
     out = removed | np.asarray(pc.is_null(table.column("prompt_key")))
+    for step in alive:
+        out |= ~step.mask(store, task.index)
     rows = np.flatnonzero(~out)
     halves = {
         short: unpacked(table.column(name).take(pa.array(rows)).combine_chunks())

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -22,6 +22,7 @@ PROOF = (
     pa.field("_matched_id", pa.string()),
     pa.field("_score", pa.float64()),
 )
+AS_JSON = pa.schema([("row", pa.string())])  # removed rows whose files have columns of their own
 QUARANTINE = pa.schema(
     [
         ("_row_id", pa.string()),
@@ -101,3 +102,21 @@ class PartSet:
             sync_file(path)
             files.append(Published(name, written.bytes, written.sha256))
         return tuple(files)
+
+
+def long_leaves(columns: pa.Schema) -> list[str]:
+    """List the paths of the leaves that hold long text; roles and types of parts are better
+    coded."""
+    return [leaf for field in columns for leaf in _leaves(field.name, field.type)]
+
+
+def _leaves(path: str, kind: pa.DataType) -> Iterator[str]:
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        yield from _leaves(f"{path}.list.element", kind.value_type)
+    elif pa.types.is_struct(kind):
+        for i in range(kind.num_fields):
+            field = kind.field(i)
+            if field.name not in ("role", "from", "type"):
+                yield from _leaves(f"{path}.{field.name}", field.type)
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        yield path

@@ -117,25 +117,24 @@ def sift_task(how: SiftStep, store: Store, folder: str, task: Task) -> Receipt:
         InputError: The text is no longer what was judged.
     """
     read: ReadTask = task.payload
-    lines = _lines(how, store, task.index)
-    verdicts = judge(how.rules, {n: lines.column(n) for n in lines.column_names}, len(lines))
-    fates, first = _fates(how, lines, verdicts)
-    sorting = _Sorting(how, task.index, lines, verdicts, fates)
+    sifted = Sifted(how, store, task.index)
+    sorting = _Sorting(how, task.index, sifted)
     counts = Counts(len(read.splits))
-    figures = Figures(how.signals, how.facts())
+    every = np.ones(len(sifted.lines), bool)
+    figures = sifted.counting(every, sorting.writer)
     check = TextCheck(read, how.expected[task.index])
     with PartSet(store, task.index, how.outputs(sorting.remembered)) as parts:
         for block in read_task(read, None, how.schema, how.score.max_doc_bytes):
             text = how.score.reader.texts(block, read).text
             check.add(block.split, text)
             ids = docid.pack(task.index, block.rows)
-            counts.add(block, Judged(ids, fates.written[block.rows], text))
+            counts.add(block, Judged(ids, sifted.fates.written[block.rows], text))
             sorting.write(parts, block)
-            sorting.count(figures, block, text)
+            figures.add(block.rows, text)
         check.finish()
         files = parts.finish()
-    if counts.rows() != len(lines):
-        raise InternalError(f"task {task.index}: {counts.rows()} rows, {len(lines)} judged")
+    if counts.rows() != len(sifted.lines):
+        raise InternalError(f"task {task.index}: {counts.rows()} rows, {len(sifted.lines)} judged")
     name = f"{folder}/figures-{task.index:05d}.json"
     store.put(name, json.dumps(figures.to_json()).encode())
     return Receipt(
@@ -144,8 +143,77 @@ def sift_task(how: SiftStep, store: Store, folder: str, task: Task) -> Receipt:
         rows_out=counts.rows(),
         bytes_in=counts.bytes(),
         files=files,
-        facts={"splits": counts.facts(), "figures": name, "first": first},
+        facts={"splits": counts.facts(), "figures": name, "first": sifted.first(every)},
     )
+
+
+class Sifted:
+    """A task's rows as the rules judge them.
+
+    Args:
+        how: The rules.
+        store: Where the signals are.
+        task: The task.
+    """
+
+    def __init__(self, how: SiftStep, store: Store, task: int) -> None:
+        self.lines = _lines(how, store, task)
+        values = {n: self.lines.column(n) for n in self.lines.column_names}
+        self.verdicts = judge(how.rules, values, len(self.lines))
+        self.fates, self._decides = _fates(how, self.lines, self.verdicts)
+        self._how, self._task = how, task
+
+    def first(self, left: Column) -> dict[str, int]:
+        """Count the removed rows by the first rule that each fails.
+
+        Args:
+            left: (N,) rows that are judged.
+        """
+        counts = {name: int((rows & left).sum()) for name, rows in self._decides.items()}
+        return {name: count for name, count in counts.items() if count}
+
+    def values(self, rows: Column) -> pa.RecordBatch:
+        """Return the signals of some rows."""
+        schema = self._how.figure_schema
+        return _one_batch(self.lines.select(schema.names).take(pa.array(rows)), schema)
+
+    def counting(self, left: Column, writer: RowWriter) -> SiftCounting:
+        """Begin to count figures.
+
+        Args:
+            left: (N,) rows that are judged.
+            writer: Names rows.
+        """
+        return SiftCounting(self._how, self._task, self, left, writer)
+
+
+class SiftCounting:
+    """Figures of a task's judged rows, for the report."""
+
+    def __init__(
+        self, how: SiftStep, task: int, sifted: Sifted, left: Column, writer: RowWriter
+    ) -> None:
+        self._task, self._sifted, self._left, self._writer = task, sifted, left, writer
+        self._figures = Figures(how.signals, how.facts())
+
+    def add(self, numbers: Column, text: pa.Array) -> None:
+        """Add the judged rows among these."""
+        state = self._sifted.fates.state[numbers]
+        fine = (state != QUARANTINED) & self._left[numbers]
+        rows = numbers[fine]
+        self._figures.add(
+            self._sifted.values(rows),
+            self._sifted.verdicts.failed[:, rows],
+            self._sifted.verdicts.judged[:, rows],
+            state[fine] == KEPT,
+            positions=docid.pack(self._task, rows),
+            names=lambda places: self._writer.row_ids(rows[np.asarray(places)]),
+            texts=text.filter(pa.array(fine)),
+        )
+
+    def to_json(self) -> Any:
+        """Return the figures as JSON values."""
+        return self._figures.to_json()
 
 
 def _lines(how: SiftStep, store: Store, task: int) -> pa.Table:
@@ -162,8 +230,8 @@ def _lines(how: SiftStep, store: Store, task: int) -> pa.Table:
     return table.combine_chunks()
 
 
-def _fates(how: SiftStep, lines: pa.Table, verdicts: Judgement) -> tuple[Fates, dict[str, int]]:
-    """Return what becomes of the rows, and the removed ones by the first rule that each fails."""
+def _fates(how: SiftStep, lines: pa.Table, verdicts: Judgement) -> tuple[Fates, dict[str, Column]]:
+    """Return what becomes of the rows, and by rule the removed ones that fail it first."""
     count = len(lines)
     bad = np.asarray(pc.is_valid(lines.column("error")))
     removed = verdicts.removed & ~bad
@@ -171,7 +239,7 @@ def _fates(how: SiftStep, lines: pa.Table, verdicts: Judgement) -> tuple[Fates, 
     details: list[pa.Array] = []
     scores = pa.nulls(count, pa.float64())
     waiting = removed.copy()
-    first: dict[str, int] = {}
+    first: dict[str, Column] = {}
     for number, (name, rule) in enumerate(zip(how.names, how.rules, strict=True)):
         fired = verdicts.failed[number] & removed
         if rule.action != "remove" or not fired.any():
@@ -184,7 +252,7 @@ def _fates(how: SiftStep, lines: pa.Table, verdicts: Judgement) -> tuple[Fates, 
         decides = fired & waiting
         waiting &= ~fired
         if decides.any():
-            first[name] = int(decides.sum())
+            first[name] = decides
             if not pa.types.is_string(column.type):
                 scores = pc.if_else(pa.array(decides), _as_float(column), scores)
     nothing = pa.nulls(count, pa.string())
@@ -202,56 +270,35 @@ def _fates(how: SiftStep, lines: pa.Table, verdicts: Judgement) -> tuple[Fates, 
 
 
 class _Sorting:
-    """Writes a task's rows with their signals, and counts figures."""
+    """Writes a task's rows with their signals."""
 
-    def __init__(
-        self, how: SiftStep, task: int, lines: pa.Table, verdicts: Judgement, fates: Fates
-    ) -> None:
-        self._how, self._task, self._lines, self._verdicts = how, task, lines, verdicts
-        self._fates = fates
-        self._writer = RowWriter("score", task, how.rows, fates)
+    def __init__(self, how: SiftStep, task: int, sifted: Sifted) -> None:
+        self._how, self._sifted = how, sifted
+        self.writer = RowWriter("score", task, how.rows, sifted.fates)
 
     @property
     def remembered(self) -> pa.Schema:
         """The columns of the lines as the result keeps them: ids become row ids."""
-        fields = [field for field in self._lines.schema if field.name != "id"]
+        fields = [field for field in self._sifted.lines.schema if field.name != "id"]
         return pa.schema([PROOF[0], *fields])
 
     def write(self, parts: PartSet, block: TaskBlock) -> None:
         """Write a block's rows to all outputs."""
-        kept = self._writer.kept(block)
+        kept = self.writer.kept(block)
         data = block.batch if kept.all() else block.batch.filter(pa.array(kept))
         if self._how.annotate:
             data = self._annotated(data, block.rows[kept])
-        numbers = self._writer.write(parts, block, data)
-        lines = self._lines.select(self.remembered.names[1:]).take(pa.array(numbers))
+        numbers = self.writer.write(parts, block, data)
+        lines = self._sifted.lines.select(self.remembered.names[1:]).take(pa.array(numbers))
         columns = [column.combine_chunks() for column in lines.columns]
-        ids = self._writer.row_ids(numbers)
+        ids = self.writer.row_ids(numbers)
         parts.write(SIGNALS, pa.record_batch([ids, *columns], schema=self.remembered))
 
-    def count(self, figures: Figures, block: TaskBlock, text: pa.Array) -> None:
-        """Add a block's judged rows to the figures."""
-        state = self._fates.state[block.rows]
-        fine = state != QUARANTINED
-        rows = block.rows[fine]
-        figures.add(
-            self._values(rows),
-            self._verdicts.failed[:, rows],
-            self._verdicts.judged[:, rows],
-            state[fine] == KEPT,
-            positions=docid.pack(self._task, rows),
-            names=lambda places: self._writer.row_ids(rows[np.asarray(places)]),
-            texts=text.filter(pa.array(fine)),
-        )
-
-    def _values(self, rows: Column) -> pa.RecordBatch:
-        schema = self._how.figure_schema
-        return _one_batch(self._lines.select(schema.names).take(pa.array(rows)), schema)
-
     def _annotated(self, data: pa.RecordBatch, rows: Column) -> pa.RecordBatch:
-        values = self._values(rows)
-        verdict = VERDICT_NAMES.take(pa.array(self._fates.state[rows]))
-        reason = self._fates.reason.take(pa.array(rows))
+        values = self._sifted.values(rows)
+        fates = self._sifted.fates
+        verdict = VERDICT_NAMES.take(pa.array(fates.state[rows]))
+        reason = fates.reason.take(pa.array(rows))
         schema = pa.schema([*data.schema, *values.schema, *MARKS])
         return pa.record_batch([*data.columns, *values.columns, verdict, reason], schema=schema)
 

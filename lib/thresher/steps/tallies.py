@@ -35,6 +35,10 @@ class Shown:
         self._ids = set(ids[(ids >= low) & (ids < high)].tolist())
         self.texts: dict[str, str] = {}
 
+    def any_of(self, ids: Column) -> bool:
+        """Tell whether the text of one of these rows is wanted."""
+        return bool(self._ids) and bool(np.isin(ids, np.array(list(self._ids), np.uint64)).any())
+
     def take(self, here: Judged) -> None:
         """Keep the wanted texts of a block."""
         if not self._ids:
@@ -60,6 +64,11 @@ class Counts:
         self._bytes[block.split] += np.bincount(here.state, lengths, minlength=3).astype(np.int64)
         self._rows[block.split, QUARANTINED] += len(block.bad)
         self._bytes[block.split, QUARANTINED] += sum(len(bad.raw) for bad in block.bad)
+
+    def take_out(self, split: int, size: int) -> None:
+        """Count bytes of text as removed that were taken out of kept rows."""
+        self._bytes[split, KEPT] -= size
+        self._bytes[split, REMOVED] += size
 
     def rows(self) -> int:
         """Return all rows counted."""
