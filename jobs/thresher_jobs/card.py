@@ -26,9 +26,10 @@ def dataset_card(report: Report) -> str:
     by = ", ".join(
         f"{count:,} {reason.replace('_', ' ')}" for reason, count in report.removed_by.items()
     )
+    added = f"{report.rows_added:,} added, " if report.rows_added else ""
     lines = [
         _HEAD.format(version=report.thresher_version),
-        f"Job `{report.job}`: {report.rows_in:,} rows in, {report.rows_kept:,} kept, ",
+        f"Job `{report.job}`: {report.rows_in:,} rows in, {added}{report.rows_kept:,} kept, ",
         f"{report.rows_removed:,} removed ({by}), {report.rows_quarantined:,} quarantined.\n\n",
         "| source | rows in | kept | removed | quarantined |\n|---|---:|---:|---:|---:|\n",
     ]

@@ -3,14 +3,30 @@ documentation."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from thresher.errors import ConfigError
+from thresher.leaks.cutting import CutRule
 from thresher.leaks.presets import find_preset, override
 from thresher.leaks.segments import ROLES
 from thresher_jobs.read_params import FormatParams
+
+LONG_NAMES = {
+    "drop_row": "drop",
+    "drop_pair": "drop",
+    "truncate_conversation": "truncate",
+    "cut_span": "cut",
+    "tag_only": "tag",
+}
+
+
+def _short_name(action: Any) -> Any:
+    return LONG_NAMES.get(action, action) if isinstance(action, str) else action
+
+
+Action = Annotated[Literal["drop", "truncate", "cut", "tag"], BeforeValidator(_short_name)]
 
 
 class DecontaminateParams(FormatParams):
@@ -28,11 +44,14 @@ class DecontaminateParams(FormatParams):
     modes: dict[str, Any] = Field(
         {}, description="Changes to the rule: ngram_ratio: {threshold: 0.6}."
     )
-    action: Literal["drop", "tag"] = Field(
+    action: Action = Field(
         "drop",
-        description="drop: leaked rows go to removed/, pairs as a whole; tag: verdict and item "
-        "stand beside every row, and all stay.",
+        description="drop: leaked rows go to removed/, pairs as a whole; truncate: conversations "
+        "keep the exchanges before the leak, other rows go; cut: plain text loses what matched and "
+        "its surroundings, and stays in pieces; tag: verdict and item stand beside every row, and "
+        "all stay.",
     )
+    cut: CutRule = Field(CutRule(), description="What --action cut takes out; as in GPT-3.")
     remove: Literal["contaminated", "suspect"] = Field(
         "contaminated", description="suspect: rows that are only suspect go too."
     )
@@ -57,6 +76,8 @@ class DecontaminateParams(FormatParams):
             raise ValueError(
                 "say what to search for with --against, for example --against gsm8k=FILE"
             )
+        if self.action == "truncate" and self.text_column is not None:
+            raise ValueError("a text column holds no turns to truncate; choose --action cut")
         unknown = [role for role in self.roles if role not in ROLES]
         if unknown:
             raise ValueError(f"roles: no role '{unknown[0]}'; known: {', '.join(ROLES)}")

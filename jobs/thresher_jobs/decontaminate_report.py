@@ -33,7 +33,10 @@ def publish(run: Run, searched: Searched, written: list[Receipt], begin: float) 
     for receipt in written:
         tally.merge(LeakTally.from_json(run.store.get_json(receipt.facts["leaks"])))
     removed = counts.total("rows_removed")
-    leaks = _leaks(searched, counts, tally)
+    changed = [0] * len(counts.sources)
+    for task, receipt in zip(searched.plan.tasks, written, strict=True):
+        changed[task.payload.source] += receipt.facts["changed"]
+    leaks = _leaks(searched, counts, tally, changed)
     value = frame(
         run,
         "decontaminate",
@@ -55,7 +58,9 @@ def publish(run: Run, searched: Searched, written: list[Receipt], begin: float) 
     return job_report.publish(run, value, begin, card, [], manifest)
 
 
-def _leaks(searched: Searched, counts: Balance, tally: LeakTally) -> dict[str, Any]:
+def _leaks(
+    searched: Searched, counts: Balance, tally: LeakTally, changed: Sequence[int]
+) -> dict[str, Any]:
     params = searched.params
     preset = searched.presets[0]
     return leaks_section(
@@ -76,6 +81,7 @@ def _leaks(searched: Searched, counts: Balance, tally: LeakTally) -> dict[str, A
             "index_hash": searched.indexed.digest,
         },
         blind_spots=[preset.differs] if preset.differs else [],
+        changed=changed,
     )
 
 
@@ -134,8 +140,11 @@ def _manifest(
 def print_summary(report: dict[str, Any], out: str) -> None:
     """Print rows by verdict, what leaked of which benchmark, and where to look."""
     leaks = Leaks.model_validate(report["plan"]["leaks"])
-    for key in ("in", "kept", "removed", "quarantined"):
-        print(f"{'rows ' + key if key == 'in' else key:<12} {report['rows_' + key]:>12,}")
+    for key in ("in", "added", "kept", "removed", "quarantined"):
+        if key != "added" or report["rows_added"]:
+            print(f"{'rows ' + key if key == 'in' else key:<12} {report['rows_' + key]:>12,}")
+    if leaks.rows_changed:
+        print(f"{'changed':<12} {leaks.rows_changed:>12,} of the kept, see {out}/changes")
     hit = [one for one in leaks.benchmarks if one.num_contaminated or one.num_suspect]
     for one in sorted(hit, key=lambda one: (-one.num_contaminated, one.title))[:SHOWN]:
         print(

@@ -6,7 +6,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import pyarrow.compute as pc
+
 from thresher.result import Line, Result
+from thresher.steps.leak_changing import CHANGE_FOLDER, WORDS
 from thresher.steps.leak_writing import MATCH_FOLDER
 from thresher_jobs.terminal import cut, one_line
 
@@ -15,8 +18,14 @@ _SHOWN = 5
 
 def explain_leaks(result: Result, line: Line) -> Iterator[str]:
     """Yield the lines of the explanation."""
-    yield one_line(f"row       {line.row_id}  (row {line.row} of {line.file})")
+    of = f"a piece of {line.matched_id}" if line.file is None else f"row {line.row} of {line.file}"
+    yield one_line(f"row       {line.row_id}  ({of})")
     yield f"verdict   {line.verdict}" + (f", {line.reason}" if line.reason else "")
+    if line.file is None:
+        yield one_line(f"see       thresher explain OUT {line.matched_id}, which was cut")
+        yield ""
+        yield _shown(result, line)
+        return
     if line.verdict == "quarantined":
         (row,) = result.read("quarantine", line.part).take([line.place]).to_pylist()
         yield one_line(f"error     {row['error']}")
@@ -33,9 +42,35 @@ def explain_leaks(result: Result, line: Line) -> Iterator[str]:
         yield from _match(match)
     if len(mine) > _SHOWN:
         yield f"and {len(mine) - _SHOWN} more matches, in matches/"
+    if line.reason in WORDS.values():
+        yield from _changes(result, line)
     yield ""
+    yield _shown(result, line)
+
+
+def _shown(result: Result, line: Line) -> str:
     row = result.rows([line])[line.row_id]
-    yield cut(json.dumps(row, ensure_ascii=False, indent=2, default=str))
+    return cut(json.dumps(row, ensure_ascii=False, indent=2, default=str))
+
+
+def _changes(result: Result, line: Line) -> Iterator[str]:
+    """Yield what was taken out of a row, and from where."""
+    table = result.read(CHANGE_FOLDER, line.part)
+    mine = table.filter(pc.equal(table.column("_row_id"), line.row_id)).to_pylist()
+    for change in mine[:_SHOWN]:
+        unit = "bytes" if change["action"] == "cut" else "messages"
+        yield one_line(
+            f"taken out  {unit} {change['start']:,} to {change['end']:,} of {change['length']:,} "
+            f"in column {change['column']}"
+        )
+        yield one_line(f"  was        {change['removed']}")
+    if len(mine) > _SHOWN:
+        yield f"and {len(mine) - _SHOWN} more stretches, in {CHANGE_FOLDER}/"
+    pieces = result.read("ledger", line.part, ["_row_id", "file", "matched_id"])
+    added = pc.and_(pc.is_null(pieces["file"]), pc.equal(pieces["matched_id"], line.row_id))
+    names = pieces.filter(added).column("_row_id").to_pylist()
+    if names:
+        yield one_line(f"stays as   {', '.join([line.row_id, *names])}")
 
 
 def _match(match: dict[str, Any]) -> Iterator[str]:

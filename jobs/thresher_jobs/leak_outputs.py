@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
-from thresher.errors import LimitError
+from thresher.errors import ConfigError, LimitError
+from thresher.formats.catalogue import FORMATS
+from thresher.formats.detection import Detected
+from thresher.formats.rows import Kind
 from thresher.inputs import check_unchanged
-from thresher.planning import agree_on_schema
+from thresher.planning import Plan, agree_on_schema
 from thresher.run import Run
 from thresher.stage import MapStage, Receipt, stage_key
+from thresher.steps.leak_changing import CHANGE_FOLDER
 from thresher.steps.leak_searching import SearchStep
 from thresher.steps.leak_writing import MATCH_FOLDER, WriteStep, write_task
 from thresher.steps.outputs import FOLDERS
@@ -19,6 +23,30 @@ from thresher_jobs.first_pass import (
     rows_of,
 )
 from thresher_jobs.searched import Searched
+
+
+def check_action(action: str, plan: Plan, detected: Mapping[int, Detected]) -> None:
+    """Refuse to cut what is no plain text.
+
+    Args:
+        action: What is to become of leaked rows.
+        plan: What is read.
+        detected: By file, the formats of its rows.
+
+    Raises:
+        ConfigError: A file has rows of another kind.
+    """
+    if action != "cut":
+        return
+    for file, found in sorted(detected.items()):
+        other = next((n for n in found.formats if FORMATS[n].kind is not Kind.TEXT), None)
+        if other is not None:
+            raise ConfigError(
+                f"--action cut is for plain text; this file holds rows of format '{other}'",
+                path=plan.inputs.files[file].path,
+                remedy="--action truncate keeps the turns before the leak, drop removes the row; "
+                "name the column with --text-column if it is plain text after all",
+            )
 
 
 def write_outputs(run: Run, searched: Searched, step: SearchStep, stage: MapStage) -> list[Receipt]:
@@ -41,9 +69,11 @@ def write_outputs(run: Run, searched: Searched, step: SearchStep, stage: MapStag
         tuple(tuple(r.facts["fingerprints"]) for r in searched.read),
         encode_schema(schema),
         verdicts,
-        params.action == "tag",
+        params.action,
+        params.cut,
     )
-    key = stage_key(stage.key, encode_schema(schema), str(verdicts), params.action)
+    made_of = (encode_schema(schema), str(verdicts), params.action, params.cut.digest())
+    key = stage_key(stage.key, *made_of)
     run.begin_output()
     written = run.execute(MapStage("write", key, partial(write_task, how), plan.tasks))
     for file in plan.inputs.files:
@@ -66,7 +96,7 @@ def _check_removed(run: Run, searched: Searched, written: Sequence[Receipt]) -> 
         gone[task.payload.source] += sum(s["rows"][1] for s in receipt.facts["splits"])
     for source, rows, removed in zip(sources, total, gone, strict=True):
         if removed > limit * rows:
-            for folder in (*FOLDERS, MATCH_FOLDER):
+            for folder in (*FOLDERS, MATCH_FOLDER, CHANGE_FOLDER):
                 run.store.remove(folder)
             raise LimitError(
                 f"{removed} of {rows} rows of source '{source.name}' hold items of a benchmark, "

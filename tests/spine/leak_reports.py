@@ -14,7 +14,7 @@ RECORD: dict[str, Any] = {
     "tool_version": "0.1.0",
     "preset": "default",
     "thresholds": {"ngram_ratio.cover_8": 0.5, "ngram_ratio.cover_5": 0.6, "idf_overlap": 0.7},
-    "action": "drop_row",
+    "action": "drop",
     "normaliser": "1",
     "ngrams": [5, 8],
     "roles": ["user", "assistant"],

@@ -154,6 +154,7 @@ class LeakingSource(Strict):
     rows: Count
     suspect_rows: Count
     items: Count
+    rows_changed: Count = 0  # of those that would have been removed, stay without the item
 
     @model_validator(mode="after")
     def _no_more_rows_than_there_are(self) -> Self:
@@ -191,6 +192,7 @@ class Leaks(Strict):
     record: LeakRecord
     rows: Count
     suspect_rows: Count
+    rows_changed: Count = 0
     benchmarks: tuple[BenchmarkLeaks, ...]
     sources: tuple[LeakingSource, ...]
     common: tuple[CommonNgram, ...]

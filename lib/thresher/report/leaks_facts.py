@@ -32,6 +32,7 @@ def leaks_section(
     common: Sequence[Mapping[str, Any]] = (),
     blind_spots: Iterable[str] = (),
     warnings: Iterable[str] = (),
+    changed: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Return what `Report.plan["leaks"]` holds.
 
@@ -44,6 +45,7 @@ def leaks_section(
         common: N-grams too common to tell items apart, worst first: text, items, and maybe rows.
         blind_spots: What a reader must not take for clean, beyond what is always so.
         warnings: What else the reader has to know.
+        changed: By source, rows that were changed instead of removed; none if empty.
 
     Raises:
         ValueError: The tally is of other benchmarks or sources.
@@ -60,8 +62,9 @@ def leaks_section(
         "record": dict(record),
         "rows": rows[CONTAMINATED],
         "suspect_rows": rows[SUSPECT],
+        "rows_changed": sum(changed),
         "benchmarks": made,
-        "sources": _sources(tally, sources, places, names),
+        "sources": _sources(tally, sources, places, names, changed or [0] * len(sources)),
         "common": [dict(ngram) for ngram in common[:MOST_COMMON]],
         "num_common": len(common),
         "blind_spots": [*BLIND_SPOTS, *_not_indexed(made), *blind_spots],
@@ -100,15 +103,16 @@ def _sources(
     sources: Sequence[tuple[str, int]],
     places: Sequence[int],
     names: Sequence[str],
+    changed: Sequence[int],
 ) -> list[dict[str, Any]]:
-    found = [
-        {"name": name, "rows_in": 0, "rows": 0, "suspect_rows": 0, "items": 0} for name in names
-    ]
+    counts = ("rows_in", "rows", "suspect_rows", "items", "rows_changed")
+    found = [{"name": name, **dict.fromkeys(counts, 0)} for name in names]
     for number, (_, rows_in) in enumerate(sources):
         one, rows = found[places[number]], tally.rows.get(number, [0, 0])
         one["rows_in"] += rows_in  # type: ignore[operator]
         one["rows"] += rows[CONTAMINATED]  # type: ignore[operator]
         one["suspect_rows"] += rows[SUSPECT]  # type: ignore[operator]
+        one["rows_changed"] += changed[number]  # type: ignore[operator]
     for benchmark in tally.benchmarks.values():
         for item in benchmark.items.values():
             for place in _holding(item, places):
@@ -192,7 +196,7 @@ def _examples(
         for item_id, item in one.items.items()
     }
     ranked = sorted(
-        one.items,
+        (item_id for item_id, item in one.items.items() if item.best is not None),
         key=lambda i: (-one.items[i].verdict, -totals[i][CONTAMINATED], -totals[i][SUSPECT], i),
     )
     leaked = [i for i in ranked if one.items[i].verdict == CONTAMINATED]

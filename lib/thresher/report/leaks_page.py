@@ -41,11 +41,10 @@ _SIDES = {
     "text": "in plain text",
 }
 _DONE = {
-    "drop_row": Markup("Rows<br>removed"),
-    "drop_pair": Markup("Rows<br>removed"),
-    "cut_span": Markup("Rows<br>cut"),
-    "truncate_conversation": Markup("Rows<br>cut short"),
-    "tag_only": Markup("Rows<br>tagged"),
+    "drop": Markup("Rows<br>removed"),
+    "cut": Markup("Rows cut<br>or removed"),
+    "truncate": Markup("Rows cut short<br>or removed"),
+    "tag": Markup("Rows<br>tagged"),
 }
 
 T = TypeVar("T")

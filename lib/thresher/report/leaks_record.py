@@ -35,7 +35,7 @@ def decontamination_record(leaks: Leaks, rows_in: int) -> str:
         _entry("index_hash", record.index_hash),
         *([_entry("seeds", record.seeds)] if record.seeds else []),
         *_mapping("thresholds", record.thresholds),
-        f"  rows: {{searched: {rows_in}, {_found(leaks)}}}",
+        f"  rows: {{searched: {rows_in}, {_found(leaks)}{_changed(leaks)}}}",
         "  benchmarks:" if leaks.benchmarks else "  benchmarks: []",
     ]
     for benchmark in leaks.benchmarks[:_MOST_BENCHMARKS]:
@@ -60,6 +60,10 @@ def _benchmark(benchmark: BenchmarkLeaks) -> list[str]:
 
 def _found(counted: Leaks | BenchmarkLeaks) -> str:
     return f"contaminated: {counted.rows}, suspect: {counted.suspect_rows}"
+
+
+def _changed(leaks: Leaks) -> str:
+    return f", changed: {leaks.rows_changed}" if leaks.rows_changed else ""
 
 
 def _mapping(name: str, values: dict[str, Any]) -> list[str]:

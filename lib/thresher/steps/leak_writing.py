@@ -17,11 +17,13 @@ import pyarrow.compute as pc
 
 from thresher import docid
 from thresher.errors import InternalError
+from thresher.leaks.cutting import CutRule
 from thresher.leaks.matches import MATCHES
 from thresher.leaks.tallies import LeakTally
 from thresher.stage import Receipt, Task
 from thresher.steps.attributes import attribute_name
 from thresher.steps.fates import Fates, RowWriter
+from thresher.steps.leak_changing import CHANGE_FOLDER, CHANGES, WORDS, Changer, unchanged
 from thresher.steps.leak_searching import SearchStep, match_name
 from thresher.steps.outputs import FOLDERS, LEDGER, PROOF, QUARANTINE, Output, PartSet
 from thresher.steps.reading import ReadTask, read_task
@@ -49,8 +51,10 @@ class WriteStep:
         rows: From ids to row ids.
         expected: Fingerprints of the text, by task and split.
         schema_text: Columns of the inputs.
-        verdicts: Rows with a match of these verdicts are removed.
-        tag: Remove nothing: verdict and item beside every row.
+        verdicts: Rows with a match of these verdicts are removed or changed.
+        action: `drop`, `truncate` or `cut`; `tag` removes nothing: verdict and item beside every
+            row.
+        cut: How texts are cut.
     """
 
     search: SearchStep
@@ -59,7 +63,18 @@ class WriteStep:
     expected: tuple[tuple[str, ...], ...]
     schema_text: str
     verdicts: tuple[str, ...]
-    tag: bool
+    action: str
+    cut: CutRule
+
+    @property
+    def tag(self) -> bool:
+        """Whether all rows stay as they are."""
+        return self.action == "tag"
+
+    @property
+    def changes(self) -> bool:
+        """Whether rows are changed where that can be."""
+        return self.action in WORDS
 
     @property
     def schema(self) -> pa.Schema:
@@ -76,7 +91,10 @@ class WriteStep:
             folder: Output(columns, texts if folder in ("data", "removed") else ())
             for folder, columns in zip(FOLDERS, schemas, strict=True)
         }
-        return outputs | {MATCH_FOLDER: Output(MATCHES, ("train_snippet", "eval_snippet"))}
+        outputs[MATCH_FOLDER] = Output(MATCHES, ("train_snippet", "eval_snippet"))
+        if self.changes:
+            outputs[CHANGE_FOLDER] = Output(CHANGES, ("removed",))
+        return outputs
 
 
 def write_task(how: WriteStep, store: Store, folder: str, task: Task) -> Receipt:
@@ -89,24 +107,33 @@ def write_task(how: WriteStep, store: Store, folder: str, task: Task) -> Receipt
     lines = read_table(store, attribute_name(how.folder, task.index)).combine_chunks()
     matches = read_table(store, match_name(how.folder, task.index)).combine_chunks()
     fates, marks = _fates(how, lines, matches)
-    writer = RowWriter("decontaminate", task.index, how.rows, fates)
+    changer = Changer(how.action, how.cut, how.verdicts, how.search, store, read, matches)
+    changed, added = 0, [0] * len(read.splits)
     counts = Counts(len(read.splits))
     check = TextCheck(read, how.expected[task.index])
     tally = LeakTally()
     with PartSet(store, task.index, how.outputs()) as parts:
         for block in read_task(read, None, how.schema, how.search.max_doc_bytes):
-            text = how.search.reader.texts(block, read).text
-            check.add(block.split, text)
+            texts = how.search.reader.texts(block, read)
+            check.add(block.split, texts.text)
+            made = changer.change(fates, block, texts) if how.changes else unchanged(fates, block)
+            fates = made.fates
+            writer = RowWriter("decontaminate", task.index, how.rows, fates)
             ids = docid.pack(task.index, block.rows)
-            counts.add(block, Judged(ids, fates.written[block.rows], text))
-            kept = writer.kept(block)
-            data = block.batch if kept.all() else block.batch.filter(pa.array(kept))
+            counts.add(block, Judged(ids, fates.written[block.rows], texts.text))
+            counts.take_out(block.split, made.taken)
+            changed += made.num
+            added[block.split] += made.added
+            data = made.data
             if how.tag:
-                index = pa.array(block.rows[kept])
+                index = pa.array(block.rows[writer.kept(block)])
                 columns = [*data.columns, *(mark.take(index) for mark in marks)]
                 data = pa.record_batch(columns, schema=pa.schema([*data.schema, *MARKS]))
             writer.write(parts, block, data)
+            if how.changes:
+                parts.write(CHANGE_FOLDER, made.lines(writer))
         check.finish()
+        writer = RowWriter("decontaminate", task.index, how.rows, fates)
         named = _named(how, writer, task.index, matches)
         tally.add(named, read.source)
         parts.write(MATCH_FOLDER, named)
@@ -118,10 +145,16 @@ def write_task(how: WriteStep, store: Store, folder: str, task: Task) -> Receipt
     return Receipt(
         task=task.index,
         rows_in=counts.rows(),
-        rows_out=counts.rows(),
+        rows_out=counts.rows() + sum(added),
         bytes_in=counts.bytes(),
         files=files,
-        facts={"splits": counts.facts(), "leaks": name},
+        facts={
+            "splits": [
+                {**split, "added": more} for split, more in zip(counts.facts(), added, strict=True)
+            ],
+            "leaks": name,
+            "changed": changed,
+        },
     )
 
 
