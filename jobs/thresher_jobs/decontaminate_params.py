@@ -48,8 +48,8 @@ class DecontaminateParams(FormatParams):
         "drop",
         description="drop: leaked rows go to removed/, pairs as a whole; truncate: conversations "
         "keep the exchanges before the leak, other rows go; cut: plain text loses what matched and "
-        "its surroundings, and stays in pieces; tag: verdict and item stand beside every row, and "
-        "all stay.",
+        "its surroundings, and stays in pieces (ROW, ROW#2 and so on); tag: verdict and item stand "
+        "beside every row, and all stay.",
     )
     cut: CutRule = Field(CutRule(), description="What --action cut takes out; as in GPT-3.")
     remove: Literal["contaminated", "suspect"] = Field(

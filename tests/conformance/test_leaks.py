@@ -78,3 +78,72 @@ def test_the_engine_searches_to_the_bytes_of_one_local_worker(
     report = run(inputs, tmp_path / "out", *against, engine=engine, split_bytes=SPLIT_BYTES)
     assert tree(tmp_path / "out", "matches") == reference
     assert report["plan"]["engine"].partition(",")[0] == kind
+
+
+CHANGING = [
+    ("local", 4, "shuffled"),
+    ("ray", 2, "calm"),
+    ("spark", 2, "calm"),
+]
+TALK = ("Hello", "Good morning.", "What is rye?", cases.CLEAN)
+
+
+@pytest.fixture(scope="module")
+def changing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Long pages to cut, and conversations to cut short; some leak, some twice."""
+    folder = tmp_path_factory.mktemp("changing")
+    page = cases.filler(120)
+    pages = [
+        f" {LEAKED[n % 6]} ".join([f"{n} {page}"] * (1 + n % 4)) if n % 3 else f"{n} {page}"
+        for n in range(40)
+    ]
+    parquet(folder / "pages" / "a.parquet", [{"text": text, "n": len(text)} for text in pages], 7)
+    jsonl(folder / "pages" / "b.jsonl", [{"text": text, "n": 1} for text in pages[::3]])
+    turns = [(*TALK, LEAKED[n % 6], "So.") if n % 3 else (f"{n}", "One.", *TALK) for n in range(90)]
+    talks: list[Row] = [
+        {
+            "messages": [
+                {"role": ("user", "assistant")[k % 2], "content": t} for k, t in enumerate(c)
+            ]
+        }
+        for c in turns
+    ]
+    jsonl(folder / "talks" / "a.jsonl", talks)
+    parquet(folder / "talks" / "b.parquet", [*talks[:30], chat(LEAKED[0], "72")], 10)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def changed(
+    tmp_path_factory: pytest.TempPathFactory, changing: Path, against: list[str]
+) -> dict[str, dict[str, str]]:
+    """What one local worker writes, by action."""
+    out = tmp_path_factory.mktemp("changed")
+    found = {}
+    for action, folder in (("cut", "pages"), ("truncate", "talks")):
+        report = run(
+            changing / folder, out / action, *against, action=action, split_bytes=SPLIT_BYTES
+        )
+        assert report["plan"]["tasks"] >= 4 and report["plan"]["leaks"]["rows_changed"] > 15
+        found[action] = tree(out / action, "matches", "changes")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "workers", "chaos"),
+    [pytest.param(*s, id="-".join(map(str, s)), marks=marks(s[0])) for s in CHANGING],
+)
+def test_the_engine_changes_rows_to_the_bytes_of_one_local_worker(
+    kind: str,
+    workers: int,
+    chaos: str,
+    changing: Path,
+    against: list[str],
+    changed: dict[str, dict[str, str]],
+    tmp_path: Path,
+) -> None:
+    for action, folder in (("cut", "pages"), ("truncate", "talks")):
+        engine = CHAOS[chaos](KINDS[kind](workers))
+        out = tmp_path / action
+        run(changing / folder, out, *against, action=action, engine=engine, split_bytes=SPLIT_BYTES)
+        assert tree(out, "matches", "changes") == changed[action]

@@ -2,7 +2,8 @@
 
 A changed row stays in the data; what was taken out of it, and from where, is a line of `changes/`
 for each stretch. A text in several pieces is several rows, one after the other, with its other
-columns repeated. Nothing is kept in which a search still finds an item.
+columns repeated. Nothing is kept in which a search still finds an item; what it finds is judged by
+the row alone, so words that many rows share are cut too.
 
 Shapes: N rows of a task, R rows of a block, C rows of it to be changed.
 """
