@@ -34,14 +34,15 @@ MAX_ROUNDS = 64  # a path of 2^60 rows would need fewer
 NEAR_THRESHOLD = 0.05
 
 
-def _span(state: State) -> int:
+def span_of(state: State) -> int:
     """Return how many tasks' rows lie in one part of an owned table."""
     each = max(1, state.num_rows // max(1, len(state.plan.tasks)))
     return max(1, min(HOME_ROWS, max(1, state.driver_rows)) // each)
 
 
-def _groups(state: State) -> int:
-    return -(-len(state.plan.tasks) // _span(state))
+def groups_of(state: State) -> int:
+    """Return how many parts an owned table has."""
+    return -(-len(state.plan.tasks) // span_of(state))
 
 
 def own(
@@ -49,7 +50,7 @@ def own(
 ) -> Owned:
     """Keep what an exchange found about rows where the tasks that own the rows look it up."""
     parts = part_tasks(receipts)
-    span = _span(state)
+    span = span_of(state)
     how = f"spans of {span} tasks" if state.by_stages else "whole"
     key = state.stage_key("home", made_by.name, made_by.key, how)
     name = f"{made_by.name}-home"
@@ -61,7 +62,7 @@ def own(
         partial(emit_home, "id", span),
         partial(reduce_home, schema),
         parts,
-        _groups(state),
+        groups_of(state),
     )
     run.execute(stage)
     return Owned(stage.folder, span)
@@ -76,7 +77,7 @@ def join_pieces(
         found = bucketing.find_pieces(run.store, buckets.folder, receipts, state.task_rows)
         key = state.stage_key("pieces", buckets.key)
         return keep_whole(run.store, f"{WORK}/pieces-{key}", found), len(found)
-    span, groups = _span(state), _groups(state)
+    span, groups = span_of(state), groups_of(state)
     each = min(EDGES_PER_PARTITION, max(1, state.driver_rows))
     partitions = partitions_of(sum(r.rows_out for r in receipts), each)
     partitions = min(partitions, buckets.partitions * 4)
@@ -177,7 +178,7 @@ def join_verdicts(run: Run, state: State, params: DedupParams) -> RemovalCounts:
     sources = Sources(len(state.plan.inputs.sources), of_task)
     found = [*state.collapsed, *state.decided]
     users = state.attributes if params.id_column else None
-    key = state.stage_key("verdicts", params.digest(), str(state.by_stages and _span(state)))
+    key = state.stage_key("verdicts", params.digest(), str(state.by_stages and span_of(state)))
     parts = part_tasks(found)
     if not state.by_stages or not parts:
         copies = gather(run.store, state.collapsed, collapsing.COPIES)
@@ -188,7 +189,7 @@ def join_verdicts(run: Run, state: State, params: DedupParams) -> RemovalCounts:
             table = with_user_ids(run.store, users, table)
         state.removed = keep_whole(run.store, f"{WORK}/verdicts-{key}", table)
         return count_removals(verdicts, sources, border)
-    span, groups = _span(state), _groups(state)
+    span, groups = span_of(state), groups_of(state)
     follow = ExchangeStage(
         "follow", key, partial(following.emit_follow, span), following.reduce_follow, parts, groups
     )

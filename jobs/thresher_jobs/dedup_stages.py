@@ -87,7 +87,7 @@ def _marks(run: Run, state: State, params: DedupParams) -> str:
 def near(run: Run, state: State, params: DedupParams) -> None:
     """Find the rows with an earlier kept row that is similar enough."""
     decide = decide_params(params, state.compared)
-    pieces, rows = _screen(run, state, decide, *_pieces(run, state, params))
+    pieces, rows = candidates(run, state, params)
     partitions = partitions_of(rows, PIECE_ROWS_PER_PARTITION)
     stage = ExchangeStage(
         "decide",
@@ -104,6 +104,12 @@ def near(run: Run, state: State, params: DedupParams) -> None:
         "pairs_compared": sum(r.facts["compared"] for r in state.decided),
         "pairs_verified": sum(r.facts["verified"] for r in state.decided),
     }
+
+
+def candidates(run: Run, state: State, params: DedupParams) -> tuple[Owned, int]:
+    """Return the pieces of rows that may be similar, and how many rows they have."""
+    decide = decide_params(params, state.compared)
+    return _screen(run, state, decide, *_pieces(run, state, params))
 
 
 def _screen(

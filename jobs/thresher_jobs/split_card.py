@@ -1,0 +1,103 @@
+"""The card and the summary of a split: `datasets.load_dataset(OUT)` gives its splits by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from thresher.report import Report
+
+_HEAD = """---
+configs:
+  - config_name: default
+    data_files:
+{files}---
+
+# Split with Thresher {version}
+
+"""
+_FILES = """      - split: {name}
+        path: data/{name}/*.parquet
+"""
+
+
+def split_card(report: Report, splits: Sequence[str]) -> str:
+    """Return the card's text; it depends on the result alone.
+
+    Args:
+        report: Of the job.
+        splits: Names of the splits that are there.
+    """
+    found = report.splits
+    assert found is not None
+    files = "".join(_FILES.format(name=name) for name in splits)
+    lines = [
+        _HEAD.format(files=files, version=report.thresher_version),
+        f"{report.rows_in:,} rows in {found.num_groups:,} groups that belong together: near copies "
+        f"(from similarity {found.threshold} of {found.compared} on, and chains of them)",
+        "".join(f", rows with the same {key.kind}" for key in found.keys),
+        f". No group lies in two splits. {report.rows_quarantined:,} rows could not be judged.\n\n",
+        "| split | rows | wanted | groups |\n|---|---:|---:|---:|\n",
+        *(
+            f"| {s.name} | {s.rows:,} | {s.wanted:,} | {s.groups:,} |\n"
+            for s in found.splits
+            if s.name in splits
+        ),
+    ]
+    leaks = found.leaks
+    lines.append(
+        f"\nPairs of near copies across a border: {leaks.torn + leaks.left:,} of "
+        f"{_least(leaks.pairs, leaks.whole)}; in a random split of these sizes "
+        f"{leaks.torn_at_random:,.0f} on average. {leaks.checked_rows:,} held-out rows were "
+        f"compared exactly with {leaks.compared_rows:,} rows.\n"
+    )
+    lines.append(
+        "\n`data/` holds the rows by split, `groups/` what ties which rows, `quarantine/` what "
+        "could not be judged, `ledger/` one line for every input row with its split and group.\n"
+    )
+    return "".join(lines)
+
+
+def _least(pairs: int, whole: bool) -> str:
+    return f"{pairs:,}" if whole else f"at least {pairs:,}"
+
+
+def print_summary(report: dict[str, Any], out: str) -> None:
+    """Print the splits, what holds them apart, and where to look."""
+    found = report["plan"]["split"]
+    leaks = found["leaks"]
+    print(f"rows in      {report['rows_in']:>12,}")
+    for split in found["splits"]:
+        if split["rows"] or split["wanted"]:
+            print(
+                f"{split['name']:<12} {split['rows']:>12,}  of {split['wanted']:,} wanted, in "
+                f"{split['groups']:,} groups"
+            )
+    if report["rows_quarantined"]:
+        print(f"quarantined  {report['rows_quarantined']:>12,}")
+    pairs = _least(leaks["pairs"], leaks["whole"])
+    print(
+        f"near copies  {leaks['torn'] + leaks['left']:>12,}  of {pairs} pairs across a border; "
+        f"at random {leaks['torn_at_random']:,.0f}"
+    )
+    for key in found["keys"]:
+        print(
+            f"same {key['kind']:<7} {key['torn']:>12,}  of {key['keys']:,} shared ones across a "
+            f"border; at random {key['torn_at_random']:,.0f}"
+        )
+    share = "all" if leaks["all_compared"] else "some"
+    print(
+        f"checked      {leaks['checked_rows']:>12,}  held-out rows against {share} rows: "
+        f"{leaks['left']:,} pairs left, {leaks['found']:,} tied by the check"
+    )
+    if found["newer_in_train"]:
+        print(
+            f"newer        {found['newer_in_train']:>12,}  rows of train, with older rows they "
+            "belong to"
+        )
+    for note in report["notes"][:8]:
+        print(f"note         {note}")
+    for file in report["unreadable_files"]:
+        print(f"left out     {file['path']}: {file['reason']}")
+    print(f"time         {report['wall_seconds']:.1f} s")
+    print(f"see          {out}/report.html, {out}/groups, thresher explain {out} ROW_ID")
