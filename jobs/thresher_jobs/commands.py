@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 
 import typer
@@ -249,6 +250,8 @@ def decontaminate(
 
     params = params_of(DecontaminateParams, context)
     options = engine_of(context)
+    if not quiet and not json_logs:  # which items and fields are searched for, before they are
+        logging.getLogger("thresher_jobs.decontaminate").setLevel(logging.INFO)
     with Show(quiet, json_logs) as show:
         report = run_decontaminate(inputs, out, params, options, show)
     if not quiet:

@@ -76,8 +76,7 @@ def _decontaminate(
     begin = time.monotonic()
     benchmarks = read_benchmarks(params.against, count_tokens)
     for one in benchmarks:
-        for reason in one.reasons:
-            logger.warning("benchmark %s: %s", one.benchmark.name, reason)
+        logger.info("benchmark %s", one.told)
     presets = presets_of(params, benchmarks)
     plan = make_plan(
         addresses, split_bytes=params.split_bytes, skip_unreadable=params.skip_unreadable

@@ -72,15 +72,10 @@ def describe(
 
 def _benchmark(one: ReadBenchmark) -> Iterator[str]:
     """Say what of a benchmark is searched for, how that was found out, and what is left out."""
-    counts, described = one.counts, one.benchmark
-    split = f" · {described.split}" if described.split else ""
-    yield f"benchmark   {described.name}{split}: {counts['usable']:,} of {counts['rows']:,} items"
-    yield f"            {described.summary()}"
-    for reason in one.reasons:
-        if reason != described.summary():
-            yield f"            {reason}"
-    if counts["filtered"]:
-        yield f"            {counts['filtered']:,} rows are none: where {described.where}"
+    yield f"benchmark   {one.told}"
+    if one.counts["filtered"]:
+        where = one.benchmark.where
+        yield f"            where {where}: {one.counts['filtered']:,} other rows are left out"
     for reason in REASONS:
         ids = [uid for uid, why in one.unusable if why == reason]
         if ids:

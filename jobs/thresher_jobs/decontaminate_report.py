@@ -94,7 +94,7 @@ def _about(one: ReadBenchmark) -> dict[str, Any]:
         "name": one.benchmark.name,
         "split": one.benchmark.split or "",
         "kind": one.benchmark.kind or "generic",
-        "items": one.counts["rows"] - one.counts["filtered"],
+        "items": one.counts["rows"],
         "indexed": one.counts["usable"],
         "unindexable": [
             {"reason": reason, "items": len(ids), "examples": ids[:SHOWN_IDS]}
@@ -148,13 +148,13 @@ def print_summary(report: dict[str, Any], out: str) -> None:
     hit = [one for one in leaks.benchmarks if one.num_contaminated or one.num_suspect]
     for one in sorted(hit, key=lambda one: (-one.num_contaminated, one.title))[:SHOWN]:
         print(
-            f"  {one.title[:28]:<28} {one.num_contaminated:>7,} of {one.indexed:,} items leaked "
+            f"  {one.title[:28]:<28} {one.num_contaminated:>7,} of {one.items:,} items leaked "
             f"into {one.rows:,} rows, {one.num_suspect:,} suspect"
         )
     if len(hit) > SHOWN:
         print(f"             and {len(hit) - SHOWN} more benchmarks, in report.html")
     if len(leaks.benchmarks) > len(hit):
-        print(f"             {len(leaks.benchmarks) - len(hit)} benchmarks without a match")
+        print(f"             benchmarks without a match: {len(leaks.benchmarks) - len(hit):,}")
     for warning in report["notes"][:5]:
         print(f"note         {warning}")
     for file in report["unreadable_files"]:

@@ -36,6 +36,9 @@ CountTokens = Callable[[pa.Array, bool], npt.NDArray[np.int64]]
 TEXT = pa.large_string()
 SAMPLE = 200
 REASONS = ("empty", "short", "duplicate")
+SKIP_FLAG = "--skip-unreadable"
+_FETCH = "fetch it again: a benchmark is never left out"
+_FEW_VALUES = 12
 _NAMED = re.compile(r"([A-Za-z0-9][\w.+-]*)=(.+)")
 _SHARD = re.compile(r"(?i)[-_.]?\d+[-_]of[-_]\d+$")
 _PART = re.compile(
@@ -75,6 +78,20 @@ class ReadBenchmark(NamedTuple):
     counts: dict[str, Any]
     files: tuple[tuple[str, int, str], ...]
 
+    @property
+    def title(self) -> str:
+        """The name, and the split if there is one."""
+        split = self.benchmark.split
+        return f"{self.benchmark.name} · {split}" if split else self.benchmark.name
+
+    @property
+    def told(self) -> str:
+        """What is searched for and how that was found out, in a line."""
+        summary = self.benchmark.summary()
+        why = "; ".join(reason for reason in self.reasons if reason != summary)
+        items = f"{self.counts['usable']:,} of {self.counts['rows']:,} items"
+        return f"{self.title}: {items}, {summary}{f' ({why})' if why else ''}"
+
 
 def read_benchmarks(specs: Sequence[str], count: CountTokens) -> list[ReadBenchmark]:
     """Read benchmarks in the order they are named.
@@ -105,6 +122,8 @@ def describe(specs: Sequence[str]) -> tuple[Benchmark, ...]:
         named = _NAMED.fullmatch(spec)
         if spec.lower().endswith((".yaml", ".yml")) and not (named and not os.path.exists(spec)):
             made.extend(_of_yaml(spec))
+        elif spec.endswith("=") and not os.path.exists(spec):
+            raise ConfigError(f"--against {spec} names no file", remedy=f"--against {spec}FILE")
         elif named and not os.path.exists(spec):
             made.append(make_benchmark({"name": named[1], "path": named[2]}))
         else:
@@ -150,7 +169,8 @@ def read_benchmark(given: Benchmark, count: CountTokens) -> ReadBenchmark:
         return _read(given, count)
     except (ConfigError, InputError) as error:
         message = f"benchmark {given.name!r}: {error.message}"
-        raise type(error)(message, path=error.path, remedy=error.remedy) from error
+        remedy = _FETCH if error.remedy and SKIP_FLAG in error.remedy else error.remedy
+        raise type(error)(message, path=error.path, remedy=remedy) from error
 
 
 def _read(given: Benchmark, count: CountTokens) -> ReadBenchmark:
@@ -159,7 +179,7 @@ def _read(given: Benchmark, count: CountTokens) -> ReadBenchmark:
     kept: list[Mapping[str, Any]] = []
     places: list[str] = []
     for file in files:
-        _require(benchmark, file)
+        _require(benchmark, file, len(files))
         for number, row in zip(file.numbers, file.rows, strict=True):
             if benchmark.admits(row):
                 kept.append(row)
@@ -170,7 +190,7 @@ def _read(given: Benchmark, count: CountTokens) -> ReadBenchmark:
     pins = tuple((file.name, file.bytes, file.pin) for file in files)
     found = _collect(benchmark, (*reasons, *notes), items, uids, filtered, pins, count)
     if not len(found.uids):
-        raise _nothing_usable(found)
+        raise _nothing_usable(found, files)
     return found
 
 
@@ -191,29 +211,28 @@ def _complete(given: Benchmark, files: Sequence[FileRows]) -> tuple[Benchmark, t
         kind = given.kind or kind_of(given.fields)
         return given.model_copy(update={"kind": kind}), (f"kind: {kind}, by the fields",)
     for column in (path for _, path in given.paths()):
-        _check_path(first, "where", column)
-    admitted = [row for row in first.rows if given.admits(row)]
+        _check_path(first, "where", column, "correct the description")
+    admitted = [row for row in first.rows if given.admits(row)] or first.rows
     sample = admitted[:: len(admitted) // SAMPLE + 1]
     guess, reasons = guess_fields(first.schema, sample, first.path)
     update = {"fields": guess.fields, "kind": given.kind or guess.kind, "strip": guess.strip}
     return given.model_copy(update=update), tuple(reasons)
 
 
-def _require(benchmark: Benchmark, file: FileRows) -> None:
+def _require(benchmark: Benchmark, file: FileRows, num_files: int) -> None:
     """Refuse a file that lacks a column that the description names; one without rows lacks none."""
     if file.rows or file.schema.names:
+        remedy = "correct the fields of the description"
+        if num_files > 1:
+            remedy += f"; all {num_files} files are one benchmark, where NAME=FILE would name each"
         for field, path in benchmark.paths():
-            _check_path(file, field, path)
+            _check_path(file, field, path, remedy)
 
 
-def _check_path(file: FileRows, field: str, path: str) -> None:
+def _check_path(file: FileRows, field: str, path: str, remedy: str) -> None:
     problem = fault(path, file.schema)
     if problem is not None:
-        raise InputError(
-            f"{field}: {path}: {problem}",
-            path=file.path,
-            remedy="correct the fields of the description",
-        )
+        raise InputError(f"{field}: {path}: {problem}", path=file.path, remedy=remedy)
 
 
 def _uids(
@@ -312,14 +331,22 @@ def _long_enough(
     return made
 
 
-def _nothing_usable(found: ReadBenchmark) -> ConfigError:
+def _nothing_usable(found: ReadBenchmark, files: Sequence[FileRows]) -> ConfigError:
     counts = found.counts
     why = ", ".join(f"{counts[reason]} {reason}" for reason in REASONS if counts[reason])
     if not counts["rows"]:
         why = f"where: {found.benchmark.where} leaves none of {counts['filtered']} rows"
-        why = why if counts["filtered"] else "no rows"
+        why = f"{why}{_values(found.benchmark, files)}" if counts["filtered"] else "no rows"
     return ConfigError(
         f"no usable item ({why})",
         path=", ".join(found.benchmark.path),
         remedy="check path, where and fields; a benchmark that cannot be searched for never passes",
     )
+
+
+def _values(benchmark: Benchmark, files: Sequence[FileRows]) -> str:
+    """Name the values that a condition could have asked for, where they are few."""
+    assert benchmark.condition is not None
+    column, _ = benchmark.condition
+    there = {str(plain(find(row, column))) for file in files for row in file.rows}
+    return f"; there are {', '.join(sorted(there))}" if len(there) <= _FEW_VALUES else ""

@@ -1,8 +1,8 @@
 """A sample of the inputs, searched for items of benchmarks here and now.
 
-A piece is what a task could read alone: row groups of Parquet, a mebibyte of JSON lines, a whole
-compressed file. Which pieces are read follows from the names of files and the cuts alone, so the
-same command says the same. Rows of one piece are alike: counts are counts, no interval is made up.
+A piece is what a task could read alone: a row group of Parquet, some JSON lines (16 KiB to 1 MiB),
+a whole compressed file. Which pieces are read follows from the names of files and the cuts alone,
+so the same command says the same. Rows of a piece are alike: counts are given, and no interval.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from thresher_jobs.decontaminate_params import DecontaminateParams
 from thresher_jobs.detecting import peek_readable
 from thresher_jobs.leak_index import map_index
 
-PIECE_BYTES = 1 << 20  # as small as is worth opening a file for
+WANTED_PIECES = 1024
+LEAST_PIECE_BYTES, MOST_PIECE_BYTES = 1 << 14, 1 << 20
 
 
 class Sampled(NamedTuple):
@@ -72,7 +73,7 @@ def search_sample(
     how = _step(plan, params, presets)
     fine = make_plan(
         [source.address for source in plan.inputs.sources],
-        split_bytes=params.split_bytes or PIECE_BYTES,
+        split_bytes=min(max(plan.bytes // WANTED_PIECES, LEAST_PIECE_BYTES), MOST_PIECE_BYTES),
         skip_unreadable=params.skip_unreadable,
         without=plan.unreadable,
     )

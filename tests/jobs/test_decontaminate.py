@@ -145,6 +145,25 @@ def test_what_cannot_be_searched_for_is_an_error_and_never_a_pass(tmp_path: Path
         run(tmp_path / "in.parquet", tmp_path / "c", f"gsm8k={tmp_path / 'none.jsonl'}")
 
 
+def test_what_is_wrong_with_a_benchmark_is_said_in_a_line(tmp_path: Path) -> None:
+    texts(tmp_path / "in.parquet", [CLEAN])
+    rows: list[Any] = [{"question": QUESTION, "answer": "72", "set": "test"}]
+    some = jsonl(tmp_path / "some" / "one.jsonl", rows)
+    jsonl(tmp_path / "some" / "two.jsonl", [{"problem": OTHER}])
+    (tmp_path / "none.jsonl").write_bytes(b"")
+    stated = tmp_path / "benchmarks.yaml"
+    stated.write_text(f"benchmarks: [{{name: mine, path: {some}, where: set == dev}}]")
+    for against, told in {
+        "gsm8k=": "names no file",
+        f"mine={tmp_path / 'some'}": "all 2 files are one benchmark",
+        f"mine={tmp_path / 'none.jsonl'}": "a benchmark is never left out",
+        str(stated): "leaves none of 1 rows; there are test",
+    }.items():
+        with pytest.raises((ConfigError, InputError)) as caught:
+            run(tmp_path / "in.parquet", tmp_path / "out", against)
+        assert told in str(caught.value) and "--skip" not in str(caught.value)
+
+
 def test_the_card_holds_the_record(benchmark: str, tmp_path: Path) -> None:
     texts(tmp_path / "in.parquet", [CLEAN, QUESTION])
     run(tmp_path / "in.parquet", tmp_path / "out", benchmark)

@@ -48,9 +48,10 @@ def rows(path: Path, count: int = 100) -> Path:
 
 def test_plan_says_what_is_searched_for_and_what_is_not(tmp_path: Path, benchmark: str) -> None:
     said = lines(rows(tmp_path / "in.parquet"), benchmark)
-    assert said[0] == "benchmark   gsm8k · test: 2 of 4 items"
-    assert said[1] == "            math: question = question, answer = answer"
-    assert "            bundled description of gsm8k" in said
+    assert said[0] == (
+        "benchmark   gsm8k · test: 2 of 4 items, math: question = question, answer = answer "
+        "(bundled description of gsm8k)"
+    )
     assert "            short: gsm8k_test.jsonl:2" in said
     assert "            duplicate: gsm8k_test.jsonl:3" in said
     (index,) = (line for line in said if line.startswith("index "))
@@ -84,8 +85,8 @@ def test_a_sample_is_the_same_whenever_it_is_drawn_and_grows_with_its_share(
     assert len(smallest) == 1 < len(some) < len(most) < len(plan.splits())
     assert set(smallest) < set(some) < set(most)
     assert sum(s.bytes for s in some) >= 0.2 * plan.bytes
-    again = [lines(source, benchmark, sample=0.2, split_bytes=500)[-2:] for _ in range(2)]
-    assert again[0] == again[1] and f"in {len(some)} of {len(plan.splits())} pieces" in again[0][0]
+    again = [lines(source, benchmark, sample=0.2)[-2:] for _ in range(2)]
+    assert again[0] == again[1] and "sample " in again[0][0]
 
 
 def test_what_the_job_refuses_the_plan_refuses(tmp_path: Path, benchmark: str) -> None:
