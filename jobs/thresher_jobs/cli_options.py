@@ -149,7 +149,8 @@ PresetName = Annotated[
     ),
 ]
 Action = Annotated[
-    str | None, typer.Option("--action", help="drop or tag. [default: drop]", metavar="ACTION")
+    str | None,
+    typer.Option("--action", help="drop, truncate, cut or tag. [default: drop]", metavar="ACTION"),
 ]
 SearchedColumn = Annotated[
     str | None,
