@@ -69,23 +69,23 @@ class ResultTexts:
     def of_removed(self, part: int, table: pa.Table) -> pa.Array:
         """Return the text of all rows of a part of removed/."""
         if self._compared.on is None:
-            return self._texts(table, [])
+            return self.of_rows(table, [])
         ledger = self._result.read("ledger", part, ["file", "verdict"]).to_pylist()
         files = [line["file"] for line in ledger if line["verdict"] == "removed"]
-        return self._texts(table, files)
+        return self.of_rows(table, files)
 
     def of_lines(self, lines: Sequence[Line]) -> pa.Array:
         """Return the text of kept or removed rows of one part and verdict."""
         folder = "data" if lines[0].verdict == "kept" else "removed"
         table = self._result.read(folder, lines[0].part)
         table = table.take(pa.array([line.place for line in lines]))
-        return self._texts(table, [str(line.file) for line in lines])
+        return self.of_rows(table, [str(line.file) for line in lines])
 
     def of_line(self, line: Line) -> str:
         """Return the text of one kept or removed row; nothing where it has none."""
         return self.of_lines([line])[0].as_py() or ""
 
-    def _texts(self, table: pa.Table, files: Sequence[str]) -> pa.Array:
+    def of_rows(self, table: pa.Table, files: Sequence[str]) -> pa.Array:
         """Return the text of rows, given the file of each; columns need no files."""
         batch = table.combine_chunks().to_batches()[0]
         if self._compared.on is None:

@@ -1,4 +1,4 @@
-"""What the section on a split shows: sizes, the leak check beside chance, strata, groups by size."""
+"""What the section on a split shows: sizes, leaks beside chance, strata, groups by size."""
 
 from __future__ import annotations
 
