@@ -15,6 +15,7 @@ import typer
 
 import thresher
 from thresher.errors import InternalError, Stopped, ThresherError, from_os_error
+from thresher_jobs import versions_command as _versions_command  # noqa: F401 - its commands
 from thresher_jobs.cli_options import Result
 from thresher_jobs.commands import app
 from thresher_jobs.plan_commands import plan_app
@@ -88,12 +89,28 @@ def doctor(
     out: Annotated[
         str, typer.Option("--out", help="A folder that results go to.", metavar="DIR")
     ] = ".",
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="A --store of 'thresher rebuild' to try: a folder or s3://bucket/prefix. "
+            "[default: none]",
+            metavar="STORE",
+        ),
+    ] = None,
+    single_writer: Annotated[
+        bool,
+        typer.Option("--single-writer", help="Nobody else writes to STORE. [default: others may]"),
+    ] = False,
 ) -> None:
-    """Say what is installed, and whether a folder can hold results."""
+    """Say what is installed, and whether a folder can hold results, or a store versions."""
     from thresher_jobs.doctor import examine
+    from thresher_jobs.versions import examine_store
 
     for line in examine(out):
         print(line)
+    if store is not None:
+        for line in examine_store(store, single_writer=single_writer):
+            print(line)
 
 
 def _version(value: bool) -> None:

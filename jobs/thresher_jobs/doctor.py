@@ -21,7 +21,7 @@ from thresher.errors import StorageError, from_os_error
 from thresher.store import Store
 
 BASE = ("pyarrow", "numpy", "numba", "pydantic", "fsspec")
-EXTRAS = {"hub": "datasets", "datasketch": "datasketch"}
+EXTRAS = {"hub": "datasets", "datasketch": "datasketch", "s3": "s3fs"}
 OLDEST_RAY = (2, 60)  # older ones run code that a Parquet schema holds (CVE-2026-41486)
 OLDEST_SPARK = (4, 1)
 OLDEST_JAVA = 17

@@ -1,0 +1,194 @@
+"""`thresher versions`, `diff`, `rollback`, `gc`, `export`: what they do, told line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from thresher.errors import ConfigError, InputError, ThresherError
+from thresher.store import Store
+from thresher.versions.collecting import Retention, collect
+from thresher.versions.comparing import compare
+from thresher.versions.history import LATEST, open_history
+from thresher.versions.lease import holder
+from thresher.versions.manifest import Manifest
+from thresher.versions.objects import open_objects
+from thresher.versions.probing import require
+from thresher.versions.reading import Version
+from thresher.versions.writing import roll_back
+
+NAMED = 20  # files that are named one by one
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def now() -> datetime:
+    """Return the time that versions made by a command state."""
+    return datetime.now(UTC)
+
+
+def list_versions(store: str, *, verify: bool = False) -> Iterator[str]:
+    """Yield a line a record, the newest last; with `verify`, read all files of what can be read.
+
+    Raises:
+        InputError: A version is not whole; after all lines.
+    """
+    history = open_history(store)
+    records = history.records()
+    if not records:
+        yield f"no versions in {history.objects.address}"
+        return
+    first = records[-1].first
+    damaged: list[int] = []
+    for record in records:
+        told = ""
+        if verify and record.kind != "gc" and record.version >= first:
+            told = _verified(Version(history.objects, record))
+            if told:
+                damaged.append(record.version)
+            told = f"  {'DAMAGED: ' + told if told else 'whole'}"
+        yield _line(record, first, records[-1].content) + told
+    at_work = holder(history.objects, now())
+    if at_work is not None:
+        yield f"at work now: {at_work}"
+    if damaged:
+        raise InputError(
+            f"versions that are not whole: {', '.join(map(str, damaged))}",
+            path=history.objects.address,
+            remedy="roll back to one that is",
+        )
+
+
+def _verified(version: Version) -> str:
+    try:
+        version.verify()
+    except ThresherError as error:
+        return str(error)
+    return ""
+
+
+def _line(record: Manifest, first: int, current: int) -> str:
+    when = f"{record.when.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    start = f"{record.version:>6}  {when}  "
+    if record.kind == "gc":
+        took = "" if record.forgotten else f": {_count(len(record.removed), 'object')} taken"
+        return f"{start}clean-up{took}; readable from {record.first} on"
+    rows = ", ".join(f"{count:,} {name}" for name, count in record.rows.items())
+    parts = [rows] if rows else []
+    if record.version < first:
+        parts.append("removed by gc")
+    else:
+        parts.append(f"{_count(len(record.files), 'file')}, {size(record.total_bytes)}")
+    changed = _changes(record)
+    parts += [f"inputs {changed}"] if changed else []
+    parts += [f"content of {record.of}"] if record.of is not None else []
+    parts += [record.note] if record.note else []
+    return start + "; ".join(parts) + ("  <- latest" if record.version == current else "")
+
+
+def _changes(record: Manifest) -> str:
+    inputs = record.inputs
+    signs = (("+", inputs.added), ("~", inputs.changed), ("-", inputs.removed))
+    return " ".join(f"{sign}{len(names)}" for sign, names in signs if names)
+
+
+def diff(store: str, first: str, second: str) -> Iterator[str]:
+    """Yield how the second version differs from the first."""
+    history = open_history(store)
+    a, b = history.resolve(first), history.resolve(second)
+    found = compare(history, a, b)
+    yield f"from version {a.number} to version {b.number}"
+    for name, (old, new) in found.rows.items():
+        yield f"rows {name}: {old:,} -> {new:,} ({new - old:+,})"
+    for told, names in (
+        ("added", found.inputs.added),
+        ("changed", found.inputs.changed),
+        ("removed", found.inputs.removed),
+    ):
+        yield from _named(f"inputs {told}", [f"  {name}" for name in names])
+    if found.settings:
+        yield f"settings: {found.settings}"
+    for told, lines in (
+        ("added", [f"  {f.name}  {size(f.bytes)}" for f in found.added]),
+        ("changed", [f"  {x.name}  {size(x.bytes)} -> {size(y.bytes)}" for x, y in found.changed]),
+        ("removed", [f"  {f.name}  {size(f.bytes)}" for f in found.removed]),
+    ):
+        yield from _named(f"files {told}", lines)
+    if not (found.added or found.changed or found.removed):
+        yield "the files are the same"
+
+
+def _named(title: str, lines: list[str]) -> Iterator[str]:
+    if lines:
+        yield f"{title}: {len(lines):,}"
+    yield from lines[:NAMED]
+    if len(lines) > NAMED:
+        yield f"  ... and {len(lines) - NAMED:,} more"
+
+
+def rollback(store: str, as_of: str, note: str, *, single_writer: bool = False) -> str:
+    """Commit a new version with the content of an older one; return what to tell."""
+    history = open_history(store, single_writer=single_writer)
+    version = roll_back(history, as_of, now, note)
+    return f"version {version.number} has the content of version {version.manifest.of}"
+
+
+def clean(
+    store: str, retention: Retention, *, dry_run: bool, single_writer: bool = False
+) -> Iterator[str]:
+    """Take away what is not kept, or say what would go."""
+    history = open_history(store, single_writer=single_writer)
+    found = collect(history, retention, now(), dry_run=dry_run)
+    for entry in found.files if dry_run else ():
+        yield f"would remove  {entry.name}  {size(entry.bytes)}"
+    will = "would be removed" if dry_run else "removed"
+    if found.versions:
+        yield f"versions {will}: {', '.join(map(str, found.versions))}"
+    yield f"{_count(len(found.files), 'object')} {will}, {size(found.bytes)}"
+    if found.young:
+        told = size(sum(entry.bytes for entry in found.young))
+        yield f"{_count(len(found.young), 'object')} of no version left, too young, {told}"
+    yield f"readable from version {found.first} on"
+
+
+def export(store: str, as_of: str, out: str) -> str:
+    """Copy one version's files under their names into a new folder; return what to tell.
+
+    Raises:
+        ConfigError: The folder holds something already.
+    """
+    version = open_history(store).resolve(as_of or LATEST)
+    folder = Path(out)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError("is not empty", path=out, remedy="give a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in version.names():
+        version.fetch(name, Store(str(folder.absolute())))
+    told = size(sum(file.bytes for file in version.files.values()))
+    return f"version {version.number}: {_count(len(version.files), 'file')}, {told} in {out}"
+
+
+def examine_store(store: str, *, single_writer: bool = False) -> Iterator[str]:
+    """Yield what a store can do.
+
+    Raises:
+        StorageError: It cannot hold versions; after all lines.
+    """
+    objects = open_objects(store, single_writer=single_writer)
+    yield f"store       {objects.address}"
+    for finding in require(objects, single_writer=single_writer):
+        held = "yes" if finding.holds else "NO" if finding.needed else "no"
+        yield f"  {finding.what:<22} {held:<4} {finding.told}"
+
+
+def size(count: float) -> str:
+    """Say a number of bytes."""
+    for unit in _UNITS[:-1]:
+        if count < 1000:
+            return f"{count:,.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"
+        count /= 1000
+    return f"{count:,.1f} {_UNITS[-1]}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

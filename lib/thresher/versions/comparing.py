@@ -1,0 +1,82 @@
+"""How two versions differ: files, rows, inputs, settings; from their records alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from thresher.versions.history import History
+from thresher.versions.manifest import Changes, File, differing
+from thresher.versions.reading import Version
+
+
+class Difference(NamedTuple):
+    """What version B has that A has not, and the other way round.
+
+    Attributes:
+        added: Files of B whose name A has not.
+        changed: Files of both with other bytes, as (A's, B's).
+        removed: Files of A whose name B has not.
+        rows: Counts as (A's, B's), by name, of those that differ.
+        inputs: What changed in the inputs from A to B, where the records between say so.
+        settings: How the settings differ, in words.
+    """
+
+    added: tuple[File, ...]
+    changed: tuple[tuple[File, File], ...]
+    removed: tuple[File, ...]
+    rows: dict[str, tuple[int, int]]
+    inputs: Changes
+    settings: str
+
+
+def compare(history: History, a: Version, b: Version) -> Difference:
+    """Compare two versions, in the order they are given."""
+    old, new = a.files, b.files
+    both = [name for name in old if name in new]
+    counted = sorted({*a.manifest.rows, *b.manifest.rows})
+    rows = {n: (a.manifest.rows.get(n, 0), b.manifest.rows.get(n, 0)) for n in counted}
+    return Difference(
+        tuple(file for name, file in new.items() if name not in old),
+        tuple((old[n], new[n]) for n in both if old[n].sha256 != new[n].sha256),
+        tuple(file for name, file in old.items() if name not in new),
+        {name: pair for name, pair in rows.items() if pair[0] != pair[1]},
+        _inputs(history, a.number, b.number),
+        differing(a.manifest.settings, b.manifest.settings),
+    )
+
+
+def _inputs(history: History, a: int, b: int) -> Changes:
+    """Put together what happened from one version to the other: back to where their ways part, and
+    on from there. A rollback stands where the version stands whose content it took."""
+    back: list[Changes] = []
+    ahead: list[Changes] = []
+    while a != b:
+        record = history.record(max(a, b))
+        before = 0 if record is None else record.parent if record.of is None else record.of
+        inputs = Changes() if record is None else record.inputs
+        if a > b:
+            undone = {"added": inputs.removed, "changed": inputs.changed, "removed": inputs.added}
+            back.append(Changes(**undone))
+            a = before
+        else:
+            ahead.append(inputs)
+            b = before
+    return fold([*back, *reversed(ahead)])
+
+
+def fold(steps: Iterable[Changes]) -> Changes:
+    """Put changes that follow one another together: added and removed again is nothing."""
+    state: dict[str, str] = {}
+    for step in steps:
+        for name in step.added:
+            state[name] = "changed" if state.get(name) == "removed" else "added"
+        for name in step.changed:
+            state.setdefault(name, "changed")
+        for name in step.removed:
+            if state.get(name) == "added":
+                del state[name]
+            else:
+                state[name] = "removed"
+    kinds = ("added", "changed", "removed")
+    return Changes(**{kind: tuple(sorted(n for n in state if state[n] == kind)) for kind in kinds})
