@@ -1,0 +1,1 @@
+"""Mixing sources by weight: shares, targets, and which rows are drawn. Pure."""
