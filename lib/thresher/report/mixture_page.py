@@ -1,0 +1,96 @@
+"""What the section on a mixture shows: the plan before, the ratios after, in tables and bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from thresher.report import charts
+from thresher.report.figures import share
+from thresher.report.mixture import MixedLeaf, Mixture
+
+_MOST_LEAVES, _MOST_SEGMENTS, _NAME_CHARS = 200, 12, 80
+_COLOURS = ("kept", "exact", "near", "other", "same", "bad")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table: amounts as the mixture counts them."""
+
+    leaf: MixedLeaf
+    name: str
+    inside: str | None
+    there: int
+    given: int
+    repeats: str
+
+
+def mixture_context(mixture: Mixture | None) -> dict[str, Any]:
+    """Return what the template needs; `mixture` is None for other jobs."""
+    if mixture is None:
+        return {"mixture": None}
+    lines = [_line(mixture, leaf) for leaf in mixture.leaves]
+    return {
+        "mixture": mixture,
+        "mix_lines": lines[:_MOST_LEAVES],
+        "mix_totals": {
+            "there": sum(line.there for line in lines),
+            "given": sum(line.given for line in lines),
+            "rows": sum(line.leaf.rows for line in lines),
+            "tokens": sum(line.leaf.tokens for line in lines),
+            "target": sum(line.leaf.target for line in lines),
+            "short": sum(line.leaf.short for line in lines),
+        },
+        "mix_bars": _bars(mixture, lines),
+        "mix_left_out": mixture.left_out[:_MOST_LEAVES],
+        "mix_weighed": any(leaf.weight is not None for leaf in mixture.leaves),
+        "mix_capped": any(leaf.cap is not None for leaf in mixture.leaves),
+    }
+
+
+def _line(mixture: Mixture, leaf: MixedLeaf) -> Line:
+    there, given = mixture.amounts(leaf)
+    name = leaf.source if leaf.source is not None else leaf.category
+    inside = leaf.category if leaf.source is not None else None
+    return Line(leaf, name or "", inside, there, given, repeats_of(leaf))
+
+
+def repeats_of(leaf: MixedLeaf) -> str:
+    """Say how often rows are written."""
+    if not leaf.rounds:
+        return "part" if leaf.rows else "none"
+    every = "once" if leaf.rounds == 1 else f"{leaf.rounds} times"
+    return f"{every} and part" if leaf.bound is not None else every
+
+
+def _bars(
+    mixture: Mixture, lines: Sequence[Line]
+) -> list[tuple[str, list[charts.Segment], str, list[tuple[str, str, int]]]]:
+    """Return bars of shares, before, as asked and after; small parts are shown as one."""
+    largest = sorted(lines, key=lambda line: (-line.there - line.given, line.name))
+    shown = {id(line) for line in largest[:_MOST_SEGMENTS]}
+    bars = []
+    amounts = {
+        "Available": [line.there for line in lines],
+        "Asked for": [line.leaf.target for line in lines],
+        "Written": [line.given for line in lines],
+    }
+    for label, values in amounts.items():
+        pairs = list(zip(lines, values, strict=True))
+        parts = [
+            (label_of(line.leaf), _COLOURS[n % len(_COLOURS)], value)
+            for n, (line, value) in enumerate(pair for pair in pairs if id(pair[0]) in shown)
+        ]
+        rest = sum(value for line, value in pairs if id(line) not in shown)
+        parts += [("others", "soft", rest)] if rest else []
+        total = sum(value for _, _, value in parts)
+        said = "; ".join(f"{name} {share(value, total)}" for name, _, value in parts if value)
+        bars.append((label, charts.stacked(parts), said, parts))
+    return bars
+
+
+def label_of(leaf: MixedLeaf) -> str:
+    """Return what a leaf is called."""
+    names = [name for name in (leaf.source, leaf.category) if name is not None]
+    return " / ".join(names)[:_NAME_CHARS]
