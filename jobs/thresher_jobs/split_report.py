@@ -27,7 +27,7 @@ from thresher_jobs.split_params import SplitParams
 Column = np.ndarray[Any, Any]
 MOST_STRATA = 200
 ALERT_SHARE = 0.1
-ALERT_ROWS = 1_000
+ALERT_ROWS = 20
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def tree(out: str | Path, *folders: str) -> dict[str, str]:
     root = Path(out)
     files = [root / "manifest.json"]
     for folder in (*RESULT_FOLDERS, *folders):
-        files += sorted((root / folder).glob("*"))
+        files += sorted(path for path in (root / folder).glob("*") if path.is_file())
     return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
