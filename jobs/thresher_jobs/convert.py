@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -51,13 +51,13 @@ class State:
 
     Args:
         plan: What is read.
-        surveyed: The survey's receipts.
+        surveyed: The survey's facts, by task: what each split holds.
         detected: By file, its formats.
         conversion: How rows are written.
     """
 
     plan: Plan
-    surveyed: list[Receipt]
+    surveyed: Sequence[Mapping[str, Any]]
     detected: dict[int, Detected] = field(default_factory=dict)
     conversion: Conversion | None = None
 
@@ -105,7 +105,7 @@ def _convert(
     run.state("running")
     state = _survey(run, plan, params)
     _detect(state, params)
-    state.conversion = _choose(state, params, rendering)
+    state.conversion = choose_conversion(state, params, rendering)
     converted = _write(run, state, params)
     for file in state.plan.inputs.files:
         check_unchanged(file)
@@ -172,28 +172,30 @@ def _survey(run: Run, plan: Plan, params: ConvertParams) -> State:
         return MapStage("survey", key, function, plan.tasks)
 
     plan, _, receipts = first_pass(run, plan, stage_of, params.split_bytes)
-    return State(plan, receipts)
+    return State(plan, [receipt.facts for receipt in receipts])
 
 
 def _detect(state: State, params: ConvertParams) -> None:
     """Decide on each file's formats by all of its rows."""
     evidence: dict[int, Evidence] = {}
-    for task, receipt in zip(state.plan.tasks, state.surveyed, strict=True):
-        for split, facts in zip(task.payload.splits, receipt.facts["splits"], strict=True):
+    for task, found in zip(state.plan.tasks, state.surveyed, strict=True):
+        for split, facts in zip(task.payload.splits, found["splits"], strict=True):
             known = evidence.setdefault(split.file, Evidence())
             known.add(Evidence.from_json(facts["evidence"]))
     state.detected = decide_formats(state.plan, evidence, params.format, params.min_confidence)
 
 
-def _choose(state: State, params: ConvertParams, rendering: Rendering | None) -> Conversion:
+def choose_conversion(
+    state: State, params: ConvertParams, rendering: Rendering | None
+) -> Conversion:
     """Fix how rows are written: the same for all files, so that all parts have one schema."""
     export = params.export
     _check_kinds(state, params, rendering)
     present: set[str] = set()
     wanted: set[str] = set()
     parts = []
-    for task, receipt in zip(state.plan.tasks, state.surveyed, strict=True):
-        for split, facts in zip(task.payload.splits, receipt.facts["splits"], strict=True):
+    for task, found in zip(state.plan.tasks, state.surveyed, strict=True):
+        for split, facts in zip(task.payload.splits, found["splits"], strict=True):
             held = facts["evidence"]["present"]
             for name in state.detected[split.file].formats:
                 present |= {key for key in held.get(name, {}) if not key.startswith("extra:")}
@@ -254,7 +256,7 @@ def _reasoning(params: ConvertParams, types: pa.Schema) -> str:
 def _write(run: Run, state: State, params: ConvertParams) -> list[Receipt]:
     assert state.conversion is not None
     plan = state.plan
-    splits = [receipt.facts["splits"] for receipt in state.surveyed]
+    splits = [found["splits"] for found in state.surveyed]
     rows = [[facts["rows"] for facts in of_task] for of_task in splits]
     names = row_map(
         tuple(f.name for f in plan.inputs.files),

@@ -33,7 +33,7 @@ from thresher.stage import WORK, MapStage, Receipt, stage_key
 from thresher.steps import selecting
 from thresher.steps.attributes import AttributeProbe, Attributes, ComparedReader
 from thresher.steps.compared import Compared
-from thresher.steps.first_read import FirstRead, first_read, noted
+from thresher.steps.first_read import FirstRead, counted, first_read, noted
 from thresher.steps.removals import RemovalCounts
 from thresher.steps.split_log import encode_schema
 from thresher.steps.spread import write_table
@@ -201,7 +201,7 @@ def _attributes(
 
 
 def _unjudged(params: DedupParams, probe: AttributeProbe, receipt: Receipt) -> int:
-    facts = receipt.facts[probe.name]
+    facts = counted(receipt, probe.name)
     nulls = facts["nulls"] if params.null_text == "quarantine" else 0
     return int(facts["unjudged"]) + nulls
 

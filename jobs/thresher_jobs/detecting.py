@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Protocol
 
 import thresher
@@ -20,7 +21,12 @@ CODE_VERSION = "formats-1"  # raised when the same rows give other evidence
 
 
 def peek_formats(
-    run: Run, plan: Plan, format: str | None, min_confidence: float, max_doc_bytes: int
+    run: Run,
+    plan: Plan,
+    format: str | None,
+    min_confidence: float,
+    max_doc_bytes: int,
+    said: Mapping[int, str] | None = None,
 ) -> dict[int, Detected]:
     """Decide on each file's formats by its first rows.
 
@@ -30,6 +36,7 @@ def peek_formats(
         format: The format of all of them, where the user says so.
         min_confidence: What a detected format needs.
         max_doc_bytes: Rows with a larger value are bad.
+        said: By file, the formats that the user states.
 
     Raises:
         InputError: A file has no format that is known.
@@ -54,7 +61,7 @@ def peek_formats(
             path=path,
             remedy="'thresher convert' reads columns that hold several types",
         )
-    return decide_formats(plan, evidence, format, min_confidence)
+    return decide_formats(plan, evidence, format, min_confidence, said or {})
 
 
 class Peeking(Protocol):
@@ -81,13 +88,22 @@ class Peeking(Protocol):
         """How the plan was cut."""
 
 
-def peek_readable(run: Run, plan: Plan, params: Peeking) -> tuple[Plan, dict[int, Detected]]:
+def peek_readable(
+    run: Run, plan: Plan, params: Peeking, said: Mapping[int, str] | None = None
+) -> tuple[Plan, dict[int, Detected]]:
     """Decide on each file's formats by its first rows; plan again without files that turn out to be
-    unreadable, where the user wants them left out."""
+    unreadable, where the user wants them left out.
+
+    Args:
+        run: Where to look.
+        plan: The files.
+        params: How.
+        said: By file, the formats that the user states.
+    """
     while True:
         try:
             return plan, peek_formats(
-                run, plan, params.format, params.min_confidence, params.max_doc_bytes
+                run, plan, params.format, params.min_confidence, params.max_doc_bytes, said
             )
         except InputError as error:
             known = {file.path for file in plan.inputs.files} - {u.path for u in plan.unreadable}
@@ -98,12 +114,17 @@ def peek_readable(run: Run, plan: Plan, params: Peeking) -> tuple[Plan, dict[int
             [source.address for source in plan.inputs.sources],
             split_bytes=params.split_bytes,
             skip_unreadable=True,
+            names=[source.name for source in plan.inputs.sources],
             without=[*plan.unreadable, lost],
         )
 
 
 def decide_formats(
-    plan: Plan, evidence: Mapping[int, Evidence], format: str | None, min_confidence: float
+    plan: Plan,
+    evidence: Mapping[int, Evidence],
+    format: str | None,
+    min_confidence: float,
+    said: Mapping[int, str] = MappingProxyType({}),
 ) -> dict[int, Detected]:
     """Decide on each file's formats by what its rows say.
 
@@ -114,6 +135,9 @@ def decide_formats(
     if not any(known.rows for known in evidence.values()):
         raise InputError("no rows that can be read in any input", path=plan.inputs.files[0].path)
     detected = {file: detect(known) for file, known in sorted(evidence.items())}
+    for file, name in said.items():
+        if file in detected:
+            detected[file] = Detected((name,), 1.0, ("as the recipe says",))
     for file, found in detected.items():
         if evidence[file].rows:
             _check(found, plan.inputs.files[file].path, format, min_confidence)

@@ -12,7 +12,10 @@ from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.dedup_texts import ResultTexts
 from thresher_jobs.explain_conversion import explain_conversion
 from thresher_jobs.explain_leaks import explain_leaks
+from thresher_jobs.explain_recipe import explain_recipe
 from thresher_jobs.explain_rules import explain_rules
+from thresher_jobs.mix_explain import explain_mixture
+from thresher_jobs.split_explain import explain_split
 from thresher_jobs.terminal import cut, one_line, visible
 
 CONTEXT_WORDS = 12
@@ -34,6 +37,12 @@ def explain(out: str, row_id: str) -> Iterator[str]:
         yield from explain_rules(result, line)
     elif result.manifest["job"] == "decontaminate":
         yield from explain_leaks(result, line)
+    elif result.manifest["job"] == "run":
+        yield from explain_recipe(result, line)
+    elif result.manifest["job"] == "mix":
+        yield from explain_mixture(result, line)
+    elif result.manifest["job"] == "split":
+        yield from explain_split(result, line)
     else:
         yield from _explain_dedup(result, line)
 

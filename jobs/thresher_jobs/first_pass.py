@@ -52,6 +52,7 @@ def first_pass(
             [source.address for source in plan.inputs.sources],
             split_bytes=split_bytes,
             skip_unreadable=True,
+            names=[source.name for source in plan.inputs.sources],
             without=[*plan.unreadable, *(Unreadable(*found) for found in bad)],
         )
 

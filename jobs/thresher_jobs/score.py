@@ -32,7 +32,7 @@ from thresher.signals.prompts import SIGNALS as MET
 from thresher.signals.prompts import Preference
 from thresher.signals.signal import Signal
 from thresher.stage import WORK, MapStage, Receipt, stage_key
-from thresher.steps.first_read import FirstRead, first_read, noted
+from thresher.steps.first_read import FirstRead, counted, first_read, noted
 from thresher.steps.row_texts import RowReader
 from thresher.steps.scored import Lines
 from thresher.steps.scoring import ScoreProbe, ScoreStep
@@ -114,7 +114,7 @@ def _score(addresses: Sequence[str], params: ScoreParams, run: Run) -> dict[str,
         plan,
         receipts,
         params.max_quarantined_fraction,
-        lambda r: int(r.facts[probe.name]["unjudged"]),
+        lambda r: int(counted(r, probe.name)["unjudged"]),
     )
     formats = {} if detected is None else {f: d.formats for f, d in detected.items()}
     counter = made.counter if "tokens" in profile.groups else None

@@ -24,7 +24,10 @@ from thresher.text.sketch import shingles, sketch
 from thresher.transforms.clusters import overlaps
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.dedup_texts import ResultTexts
+from thresher_jobs.mix_verify import check_mixture
+from thresher_jobs.split_verify import check_split, folders_of
 from thresher_jobs.verify_leaks import check_leaks
+from thresher_jobs.verify_recipe import check_recipe
 from thresher_jobs.verify_rules import check_rules
 
 Column = np.ndarray[Any, Any]
@@ -39,6 +42,9 @@ def verify(out: str) -> Iterator[str]:
     """
     result = open_result(out)
     yield _check_hashes(result)
+    if result.manifest["job"] == "split":
+        yield from check_split(result)
+        return
     yield _check_counts(result)
     if result.manifest["job"] == "convert":
         yield _check_added(result)
@@ -46,6 +52,11 @@ def verify(out: str) -> Iterator[str]:
         yield check_rules(result)
     elif result.manifest["job"] == "decontaminate":
         yield check_leaks(result)
+    elif result.manifest["job"] == "run":
+        yield _check_added(result)
+        yield check_recipe(result)
+    elif result.manifest["job"] == "mix":
+        yield from check_mixture(result)
     else:
         yield _check_removals(result, DedupParams.model_validate(result.manifest["params"]))
 
@@ -64,7 +75,8 @@ def _check_hashes(result: Result) -> str:
             raise InputError("size or hash differs from the manifest", path=str(path))
         total += size
     stated = {name for name, _, _ in result.manifest["files"]}
-    for folder in (*VERDICTS, "ledger"):
+    split = result.manifest["job"] == "split"
+    for folder in folders_of(result) if split else (*VERDICTS, "ledger"):
         for name in result.store.names(folder):
             if name not in stated:
                 raise InputError(

@@ -93,8 +93,12 @@ class _Found(NamedTuple):
     pin: str
 
 
-def list_inputs(addresses: Sequence[str]) -> Inputs:
+def list_inputs(addresses: Sequence[str], names: Sequence[str | None] = ()) -> Inputs:
     """Find and pin the files behind the addresses.
+
+    Args:
+        addresses: Files, folders, globs, `protocol://` addresses.
+        names: What to call them; those that are None or missing are called by their address.
 
     Raises:
         ConfigError: A protocol is not allowed, or an address is chained.
@@ -104,7 +108,8 @@ def list_inputs(addresses: Sequence[str]) -> Inputs:
     """
     if any(not address.strip() for address in addresses):
         raise ConfigError("an input is empty", remedy="name files, folders, globs or addresses")
-    names = _unique_names([_source_name(address) for address in addresses])
+    said = [*names, *[None] * (len(addresses) - len(names))]
+    names = _unique_names([n or _source_name(a) for n, a in zip(said, addresses, strict=True)])
     files: list[InputFile] = []
     ignored: list[Ignored] = []
     for number, address in enumerate(addresses):

@@ -42,7 +42,10 @@ class _UniqueKeys(yaml.SafeLoader):
     """YAML's safe types; a key given twice is an error, where YAML would take the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Build a mapping of keys that are all different."""
+        """Build a mapping of keys that are all different; `on` and `no` are names, not truths."""
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:bool":
+                key.tag = "tag:yaml.org,2002:str"
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for number, key in enumerate(keys):
             if key in keys[:number]:

@@ -81,6 +81,7 @@ def make_plan(
     split_bytes: int,
     skip_unreadable: bool,
     without: Collection[Unreadable] = (),
+    names: Sequence[str | None] = (),
 ) -> Plan:
     """Find, pin and cut the inputs.
 
@@ -89,8 +90,9 @@ def make_plan(
         split_bytes: Wanted uncompressed bytes a task; 0 chooses by the size of the inputs.
         skip_unreadable: Leave unreadable files out, named in the plan.
         without: Files found unreadable by an earlier attempt.
+        names: What to call the addresses, where they are not called by themselves.
     """
-    inputs = list_inputs(addresses)
+    inputs = list_inputs(addresses, names)
     split_bytes = split_bytes or automatic_split_bytes(inputs)
     cuts = cut(inputs, split_bytes=split_bytes, skip_unreadable=skip_unreadable)
     gone = {item.path for item in without}

@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from thresher.report.leaks import Leaks
+from thresher.report.mixture import Mixture
 from thresher.report.quality import Quality
+from thresher.report.splits import Splits
 from thresher.report.strict import Count, Share, Strict
 
 Seconds = Annotated[float, Field(ge=0)]
@@ -214,10 +216,9 @@ class Report(Strict):
 
     @property
     def conversion(self) -> Conversion | None:
-        """What the job convert found and did; None for other jobs."""
-        if self.job != "convert":
-            return None
-        return Conversion.model_validate(self.plan["conversion"])
+        """What a conversion found and did; None for jobs without one."""
+        facts = self.plan.get("conversion")
+        return None if facts is None else Conversion.model_validate(facts)
 
     @property
     def quality(self) -> Quality | None:
@@ -226,7 +227,19 @@ class Report(Strict):
         return None if facts is None else Quality.model_validate(facts)
 
     @property
+    def splits(self) -> Splits | None:
+        """How rows were split; None for jobs that split none."""
+        facts = self.plan.get("split")
+        return None if facts is None else Splits.model_validate(facts)
+
+    @property
     def leaks(self) -> Leaks | None:
         """Which test items were found in the rows; None for jobs that look for none."""
         facts = self.plan.get("leaks")
         return None if facts is None else Leaks.model_validate(facts)
+
+    @property
+    def mixture(self) -> Mixture | None:
+        """What was asked of each source and what it gave; None for jobs that mix nothing."""
+        facts = self.plan.get("mixture")
+        return None if facts is None else Mixture.model_validate(facts)

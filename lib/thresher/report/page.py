@@ -22,9 +22,11 @@ from markupsafe import Markup
 from thresher.report import charts, figures
 from thresher.report.diff import Piece, cut_pieces, word_differences
 from thresher.report.leaks_page import leaks_context
+from thresher.report.mixture_page import mixture_context
 from thresher.report.model import Cluster, Detected, RemovedPair, Report, Source
 from thresher.report.multiples import short
 from thresher.report.quality_page import quality_context, shown_value
+from thresher.report.splits_page import splits_context
 
 _MAX_CLUSTERS, _MAX_MEMBERS, _MAX_PAIRS = 20, 8, 20
 _MAX_ROWS = 200  # of a table: sources, files, settings, reasons
@@ -33,6 +35,7 @@ _KEPT_CHARS, _MEMBER_CHARS, _PAIR_CHARS, _CELL_CHARS = 1500, 500, 2500, 300
 
 _NOT_READ = Detected(formats=(), confidence=0, reasons=())
 
+_SECTIONS = ("conversion", "quality", "leaks", "mixture", "split")  # parts of the plan shown apart
 _POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'"
 
 # reason -> what the page calls it, and its colour
@@ -54,14 +57,23 @@ def render(report: Report) -> str:
         **_headline(report),
         **_figures(report),
         **(_examples(report) | _conversion(report) | _quality(report) | _leaks(report)),
+        **mixture_context(report.mixture),
+        **splits_context(report.splits),
         **_details(report),
+        flow=report.plan.get("flow"),
     )
 
 
 @lru_cache(maxsize=1)
 def _template() -> tuple[Template, str]:
     folder = files("thresher.report")
-    names = ("template.html.j2", "quality_section.html.j2", "leaks_section.html.j2")
+    names = (
+        "template.html.j2",
+        "quality_section.html.j2",
+        "leaks_section.html.j2",
+        "mixture_section.html.j2",
+        "splits_section.html.j2",
+    )
     environment = Environment(
         loader=DictLoader({name: (folder / name).read_text("utf-8") for name in names}),
         autoescape=True,
@@ -191,7 +203,7 @@ def _details(report: Report) -> dict[str, Any]:
         ],
         "config": _settings(report.config),
         "plan": _settings(
-            {k: v for k, v in report.plan.items() if k not in ("conversion", "quality", "leaks")}
+            {k: v for k, v in report.plan.items() if k not in _SECTIONS}
         ),
         "stage_seconds": sum(stage.seconds for stage in report.stages),
     }
@@ -207,6 +219,7 @@ def _conversion(report: Report) -> dict[str, Any]:
     row = refused or next((name for name, _ in found.examples), None)
     return {
         "conversion": found,
+        "written_as": _written_as(report),
         "converted_files": [
             (file, found.detected.get(file.name, _NOT_READ), given)
             for file in report.files[:_MAX_ROWS]
@@ -220,6 +233,13 @@ def _conversion(report: Report) -> dict[str, Any]:
         ],
         "explain_id": _quoted(row) if row else "ROW_ID",
     }
+
+
+def _written_as(report: Report) -> str:
+    """Return what rows were written as: a setting of the job, or of a recipe's last step."""
+    steps = report.plan.get("recipe", {}).get("steps", [])
+    said = [step["convert"]["to"] for step in steps if "convert" in step]
+    return str(report.config.get("to") or (said[-1] if said else ""))
 
 
 def _quality(report: Report) -> dict[str, Any]:

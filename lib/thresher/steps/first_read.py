@@ -21,6 +21,8 @@ from thresher.steps.reading import ReadTask, TaskBlock, read_task
 from thresher.steps.split_log import SplitLog, or_unreadable
 from thresher.store import Published, Store
 
+_NOTED = "noted"
+
 
 class Read(Protocol):
     """A block's rows as what is judged; `text` (R,) is what a later pass is checked by."""
@@ -100,7 +102,7 @@ class FirstRead:
 def first_read(how: FirstRead, store: Store, folder: str, task: Task) -> Receipt:
     """Read one task's rows once and let every probe note what it needs.
 
-    The receipt's facts are those of `SplitLog`, and by the name of each probe what it counted. With
+    The receipt's facts are those of `SplitLog`, and what each probe counted (`counted`). With
     `skip_unreadable` a file that fails is named in the facts: the driver plans again without it.
     """
     work = partial(_read, how, store, folder, task)
@@ -126,7 +128,7 @@ def _read(how: FirstRead, store: Store, folder: str, task: Task) -> Receipt:
         for probe, one in zip(how.probes, notes, strict=True):
             written, facts[probe.name] = one.close()
             files += written
-    return log.receipt(task.index, tuple(files), {**log.facts(), **facts})
+    return log.receipt(task.index, tuple(files), {**log.facts(), _NOTED: facts})
 
 
 def noted(folder: str, probe: Probe) -> str:
@@ -134,6 +136,12 @@ def noted(folder: str, probe: Probe) -> str:
     return f"{folder}/{probe.name}"
 
 
+def counted(receipt: Receipt, probe: str) -> Mapping[str, Any]:
+    """Return what the probe of this name counted in a task."""
+    found: Mapping[str, Any] = receipt.facts[_NOTED][probe]
+    return found
+
+
 def facts_of(receipts: Sequence[Receipt], probe: Probe) -> list[Mapping[str, Any]]:
     """Return what a probe counted, by task."""
-    return [receipt.facts[probe.name] for receipt in receipts]
+    return [counted(receipt, probe.name) for receipt in receipts]

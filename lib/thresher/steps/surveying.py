@@ -77,7 +77,7 @@ def _survey_split(
     limit: int,
 ) -> tuple[dict[str, Any], int]:
     for loose in (False, True):
-        evidence, types = Evidence(), _Types()
+        evidence, types = Evidence(), ColumnTypes()
         bad, size, stop = 0, 0, base
         reader = read_loose if loose else read_typed
         can_loosen = not loose and read.files[position].format in TEXT_FORMATS
@@ -98,8 +98,7 @@ def _survey_split(
                     "bytes": size,
                     "loose": loose,
                     "evidence": evidence.to_json(),
-                    "schema": encode_schema(types.schema()),
-                    "several": sorted(types.several),
+                    **types.to_json(),
                 }
                 return facts, stop
         except InputError as error:
@@ -108,7 +107,7 @@ def _survey_split(
     raise InternalError("a split was read in neither way")
 
 
-class _Types:
+class ColumnTypes:
     """The types of columns over batches; a column of several types is remembered as such."""
 
     def __init__(self) -> None:
@@ -124,6 +123,10 @@ class _Types:
             except TypeError:
                 self.several.add(field.name)
 
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values: `schema`, and `several`, the columns that have more than one type."""
+        return {"schema": encode_schema(self.schema()), "several": sorted(self.several)}
+
     def schema(self) -> pa.Schema:
         """Return the columns; those of several types as strings."""
         return pa.schema(
@@ -137,7 +140,7 @@ def agreed_types(parts: list[tuple[str, list[str]]]) -> tuple[pa.Schema, frozens
     Args:
         parts: The survey's `schema` and `several` of each split.
     """
-    types = _Types()
+    types = ColumnTypes()
     for text, several in parts:
         types.several |= set(several)
         types.add(decode_schema(text))

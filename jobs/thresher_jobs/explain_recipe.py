@@ -1,0 +1,42 @@
+"""What `thresher explain` says of a row of a recipe's result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from thresher.result import Line, Result
+from thresher_jobs.recipe import Recipe, typed_steps
+from thresher_jobs.terminal import cut, one_line
+
+_OWN = ("_row_id", "_removed_by", "_reason", "_matched_id", "_score")
+
+
+def explain_recipe(result: Result, line: Line) -> Iterator[str]:
+    """Yield which step decided about a row, why, and what the row holds."""
+    yield one_line(f"row       {line.row_id}  (row {line.row} of {line.file})")
+    yield f"verdict   {line.verdict}"
+    if line.verdict == "quarantined":
+        table = result.read("quarantine", line.part, ["_row_id", "error"])
+        errors = dict(zip(*(column.to_pylist() for column in table.columns), strict=True))
+        yield one_line(f"error     {errors.get(line.row_id, 'unknown')}")
+        yield "see       quarantine/ for its bytes"
+        return
+    if line.verdict == "kept":
+        names = [
+            step.name for step in typed_steps(Recipe.model_validate(result.manifest["params"]))
+        ]
+        yield f"because   none of the steps {', '.join(names)} removed it"
+        return
+    removed = result.read("removed", line.part)
+    place = removed.column("_row_id").to_pylist().index(line.row_id)
+    (row,) = removed.slice(place, 1).to_pylist()
+    yield f"step      {row['_removed_by']}"
+    yield one_line(f"because   {row['_reason']}")
+    if row["_matched_id"] is not None:
+        score = "" if row["_score"] is None else f"  {row['_score']:.6f}"
+        yield one_line(f"like      {row['_matched_id']}{score}")
+    yield ""
+    for name, value in row.items():
+        if name not in _OWN and value is not None:
+            yield f"--- {name}"
+            yield cut(str(value))

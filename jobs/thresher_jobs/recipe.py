@@ -1,0 +1,244 @@
+"""Recipes: sources and steps under version control.
+
+    sources:
+      - {path: alpaca.jsonl, licence: cc-by-nc-4.0}
+      - {path: gsm8k/*.parquet, name: maths, format: alpaca}
+    steps:
+      - dedup: {on: prompt, threshold: 0.8}
+      - decontaminate: {against: [gsm8k=evals/gsm8k.jsonl]}
+      - score: {profile: sft}
+      - convert: {to: trl-sft}
+
+Earlier sources have priority. A step's settings are those of the command of the same name; how rows
+are read is said once, at the top.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
+
+from thresher.errors import ConfigError
+from thresher.formats.catalogue import find_format
+from thresher.formats.detection import MIN_CONFIDENCE
+from thresher.params import Params, build, load_yaml, parse_settings
+from thresher_jobs.convert_params import ConvertParams
+from thresher_jobs.decontaminate_params import DecontaminateParams
+from thresher_jobs.dedup_params import DedupParams
+from thresher_jobs.read_params import ReadParams
+from thresher_jobs.score_params import ScoreParams
+
+KINDS: dict[str, type[Params]] = {
+    "dedup": DedupParams,
+    "decontaminate": DecontaminateParams,
+    "score": ScoreParams,
+    "convert": ConvertParams,
+}
+READ_ONCE = (  # said at the top of a recipe
+    "text_column", "id_column", "format", "min_confidence", "union_columns", "skip_unreadable",
+    "max_doc_bytes", "split_bytes", "max_quarantined_fraction",
+)  # fmt: skip
+NOT_IN_STEPS = {"annotate": "score", "export_signatures": "dedup"}
+_NAME = re.compile(r"[a-z][a-z0-9-]*")
+
+
+class RecipeSource(Params):
+    """Where rows come from."""
+
+    path: str = Field(description="File, folder, glob or protocol:// address.")
+    name: str | None = Field(None, description="What row ids and the report call it.")
+    format: str | None = Field(None, description="Its format, instead of the one detected.")
+    licence: str | None = Field(None, description="Goes into the card.")
+
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                find_format(value)
+            except ConfigError as error:
+                raise ValueError(str(error)) from error
+        return value
+
+
+class Recipe(ReadParams):
+    """What to read, and what to do with it."""
+
+    about: str = Field("", description="A line for the card.")
+    sources: tuple[RecipeSource, ...] = Field(description="Earlier ones have priority.")
+    steps: tuple[dict[str, dict[str, Any] | None], ...] = Field(
+        description="In order; what one removes, the next does not see."
+    )
+    text_column: str | None = Field(
+        None, description="Rows are plain text, in this column; else their formats are detected."
+    )
+    id_column: str | None = Field(None, description="Column with the rows' own ids.")
+    union_columns: bool = Field(
+        False, description="Let files lack columns that others have; they read as nulls."
+    )
+    min_confidence: float = Field(
+        MIN_CONFIDENCE,
+        ge=0,
+        le=1,
+        description="Stop when a file's format is less certain than this.",
+    )
+    max_quarantined_fraction: float = Field(
+        0.5, ge=0, le=1, description="Stop (exit 4) when more of a source cannot be read."
+    )
+    format: None = Field(None, description="Formats are said by source.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Recipe:
+        if not self.sources:
+            raise ValueError("sources: name at least one, as - path: FILE")
+        if not self.steps:
+            raise ValueError(f"steps: name at least one of {', '.join(KINDS)}")
+        names = [source.name for source in self.sources if source.name is not None]
+        if len(set(names)) < len(names):
+            raise ValueError("sources: two have one name")
+        return self
+
+
+class Step(Params):
+    """One step of a recipe, with its settings typed."""
+
+    name: str
+    kind: str
+    params: Params
+
+
+def load_recipe(path: str, settings: Sequence[str] = ()) -> Recipe:
+    """Read a recipe; `--set threshold` of a step as `NAME.threshold=0.8`.
+
+    Raises:
+        ConfigError: The file, a setting or a value is wrong.
+    """
+    value = load_yaml(path)
+    if not isinstance(value.get("steps"), list) or not isinstance(value.get("sources"), list):
+        raise ConfigError(
+            "a recipe has sources and steps, each a list",
+            path=path,
+            remedy="see jobs/recipes; one step alone is a command of its own",
+        )
+    value["sources"] = [{"path": s} if isinstance(s, str) else s for s in value["sources"]]
+    value["steps"] = [{s: None} if isinstance(s, str) else s for s in value["steps"]]
+    mine: dict[str, Any] = {}
+    steps = [dict(step) for step in value["steps"] if isinstance(step, Mapping)]
+    names = _names(steps) if len(steps) == len(value["steps"]) else []
+    for key, given in parse_settings(settings).items():
+        head, _, rest = key.partition(".")
+        if rest and head in names:
+            step = steps[names.index(head)]
+            kind = next(iter(step))
+            inner = dict(step[kind] or {})
+            inner[rest] = given
+            step[kind] = inner
+        else:
+            mine[key] = given
+    value["steps"] = steps if names else value["steps"]
+    try:
+        return build(Recipe, value, mine)
+    except ConfigError as error:
+        raise ConfigError(error.message, path=path, remedy=error.remedy) from error
+
+
+def _names(steps: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Name the steps by what they do: dedup, dedup-2."""
+    names: list[str] = []
+    for step in steps:
+        kind = next(iter(step), "")
+        said = (step[kind] or {}).get("name") if isinstance(step.get(kind), Mapping) else None
+        number = 1 + sum(n == kind or n.startswith(f"{kind}-") for n in names)
+        names.append(said or (kind if number == 1 else f"{kind}-{number}"))
+    return names
+
+
+def typed_steps(recipe: Recipe, only: Sequence[str] = ()) -> tuple[Step, ...]:
+    """Return the steps with their settings typed.
+
+    Args:
+        recipe: The recipe.
+        only: Names of the steps wanted; all if empty.
+
+    Raises:
+        ConfigError: A step is unknown, or one of its settings is wrong.
+    """
+    found = []
+    for name, given in zip(_names(recipe.steps), recipe.steps, strict=True):
+        if len(given) != 1:
+            raise ConfigError(f"step {given!r}: expected one name with its settings")
+        ((kind, settings),) = given.items()
+        if kind not in KINDS:
+            near = difflib.get_close_matches(kind, KINDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(KINDS)}"
+            raise ConfigError(f"unknown step {kind!r}", remedy=hint)
+        if not _NAME.fullmatch(name):
+            raise ConfigError(f"step name {name!r}: expected small letters, digits and hyphens")
+        found.append(Step(name=name, kind=kind, params=_typed(recipe, name, kind, settings or {})))
+    names = [step.name for step in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise ConfigError(f"two steps have the name {twice!r}")
+    unknown = [name for name in only if name not in names]
+    if unknown:
+        raise ConfigError(f"--only {unknown[0]}: no such step", remedy=f"steps: {', '.join(names)}")
+    converts = [number for number, step in enumerate(found) if step.kind == "convert"]
+    if len(converts) > 1 or (converts and converts[0] != len(found) - 1):
+        raise ConfigError("convert is the last step: it decides how what is left is written")
+    return tuple(step for step in found if not only or step.name in only)
+
+
+def _typed(recipe: Recipe, name: str, kind: str, settings: Mapping[str, Any]) -> Params:
+    cls = KINDS[kind]
+    settings = {key: value for key, value in settings.items() if key != "name"}
+    for key in settings:
+        if key in READ_ONCE:
+            raise ConfigError(f"step {name}: {key} is said once, at the top of the recipe")
+        if key in NOT_IN_STEPS:
+            raise ConfigError(f"step {name}: {key} is for 'thresher {NOT_IN_STEPS[key]}' alone")
+    shared = {
+        key: getattr(recipe, key)
+        for key in READ_ONCE
+        if key in cls.model_fields and getattr(recipe, key) is not None
+    }
+    if kind == "dedup" and recipe.text_column is None and not {"on", "columns"} & {*settings}:
+        shared["on"] = "conversation"
+    try:
+        return build(cls, shared, settings)
+    except ConfigError as error:
+        raise ConfigError(f"step {name}: {error.message}", remedy=error.remedy) from error
+
+
+def resolved(recipe: Recipe, steps: Sequence[Step]) -> dict[str, Any]:
+    """Return the recipe with every default said, as values for YAML."""
+    top = recipe.model_dump(mode="json", exclude={"steps", "sources", "format"})
+    said = {"about": top.pop("about")} if recipe.about else {}
+    top.pop("about", None)
+    sources = [source.model_dump(mode="json", exclude_none=True) for source in recipe.sources]
+    shared = {*READ_ONCE}
+    inner = [
+        {step.kind: {"name": step.name, **step.params.model_dump(mode="json", exclude=shared)}}
+        for step in steps
+    ]
+    return {**said, "sources": sources, **top, "steps": inner}
+
+
+def relative_to(recipe: Recipe, path: str) -> Recipe:
+    """Return the recipe with local sources found from the folder that it lies in, as a team that
+    keeps it under version control expects, where they are not found from here."""
+    folder = Path(path).parent
+
+    def place(source: RecipeSource) -> RecipeSource:
+        here = Path(source.path)
+        if "://" in source.path or here.is_absolute() or here.exists():
+            return source
+        beside = folder / source.path
+        found = beside.exists() or any(folder.glob(source.path))
+        return source.model_copy(update={"path": str(beside)}) if found else source
+
+    return recipe.model_copy(update={"sources": tuple(map(place, recipe.sources))})

@@ -1,0 +1,276 @@
+"""What `thresher run` says about itself: the flow of rows from each source through each step, every
+step's own part, the card with licences and records, the manifest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import yaml
+
+from thresher.formats.conversion import FORM_LOSSES
+from thresher.planning import Plan
+from thresher.report import Report
+from thresher.run import Run
+from thresher.stage import Receipt
+from thresher_jobs import job_report
+from thresher_jobs.card import dataset_card
+from thresher_jobs.job_report import Balance, balance, frame, manifest_frame
+from thresher_jobs.recipe import Recipe
+from thresher_jobs.recipe_conversion import ConvertStep
+from thresher_jobs.recipe_steps import DedupStep, Passed, RecipeStep, facts_alone
+
+UNREAD = "read"
+
+
+@dataclass(frozen=True)
+class SourceFlow:
+    """Rows of one source on their way through the steps.
+
+    Args:
+        name: The source.
+        rows_in: Rows read.
+        left_out: By step in order, rows that it removed or could not judge; `read` is the first.
+        rows_out: Rows of the data.
+    """
+
+    name: str
+    rows_in: int
+    left_out: dict[str, int]
+    rows_out: int
+
+    def reached(self, step: str) -> int:
+        """Return the rows that earlier steps left."""
+        rows = self.rows_in
+        for name, gone in self.left_out.items():
+            if name == step:
+                break
+            rows -= gone
+        return rows
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Rows of all sources on their way through the steps."""
+
+    steps: tuple[str, ...]
+    sources: tuple[SourceFlow, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return {"steps": list(self.steps), "sources": [vars(source) for source in self.sources]}
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """All that the report is made of.
+
+    Args:
+        recipe: What was asked for.
+        resolved: The same with every default said.
+        passed: What is known after the pass over the text.
+        steps: The steps, as they decided.
+        conversion: How rows were written; None as they came.
+        written: Receipts of the writing stage.
+        flow: Rows on their way.
+    """
+
+    recipe: Recipe
+    resolved: dict[str, Any]
+    passed: Passed
+    steps: Sequence[RecipeStep]
+    conversion: ConvertStep | None
+    written: list[Receipt]
+    flow: Flow
+
+
+def flow_of(plan: Plan, written: Sequence[Receipt], steps: Sequence[str]) -> Flow:
+    """Count rows by source and the step that decided about them."""
+    names = (UNREAD, *steps)
+    counts = np.zeros((len(plan.inputs.sources), len(names) + 1), np.int64)
+    out = np.zeros(len(plan.inputs.sources), np.int64)
+    for task, receipt in zip(plan.tasks, written, strict=True):
+        source = task.payload.source
+        counts[source] += np.array(receipt.facts["flow"], np.int64).sum(axis=0)
+        for split in receipt.facts["splits"]:
+            out[source] += split["rows"][0] + split["added"]
+    sources = [
+        SourceFlow(
+            source.name,
+            int(counts[number].sum()),
+            dict(zip(names, counts[number, 1:].tolist(), strict=True)),
+            int(out[number]),
+        )
+        for number, source in enumerate(plan.inputs.sources)
+    ]
+    return Flow(names, tuple(sources))
+
+
+def publish(run: Run, found: Recipes, begin: float) -> dict[str, Any]:
+    """Write report, page, card and manifest, in that order; return the report."""
+    plan = found.passed.plan
+    counts = balance(plan, found.written, [r.facts["rows"] for r in found.passed.receipts])
+    removed_by: dict[str, int] = {}
+    facts: dict[str, Any] = {"recipe": found.resolved, "flow": found.flow.to_json()}
+    top: dict[str, Any] = {}
+    notes: list[str] = []
+    for step in found.steps:
+        told = facts_alone(found.written, step.name)
+        gone = sum(source.left_out[step.name] for source in found.flow.sources)
+        removed_by |= step.removed_by(told, gone)
+        part = step.report(run, told)
+        facts |= part.pop("plan", {})
+        notes += part.pop("notes", [])
+        top |= part
+        if isinstance(step, DedupStep):
+            _count_copies(counts, step)
+    if found.conversion is not None:
+        facts["conversion"] = _conversion(found)
+        undesirable = counts.total("rows_removed") - sum(removed_by.values())
+        removed_by |= {f"{found.conversion.name}: undesirable": undesirable} if undesirable else {}
+    value = frame(
+        run,
+        "run",
+        found.recipe,
+        plan,
+        counts,
+        found.written,
+        removed_by=removed_by,
+        facts=facts,
+        notes=notes,
+    )
+    value |= top
+
+    def card(report: Report) -> str:
+        return _card(found, report)
+
+    def manifest(others: list[list[Any]]) -> dict[str, Any]:
+        return _manifest(found, counts, others)
+
+    return job_report.publish(run, value, begin, card, [("recipe.yaml", _yaml(found))], manifest)
+
+
+def _count_copies(counts: Balance, step: DedupStep) -> None:
+    for source, (exact, words, near) in zip(counts.sources, step.by_source(), strict=True):
+        source["removed_exact"] += exact
+        source["removed_same_words"] += words
+        source["removed_near"] += near
+
+
+def _conversion(found: Recipes) -> dict[str, Any]:
+    formats: Counter[str] = Counter()
+    losses: Counter[str] = Counter()
+    for receipt in found.written:
+        losses += Counter(receipt.facts["losses"])
+        for split in receipt.facts["splits"]:
+            formats += Counter(split["formats"])
+    assert found.conversion is not None
+    files = found.passed.plan.inputs.files
+    lost = dict(sorted(losses.items(), key=lambda item: (-item[1], item[0])))
+    return {
+        "detected": {
+            files[file].name: {
+                "formats": list(one.formats),
+                "confidence": one.confidence,
+                "reasons": list(one.reasons),
+            }
+            for file, one in sorted((found.passed.detected or {}).items())
+        },
+        "rows_by_format": dict(sorted(formats.items())),
+        "losses": lost,
+        "form_only": sorted(FORM_LOSSES & set(lost)),
+        "columns": found.conversion.choose(found.passed).schema.names,
+        "trainer_file": None,
+        "examples": [],
+    }
+
+
+def _yaml(found: Recipes) -> str:
+    return yaml.safe_dump(found.resolved, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _card(found: Recipes, report: Report) -> str:
+    """Return the dataset card; it depends on the result alone."""
+    lines = [dataset_card(report)]
+    if found.recipe.about:
+        lines.append(f"\n{found.recipe.about}\n")
+    licences = [(s.name or s.path, s.licence) for s in found.recipe.sources if s.licence]
+    if licences:
+        lines.append("\n| source | licence |\n|---|---|\n")
+        lines += [f"| {str(n).replace('|', ' ')} | {said} |\n" for n, said in licences]
+    lines.append("\n## Flow\n\n| source | rows in |")
+    lines += [f" {name} |" for name in found.flow.steps]
+    lines.append(" rows out |\n|---|---:|" + "---:|" * (len(found.flow.steps) + 1) + "\n")
+    for source in found.flow.sources:
+        gone = "".join(f" {count:,} |" for count in source.left_out.values())
+        name = source.name.replace("|", " ")
+        lines.append(f"| {name} | {source.rows_in:,} |{gone} {source.rows_out:,} |\n")
+    for step in found.steps:
+        if record := step.card(report):
+            lines.append(f"\n## {step.name}\n\n{record}")
+    lines.append("\nMade by `recipe.yaml` beside this file.\n")
+    return "".join(lines)
+
+
+def _manifest(found: Recipes, counts: Balance, others: list[list[Any]]) -> dict[str, Any]:
+    """Return the manifest: what went in, how it was judged, every file with its hash."""
+    passed = found.passed
+    prints: dict[int, list[str]] = {}
+    for task, read in zip(passed.plan.tasks, passed.receipts, strict=True):
+        for split, text in zip(task.payload.splits, read.facts["fingerprints"], strict=True):
+            prints.setdefault(split.file, []).append(text)
+    files = passed.plan.inputs.files
+    sizes = {files[f].name: (files[f].bytes, prints[f]) for f in prints}
+    formats = {files[f].name: list(d.formats) for f, d in (passed.detected or {}).items()}
+    return {
+        **manifest_frame("run", found.recipe, passed.plan),
+        "recipe": found.resolved,
+        "inputs": [
+            {
+                **file,
+                "bytes": sizes[file["name"]][0],
+                "text_fingerprints": sizes[file["name"]][1],
+                "formats": formats.get(file["name"], []),
+            }
+            for file in counts.files
+        ],
+        "files": [
+            *([f.name, f.bytes, f.sha256] for r in found.written for f in r.files),
+            *others,
+        ],
+    }
+
+
+def print_summary(report: dict[str, Any], out: str) -> None:
+    """Print the flow of rows by source, and where to look."""
+    flow = report["plan"]["flow"]
+    steps = flow["steps"]
+    width = max(len(source["name"]) for source in flow["sources"])
+    width = min(max(width, 6), 28)
+    shown = [step for step in steps if step != UNREAD or any(_gone(flow, step))]
+    heads = "".join(f" {step[:14]:>14}" for step in shown)
+    print(f"{'source':<{width}} {'rows in':>12}{heads} {'rows out':>12}")
+    for source in flow["sources"]:
+        gone = "".join(f" {-source['left_out'][step]:>14,}" for step in shown)
+        name = source["name"][:width]
+        print(f"{name:<{width}} {source['rows_in']:>12,}{gone} {source['rows_out']:>12,}")
+    if len(flow["sources"]) > 1:
+        sums = "".join(f" {-sum(_gone(flow, step)):>14,}" for step in shown)
+        print(f"{'all':<{width}} {report['rows_in']:>12,}{sums} {report['rows_kept']:>12,}")
+    for reason, count in report["removed_by"].items():
+        print(f"  removed {count:>12,}  {reason}")
+    if report["rows_quarantined"]:
+        print(f"  quarantined {report['rows_quarantined']:>8,}  see {out}/quarantine")
+    for note in report["notes"][:5]:
+        print(f"note         {note}")
+    for file in report["unreadable_files"]:
+        print(f"left out     {file['path']}: {file['reason']}")
+    print(f"time         {report['wall_seconds']:.1f} s")
+    print(f"see          {out}/report.html, {out}/removed, thresher explain {out} ROW_ID")
+
+
+def _gone(flow: dict[str, Any], step: str) -> list[int]:
+    return [source["left_out"][step] for source in flow["sources"]]

@@ -1,0 +1,285 @@
+"""What each kind of step does inside a recipe: a probe in the one pass over the text, decisions
+between the passes, figures for the report."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+import thresher
+from thresher.formats.detection import Detected
+from thresher.params import digest_of
+from thresher.planning import Plan
+from thresher.report import Report
+from thresher.run import Run
+from thresher.signals.profile import check_rules
+from thresher.stage import MapStage, Receipt, stage_key
+from thresher.steps.attributes import AttributeProbe, Attributes
+from thresher.steps.chain import CopyEvents, Decided, FiledEvents
+from thresher.steps.compared import Compared
+from thresher.steps.first_read import Probe, noted
+from thresher.steps.recipe_asides import ShownBeside, SignalsBeside, judge_scores
+from thresher.steps.recipe_writing import Beside
+from thresher.steps.removals import RemovalCounts
+from thresher.steps.rows import RowMap
+from thresher.steps.scored import Lines
+from thresher.steps.scoring import ScoreProbe
+from thresher.steps.sifting import SiftStep
+from thresher.steps.verdicts import REASONS
+from thresher_jobs import dedup_report, score_report
+from thresher_jobs.dedup import find_copies, keep_wanted
+from thresher_jobs.dedup_params import DedupParams
+from thresher_jobs.dedup_stages import audit
+from thresher_jobs.dedup_state import State, attribute_params
+from thresher_jobs.profiles import chosen, load_profile
+from thresher_jobs.score import make_step, read_assets, signals_of
+from thresher_jobs.score_params import ScoreParams
+from thresher_jobs.scored import Scored
+from thresher_jobs.sift import sift_step
+
+CODE_VERSION = "recipe-1"  # raised when the same rows and steps give other bytes
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What is known after the pass over the text.
+
+    Args:
+        run: Where stages run.
+        plan: What was read.
+        folder: Of the pass.
+        key: Its content name.
+        receipts: Of its tasks.
+        detected: By file, its formats; None where a column is the text.
+        rows: From ids to row ids.
+        driver_rows: What the driver may hold.
+    """
+
+    run: Run
+    plan: Plan
+    folder: str
+    key: str
+    receipts: list[Receipt]
+    detected: Mapping[int, Detected] | None
+    rows: RowMap
+    driver_rows: int
+
+    @property
+    def task_rows(self) -> tuple[int, ...]:
+        """Rows of each task."""
+        return tuple(receipt.rows_in for receipt in self.receipts)
+
+
+class RecipeStep(ABC):
+    """A step between its typed settings and its part of the report.
+
+    Args:
+        name: Unique in the recipe.
+    """
+
+    kind: str
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def check(self) -> dict[str, Any]:
+        """Refuse what cannot be before anything is read; return what identifies the run beyond the
+        settings: digests of the files that the step needs."""
+        return {}
+
+    @abstractmethod
+    def prepare(self, run: Run, detected: Mapping[int, Detected] | None) -> Probe:
+        """Return what the step notes of every row."""
+
+    @abstractmethod
+    def decide(self, passed: Passed, alive: tuple[Decided, ...], key: str) -> Decided:
+        """Decide about the rows that earlier steps left.
+
+        Args:
+            passed: What is known after the pass.
+            alive: The earlier steps.
+            key: Content name of all that was decided before.
+        """
+
+    @abstractmethod
+    def beside(self, run: Run, key: str) -> Beside | None:
+        """Return what the step writes or counts beside the rows."""
+
+    @abstractmethod
+    def report(self, run: Run, told: Sequence[Receipt]) -> dict[str, Any]:
+        """Return the step's part of the report: `plan` for what stands there, other keys at the
+        top.
+
+        Args:
+            run: Where figures lie.
+            told: Receipts of the writing stage, with this step's facts alone.
+        """
+
+    def removed_by(self, told: Sequence[Receipt], removed: int) -> dict[str, int]:
+        """Return the removed rows by reason."""
+        return {self.name: removed} if removed else {}
+
+    def card(self, report: Report) -> str:
+        """Return what the card says of the step, as Markdown; nothing by default."""
+        return ""
+
+
+class DedupStep(RecipeStep):
+    """Copies and near copies."""
+
+    kind = "dedup"
+
+    def __init__(self, name: str, params: DedupParams) -> None:
+        super().__init__(name)
+        self._params = params
+        self._compared = Compared(columns=params.compared)
+        self._state: State | None = None
+        self._counts: RemovalCounts | None = None
+        self._recall: dedup_report.AuditResult | None = None
+
+    def prepare(self, run: Run, detected: Mapping[int, Detected] | None) -> Probe:
+        """Return the attributes that copies are found by."""
+        if self._params.on is not None:
+            formats = {file: found.formats for file, found in (detected or {}).items()}
+            self._compared = Compared(on=self._params.on, formats=formats)
+        wanted = attribute_params(self._params, self._compared)
+        self._probe = AttributeProbe(wanted, self.name)
+        return self._probe
+
+    def decide(self, passed: Passed, alive: tuple[Decided, ...], key: str) -> Decided:
+        """Find the copies among the rows that are left."""
+        seen = Attributes(noted(passed.folder, self._probe), alive)
+        state = State(
+            passed.plan, stage_key(CODE_VERSION, key, self.name), passed.driver_rows,
+            self._compared, seen, passed.receipts,
+        )  # fmt: skip
+        state.rows = passed.rows
+        self._counts = find_copies(passed.run, state, self._params)
+        self._recall = audit(passed.run, state, self._params)
+        self._state = state
+        assert state.removed is not None
+        missing = self._compared.missing() if self._params.null_text == "quarantine" else None
+        return CopyEvents(self.name, seen, state.removed, passed.rows, missing)
+
+    def beside(self, run: Run, key: str) -> Beside | None:
+        """Return the texts that the report shows."""
+        assert self._counts is not None
+        return ShownBeside(
+            self.name, self._compared, keep_wanted(run, f"{key}-{self.name}", self._counts)
+        )
+
+    def report(self, run: Run, told: Sequence[Receipt]) -> dict[str, Any]:
+        """Return similarities, clusters and the measured recall."""
+        state = self._state
+        assert state is not None and self._counts is not None
+        outcome = dedup_report.Outcome(
+            self._params, state.plan, state.receipts, state.row_map, self._counts, list(told),
+            self._recall, state.facts, state.attributes, state.compared,
+        )  # fmt: skip
+        return dedup_report.sections(run, outcome) | {"plan": dict(state.facts)}
+
+    def removed_by(self, told: Sequence[Receipt], removed: int) -> dict[str, int]:
+        """Return the removed rows by how alike they are to the kept ones."""
+        assert self._counts is not None
+        found = dict(zip(REASONS, self._counts.by_reason(), strict=True))
+        return {f"{self.name}: {reason}": count for reason, count in found.items() if count}
+
+    def by_source(self) -> list[list[int]]:
+        """Return the removed rows of each source: copies, same words, near copies."""
+        assert self._counts is not None
+        return [list(reasons) for reasons in self._counts.by_source]
+
+
+class ScoreStep(RecipeStep):
+    """Quality by rules on signals."""
+
+    kind = "score"
+
+    def __init__(self, name: str, params: ScoreParams) -> None:
+        super().__init__(name)
+        self._params = params
+        self._wanted = (
+            None if params.profile == "auto" else chosen(load_profile(params.profile), params)
+        )
+        self._assets: dict[str, bytes] = {}
+        self._scored: Scored | None = None
+        self._how: SiftStep | None = None
+
+    def check(self) -> dict[str, Any]:
+        """Read the files that signals need."""
+        self._assets = read_assets(self._params, self._wanted)
+        wanted, assets = self._wanted, sorted(self._assets.items())
+        return {
+            "profile": None if wanted is None else wanted.model_dump(mode="json", by_alias=True),
+            "assets": {name: hashlib.sha256(content).hexdigest() for name, content in assets},
+        }
+
+    def prepare(self, run: Run, detected: Mapping[int, Detected] | None) -> Probe:
+        """Return the signals."""
+        self._name, self._profile, self._made, self._step = make_step(
+            run, self._params, self._wanted, self._assets, detected
+        )
+        check_rules(self._profile, signals_of(self._profile, self._made))
+        return ScoreProbe(self._step, self.name)
+
+    def decide(self, passed: Passed, alive: tuple[Decided, ...], key: str) -> Decided:
+        """Judge the rows that are left by the rules."""
+        counter = self._made.counter if "tokens" in self._profile.groups else None
+        own = stage_key(CODE_VERSION, thresher.__version__, key, self.name)
+        self._scored = Scored(
+            self._params,
+            self._name,
+            self._profile,
+            signals_of(self._profile, self._made),
+            self._made.models(),
+            counter is not None and not counter.exact,
+            self._step,
+            Lines(folder=noted(passed.folder, ScoreProbe(self._step, self.name))),
+            passed.plan,
+            passed.receipts,
+            pa.schema([]),
+            own,
+            {},
+            alive,
+        )
+        self._how = sift_step(passed.run, self._scored, False)
+        rules = self._profile.model_dump(mode="json", by_alias=True)["rules"]
+        stage = MapStage(
+            f"judge-{self.name}",
+            stage_key(own, digest_of(rules)),
+            partial(judge_scores, self._how, alive),
+            passed.plan.tasks,
+        )
+        passed.run.execute(stage)
+        return FiledEvents(self.name, stage.folder, passed.task_rows)
+
+    def beside(self, run: Run, key: str) -> Beside | None:
+        """Return the figures of signals and rules."""
+        assert self._how is not None
+        return SignalsBeside(self.name, self._how)
+
+    def report(self, run: Run, told: Sequence[Receipt]) -> dict[str, Any]:
+        """Return the figures of signals and rules."""
+        assert self._scored is not None and self._how is not None
+        quality = score_report.quality_facts(run, self._scored, self._how, told)
+        note = score_report.kto_balance(quality)
+        return {"plan": {"quality": quality}, "notes": [note] if note else []}
+
+    def removed_by(self, told: Sequence[Receipt], removed: int) -> dict[str, int]:
+        """Return the removed rows by the first rule that each fails."""
+        first: Counter[str] = Counter()
+        for receipt in told:
+            first += Counter(receipt.facts["first"])
+        return {f"{self.name}: {rule}": count for rule, count in first.items()}
+
+
+def facts_alone(written: Sequence[Receipt], name: str) -> list[Receipt]:
+    """Return receipts of the writing stage with the facts of one step alone."""
+    return [replace(r, facts=r.facts["besides"].get(name, {})) for r in written]

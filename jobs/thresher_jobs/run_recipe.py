@@ -1,0 +1,306 @@
+"""`thresher run`: the steps of a recipe over one reading of the text.
+
+formats      map       what every file holds, by its first rows
+read         map       every row once; each step notes what it needs
+(a step's)   ...       each decides about the rows that earlier steps left, from notes
+write        map       rows are read again and go where the first decision sends them
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+import thresher
+from thresher.engines.options import EngineOptions
+from thresher.errors import ConfigError, LimitError
+from thresher.formats.detection import Detected
+from thresher.inputs import check_unchanged
+from thresher.params import digest_of
+from thresher.planning import Plan, agree_on_schema, check_apart, make_plan
+from thresher.run import Listener, Run, open_run
+from thresher.stage import MapStage, Receipt, stage_key
+from thresher.steps.chain import Decided
+from thresher.steps.first_read import FirstRead, Probe, counted, first_read, noted
+from thresher.steps.leak_writing import MATCH_FOLDER
+from thresher.steps.outputs import FOLDERS
+from thresher.steps.recipe_writing import RecipeWrite, write_rows
+from thresher.steps.row_notes import RowEvents, RowProbe
+from thresher.steps.row_texts import RowReader
+from thresher.steps.split_log import encode_schema
+from thresher_jobs.convert_params import ConvertParams
+from thresher_jobs.dedup_params import DedupParams
+from thresher_jobs.detecting import peek_readable
+from thresher_jobs.first_pass import (
+    check_line_ids,
+    check_quarantined,
+    check_text_column,
+    first_pass,
+    found_schemas,
+    rows_of,
+)
+from thresher_jobs.recipe import READ_ONCE, Recipe, Step, resolved, typed_steps
+from thresher_jobs.recipe_conversion import ConvertStep
+from thresher_jobs.recipe_report import Flow, Recipes, flow_of, publish
+from thresher_jobs.recipe_steps import CODE_VERSION, DedupStep, Passed, RecipeStep, ScoreStep
+from thresher_jobs.score_params import ScoreParams
+
+logger = logging.getLogger(__name__)
+ROWS = RowProbe(None).name
+
+
+def run_recipe(
+    recipe: Recipe,
+    out: str,
+    options: EngineOptions,
+    listener: Listener | None = None,
+    *,
+    only: Sequence[str] = (),
+    run: Run | None = None,
+) -> dict[str, Any]:
+    """Run a recipe and return its report.
+
+    Args:
+        recipe: Sources and steps.
+        out: The folder to write.
+        options: Where to run.
+        listener: Called as work goes on.
+        only: Names of the steps wanted; all if empty.
+        run: A prepared run (other engines, tests); made from `out` and `options` if absent.
+
+    Raises:
+        ThresherError: One of its classes; the exit code says which kind.
+    """
+    run = run or open_run(out, options, listener)
+    with run.guard():
+        return _run(recipe, options, run, typed_steps(recipe, only))
+
+
+def make_steps(
+    typed: Sequence[Step], recipe: Recipe
+) -> tuple[tuple[RecipeStep, ...], ConvertStep | None]:
+    """Return what the steps do; the conversion comes apart, since the writer does it."""
+    made: list[RecipeStep] = []
+    conversion = None
+    for step in typed:
+        params = step.params
+        if isinstance(params, DedupParams):
+            made.append(DedupStep(step.name, params))
+        elif isinstance(params, ScoreParams):
+            made.append(ScoreStep(step.name, params))
+        elif isinstance(params, ConvertParams):
+            if recipe.text_column is not None:
+                raise ConfigError(
+                    f"step {step.name}: rows of plain text are not converted",
+                    remedy="leave text_column out: formats are then detected",
+                )
+            conversion = ConvertStep(step.name, params)
+    return tuple(made), conversion
+
+
+def _run(recipe: Recipe, options: EngineOptions, run: Run, typed: Sequence[Step]) -> dict[str, Any]:
+    begin = time.monotonic()
+    steps, conversion = make_steps(typed, recipe)
+    files = {step.name: step.check() for step in steps}
+    plan = plan_of(recipe)
+    check_apart(plan, run.store.root)
+    made_of = resolved(recipe, typed)
+    if run.claim(
+        {
+            "job": "run",
+            "version": thresher.__version__,
+            "recipe": made_of,
+            "files": files,
+            "inputs": plan.pins(),
+        }
+    ):
+        logger.info("%s is complete already; nothing to do", run.store.root)
+        report: dict[str, Any] = run.store.get_json("report.json")
+        return report
+    run.state("running")
+    plan, detected = _formats(recipe, run, plan)
+    digest = digest_of([made_of, files])
+    passed = _read(recipe, run, plan, detected, steps, conversion, options, digest)
+    decided = _decide(recipe, passed, steps)
+    written = _write(recipe, passed, steps, decided, conversion)
+    for file in passed.plan.inputs.files:
+        check_unchanged(file)
+    flow = flow_of(passed.plan, written, [step.name for step in steps])
+    _check_removed(run, typed, flow)
+    return publish(run, Recipes(recipe, made_of, passed, steps, conversion, written, flow), begin)
+
+
+def plan_of(recipe: Recipe) -> Plan:
+    """Find, pin and cut the sources."""
+    return make_plan(
+        [source.path for source in recipe.sources],
+        split_bytes=recipe.split_bytes,
+        skip_unreadable=recipe.skip_unreadable,
+        names=[source.name for source in recipe.sources],
+    )
+
+
+def _formats(recipe: Recipe, run: Run, plan: Plan) -> tuple[Plan, dict[int, Detected] | None]:
+    """Decide on the files' formats, where no column is the text; what a source says holds."""
+    if recipe.text_column is not None:
+        return plan, None
+    said = {
+        number: name
+        for number, file in enumerate(plan.inputs.files)
+        if (name := recipe.sources[file.source].format) is not None
+    }
+    return peek_readable(run, plan, recipe, said)
+
+
+def _read(
+    recipe: Recipe,
+    run: Run,
+    plan: Plan,
+    detected: dict[int, Detected] | None,
+    steps: Sequence[RecipeStep],
+    conversion: ConvertStep | None,
+    options: EngineOptions,
+    digest: str,
+) -> Passed:
+    """Read every row once; each step notes what it needs."""
+    rows = RowProbe(recipe.id_column)
+    probes: list[Probe] = [rows, *(step.prepare(run, detected) for step in steps)]
+    if conversion is not None:
+        probes.append(conversion.prepare(detected))
+    formats = None if detected is None else {f: d.formats for f, d in detected.items()}
+    reader = RowReader(formats, recipe.text_column or "")
+    how = FirstRead(reader, tuple(probes), recipe.skip_unreadable, recipe.max_doc_bytes)
+
+    def stage_of(plan: Plan) -> MapStage:
+        key = stage_key(CODE_VERSION, thresher.__version__, plan.digest(), digest, str(formats))
+        return MapStage("read", key, partial(first_read, how), plan.tasks)
+
+    plan, stage, receipts = first_pass(run, plan, stage_of, recipe.split_bytes)
+    if recipe.text_column is not None and not recipe.union_columns:
+        check_text_column(plan, receipts, recipe.text_column)
+    if recipe.id_column:
+        lines = noted(stage.folder, rows)
+        check_line_ids(run, plan, receipts, lines, stage.key, recipe.id_column)
+    check_quarantined(
+        plan,
+        receipts,
+        recipe.max_quarantined_fraction,
+        lambda r: int(counted(r, rows.name)["unjudged"]),
+    )
+    return Passed(
+        run,
+        plan,
+        stage.folder,
+        stage.key,
+        receipts,
+        detected,
+        rows_of(plan, receipts),
+        options.driver_rows,
+    )
+
+
+def _decide(recipe: Recipe, passed: Passed, steps: Sequence[RecipeStep]) -> tuple[Decided, ...]:
+    """Let every step decide about the rows that earlier ones left."""
+    decided: list[Decided] = []
+    key = passed.key
+    first = RowEvents(noted(passed.folder, RowProbe(recipe.id_column)))
+    for step in steps:
+        decided.append(step.decide(passed, (first, *decided), key))
+        key = stage_key(key, step.name)
+    return tuple(decided)
+
+
+def _write(
+    recipe: Recipe,
+    passed: Passed,
+    steps: Sequence[RecipeStep],
+    decided: tuple[Decided, ...],
+    conversion: ConvertStep | None,
+) -> list[Receipt]:
+    run, plan = passed.run, passed.plan
+    schema = pa.schema([])
+    if conversion is None:
+        text = [] if recipe.text_column is None else [recipe.text_column]
+        named = [(recipe.id_column, "id_column")] if recipe.id_column else []
+        schema = agree_on_schema(
+            plan.inputs, found_schemas(plan, passed.receipts), text, named, recipe.union_columns
+        )
+    formats = None
+    if passed.detected is not None:
+        formats = {file: found.formats for file, found in passed.detected.items()}
+    key = stage_key(CODE_VERSION, passed.key, "write")
+    besides = {
+        number: beside
+        for number, step in enumerate(steps)
+        if (beside := step.beside(run, key)) is not None
+    }
+    how = RecipeWrite(
+        RowReader(formats, recipe.text_column or ""),
+        RowEvents(noted(passed.folder, RowProbe(recipe.id_column))),
+        decided,
+        besides,
+        passed.rows,
+        tuple(tuple(r.facts["fingerprints"]) for r in passed.receipts),
+        encode_schema(schema),
+        None if conversion is None else conversion.choose(passed),
+        recipe.id_column is not None,
+        recipe.max_doc_bytes,
+    )
+    run.begin_output()
+    made_of = [encode_schema(schema), "" if conversion is None else conversion.digest()]
+    return run.execute(
+        MapStage("write", stage_key(key, *made_of), partial(write_rows, how), plan.tasks)
+    )
+
+
+def _check_removed(run: Run, typed: Sequence[Step], flow: Flow) -> None:
+    """Refuse when a step would remove too much of what reaches it from a source.
+
+    Raises:
+        LimitError: Nothing is published; the outputs are gone.
+    """
+    for step in typed:
+        limit = getattr(step.params, "max_removed_fraction", None)
+        if limit is None or isinstance(step.params, DedupParams):
+            continue  # copies are checked by the step itself, before a row is written
+        for source in flow.sources:
+            reached, removed = source.reached(step.name), source.left_out[step.name]
+            if removed > limit * reached:
+                for folder in (*FOLDERS, MATCH_FOLDER):
+                    run.store.remove(folder)
+                raise LimitError(
+                    f"step {step.name} would remove {removed} of {reached} rows of source "
+                    f"'{source.name}', more than max_removed_fraction {limit}",
+                    remedy="look at the step alone, or raise its limit in the recipe",
+                )
+
+
+def dry_lines(recipe: Recipe, typed: Sequence[Step]) -> Iterator[str]:
+    """Yield what a run would read and do; no row is read.
+
+    Raises:
+        ThresherError: What the run would begin with.
+    """
+    steps, _ = make_steps(typed, recipe)
+    for step in steps:
+        step.check()
+    plan = plan_of(recipe)
+    for number, source in enumerate(plan.inputs.sources):
+        files = [file for file in plan.inputs.files if file.source == number]
+        size = sum(file.bytes for file in files)
+        yield f"source  {source.name}: {len(files)} files, {size:,} bytes, {source.address}"
+    for one in typed:
+        changed = one.params.model_dump(mode="json", exclude_unset=True, exclude={*READ_ONCE})
+        said = ", ".join(f"{key}={value}" for key, value in changed.items())
+        yield f"step    {one.name}: {said or 'as by default'}"
+    yield (
+        f"read    {plan.bytes:,} bytes in {len(plan.tasks)} tasks, twice; the largest holds "
+        f"{plan.largest_task_bytes:,} bytes; rows are written once"
+    )
+    for note in plan.notes:
+        yield f"note    {note}"

@@ -1,0 +1,74 @@
+"""Every engine runs a recipe to the bytes that one local worker gives, manifest included."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conformance.engines import CHAOS, KINDS, marks
+from tests.jobs.recipes import run, write
+from tests.jobs.runs import Row, jsonl, parquet, tree
+from tests.jobs.scores import chat
+from thresher.engines.options import EngineOptions
+
+SETTINGS = [
+    ("local", 4, "shuffled", 1 << 30),
+    ("local", 2, "flaky", 60),
+    ("local", 2, "twice", 60),
+    ("ray", 2, "flaky", 1 << 30),
+    ("spark", 2, "twice", 60),
+]
+STEPS: list[dict[str, Any]] = [
+    {"dedup": {"on": "conversation", "threshold": 0.95, "ngram": 2}},
+    {"score": {"profile": "sft", "groups": ["prompts"], "per_prompt": 2, "prefer": "longest"}},
+    {"dedup": {"method": "bloom", "on": "response", "exact_on": "words", "filter_bytes": 4096}},
+    {"convert": {"to": "messages"}},
+]
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Chats of two formats with copies, near copies, missing answers and a broken row."""
+    folder = tmp_path_factory.mktemp("inputs")
+    answer = "The mill grinds what the field gave. "
+    rows: list[Row | bytes] = [
+        chat(f"Question {i % 60}?", answer * (i % 9) + str(i % 40) if i % 11 else None)
+        for i in range(220)
+    ]
+    rows[33] = b'{"messages": [{"role": "us'
+    jsonl(folder / "chats.jsonl", rows)
+    asked = [{"instruction": f"Question {i % 70}?", "output": answer * (i % 5)} for i in range(90)]
+    parquet(folder / "asked.parquet", asked, 15)
+    sources = [folder / "chats.jsonl", folder / "asked.parquet"]
+    return write(folder / "r.yaml", sources, STEPS, split_bytes=4096)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory, recipe: Path) -> dict[str, str]:
+    """Return the tree that one local worker gives."""
+    out = tmp_path_factory.mktemp("reference") / "out"
+    report = run(recipe, out)
+    gone = {s["name"]: s["left_out"] for s in report["plan"]["flow"]["sources"]}
+    steps = ("read", "dedup", "score", "dedup-2")
+    assert all(sum(source[step] for source in gone.values()) for step in steps)
+    return tree(out)
+
+
+@pytest.mark.parametrize(
+    ("kind", "workers", "chaos", "driver_rows"),
+    [pytest.param(*s, id="-".join(map(str, s)), marks=marks(s[0])) for s in SETTINGS],
+)
+def test_a_recipe_gives_the_same_bytes_everywhere(
+    tmp_path: Path,
+    recipe: Path,
+    reference: dict[str, str],
+    kind: str,
+    workers: int,
+    chaos: str,
+    driver_rows: int,
+) -> None:
+    engine = CHAOS[chaos](KINDS[kind](workers))
+    run(recipe, tmp_path / "out", engine=engine, options=EngineOptions(driver_rows=driver_rows))
+    assert tree(tmp_path / "out") == reference

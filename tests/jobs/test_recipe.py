@@ -1,0 +1,207 @@
+"""A recipe gives what its steps give one after another, in one reading of the text."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.jobs import runs, scores
+from tests.jobs.converts import run as convert
+from tests.jobs.recipes import run, write
+from tests.jobs.runs import Command, Row, jsonl, parquet, rows_of, tree
+from thresher.errors import ConfigError, LimitError
+from thresher_jobs.recipe import load_recipe, typed_steps
+from thresher_jobs.verify import verify
+
+WORDS = [f"{a}{b}" for a in "bcdfgklmnprst" for b in ("arn", "eld", "ill", "oat", "ust")]
+DEDUP = {"on": "conversation", "threshold": 0.6, "ngram": 2}
+SCORE = {"profile": "sft", "rules": {"short": {"signal": "response_words", "min": 6}}}
+
+
+@pytest.fixture(scope="module")
+def chats(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sources of conversations: copies, near copies, short and missing answers, broken rows."""
+    folder = tmp_path_factory.mktemp("chats")
+    rng = random.Random(5)
+    rows: list[Row] = []
+    for number in range(160):
+        words = rng.choices(WORDS, k=rng.randint(2, 30))
+        rows.append(_chat(number, "What of it?" if number % 3 else f"Which {number}?", words))
+        if number % 4 == 0:
+            near = [*words]
+            near[0] = rng.choice(WORDS)
+            rows.append(_chat(1000 + number, rows[-1]["instruction"], near))
+        if number % 9 == 0:
+            rows.append({**rows[-1], "id": 2000 + number})
+    jsonl(folder / "a.jsonl", rows)
+    parquet(folder / "b.parquet", [{**row, "id": 5000 + row["id"]} for row in rows[::5]])
+    return folder
+
+
+def _chat(number: int, prompt: str, words: list[str]) -> Row:
+    answer = " ".join(words) + "."
+    return {"id": number, "instruction": prompt, "output": "" if number % 40 == 7 else answer}
+
+
+def data(out: Path) -> pa.Table:
+    return pa.concat_tables(pq.read_table(p) for p in sorted((out / "data").glob("*.parquet")))
+
+
+def test_steps_in_a_recipe_give_what_commands_one_after_another_give(
+    chats: Path, tmp_path: Path
+) -> None:
+    steps = [{"dedup": DEDUP}, {"score": SCORE}, {"convert": {"to": "messages"}}]
+    recipe = write(tmp_path / "r.yaml", [chats / "a.jsonl", chats / "b.parquet"], steps)
+    report = run(recipe, tmp_path / "at-once")
+    runs.run([chats / "a.jsonl", chats / "b.parquet"], tmp_path / "1", **DEDUP)
+    scores.run(tmp_path / "1" / "data", tmp_path / "2", **SCORE)
+    convert(tmp_path / "2" / "data", tmp_path / "3", to="messages")
+    assert data(tmp_path / "at-once").equals(data(tmp_path / "3"))
+    flow = report["plan"]["flow"]
+    gone = {name: sum(s["left_out"][name] for s in flow["sources"]) for name in flow["steps"]}
+    assert gone["dedup"] > 20 and gone["score"] > 20
+    assert report["rows_removed"] == gone["dedup"] + gone["score"]
+
+
+def test_a_later_step_does_not_see_what_an_earlier_one_removed(chats: Path, tmp_path: Path) -> None:
+    once = {"on": "prompt", "ngram": 1}
+    first_score = write(tmp_path / "s.yaml", [chats], [{"score": SCORE}, {"dedup": once}])
+    run(first_score, tmp_path / "at-once")
+    scores.run(chats, tmp_path / "1", **SCORE)
+    runs.run(tmp_path / "1" / "data", tmp_path / "2", **once)
+    assert data(tmp_path / "at-once").sort_by("id").equals(data(tmp_path / "2").sort_by("id"))
+
+
+def test_the_order_of_steps_matters(tmp_path: Path) -> None:
+    answers = [_chat(n, f"Which {n // 2}?", WORDS[: 20 if n % 4 else 3]) for n in range(80)]
+    jsonl(tmp_path / "a.jsonl", answers)
+    once = {"on": "prompt", "ngram": 1}
+    kept = []
+    for steps in ([{"score": SCORE}, {"dedup": once}], [{"dedup": once}, {"score": SCORE}]):
+        out = tmp_path / str(len(kept))
+        run(write(tmp_path / "r.yaml", [tmp_path / "a.jsonl"], steps), out)
+        kept.append(data(out).num_rows)
+    assert kept == [40, 20]  # the first answer to every other prompt is short
+
+
+def test_the_text_is_read_twice_and_written_once(chats: Path, tmp_path: Path) -> None:
+    steps = [{"dedup": DEDUP}, {"score": SCORE}, {"dedup": {**DEDUP, "on": "prompt"}}]
+    report = run(write(tmp_path / "r.yaml", [chats], steps), tmp_path / "out")
+    maps = [s for s in report["stages"] if s["kind"] == "map" and s["name"] != "audit"]
+    whole = [s["name"] for s in maps if s["bytes"] >= report["text_bytes_in"]]
+    assert whole == ["read", "write"]
+
+
+def test_removed_rows_name_the_step_and_the_row_that_stayed(chats: Path, tmp_path: Path) -> None:
+    steps = [{"dedup": DEDUP}, {"score": {**SCORE, "name": "quality"}}]
+    run(write(tmp_path / "r.yaml", [chats], steps, id_column="id"), tmp_path / "out")
+    removed = rows_of(tmp_path / "out", "removed")
+    assert {row["_removed_by"] for row in removed} == {"dedup", "quality"}
+    for row in removed:
+        assert row["_row_id"] == str(row["id"])
+        assert (row["_matched_id"] is not None) == (row["_removed_by"] == "dedup")
+    assert any("copies checked" in line for line in verify(str(tmp_path / "out")))
+
+
+def test_rows_of_several_formats_become_one_data_set(tmp_path: Path, chats: Path) -> None:
+    talk = [
+        {
+            "conversations": [
+                {"from": "human", "value": f"Say {i}"},
+                {"from": "gpt", "value": "x " * 9},
+            ]
+        }
+        for i in range(20)
+    ]
+    talk[3] = {"conversations": [{"from": "gpt", "value": "an answer to nothing"}]}
+    jsonl(tmp_path / "talk.jsonl", talk)
+    steps = [{"score": {"profile": "sft", "rules": {}}}, {"convert": {"to": "messages"}}]
+    sources = [{"path": str(chats / "a.jsonl"), "name": "asked", "licence": "mit"},
+               {"path": str(tmp_path / "talk.jsonl"), "format": "sharegpt"}]  # fmt: skip
+    report = run(write(tmp_path / "r.yaml", sources, steps), tmp_path / "out")
+    assert (
+        report["rows_in"]
+        == report["rows_kept"] + report["rows_removed"] + (report["rows_quarantined"])
+    )
+    assert [s["name"] for s in report["sources"]] == ["asked", "talk.jsonl"]
+    assert data(tmp_path / "out").column_names[0] == "messages"
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "| asked | mit |" in card
+
+
+def test_a_run_that_was_stopped_goes_on(chats: Path, tmp_path: Path) -> None:
+    steps = [{"dedup": DEDUP}, {"score": SCORE}]
+    recipe = write(tmp_path / "r.yaml", [chats], steps, split_bytes=2048)
+    run(recipe, tmp_path / "whole")
+    run(recipe, tmp_path / "again")
+    (tmp_path / "again" / "manifest.json").unlink()
+    run(recipe, tmp_path / "again")
+    assert tree(tmp_path / "again") == tree(tmp_path / "whole")
+
+
+def test_only_one_step_runs_when_asked(chats: Path, tmp_path: Path) -> None:
+    steps = [{"dedup": DEDUP}, {"score": SCORE}]
+    report = run(write(tmp_path / "r.yaml", [chats], steps), tmp_path / "out", only=["score"])
+    assert report["plan"]["flow"]["steps"] == ["read", "score"]
+
+
+def test_a_limit_stops_a_step_that_would_remove_too_much(chats: Path, tmp_path: Path) -> None:
+    steps = [{"score": {**SCORE, "max_removed_fraction": 0.01}}]
+    with pytest.raises(LimitError, match="step score would remove"):
+        run(write(tmp_path / "r.yaml", [chats], steps), tmp_path / "out")
+    assert not (tmp_path / "out" / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("steps", "more", "message"),
+    [
+        ([{"dedupe": {}}], {}, "unknown step 'dedupe'"),
+        ([{"dedup": {"treshold": 1}}], {}, "step dedup: unknown setting 'treshold'"),
+        ([{"dedup": {"id_column": "x"}}], {}, "id_column is said once"),
+        ([{"convert": {"to": "messages"}}, "dedup"], {}, "convert is the last step"),
+        ([{"score": {"annotate": True}}], {}, "for 'thresher score' alone"),
+        ([{"score": {"name": "x"}}, {"dedup": {"name": "x"}}], {}, "two steps have the name 'x'"),
+        ([{"score": {"name": "A b"}}], {}, "expected small letters"),
+        ([], {}, "steps: name at least one"),
+        ([{"dedup": {}}], {"source": []}, "unknown setting 'source'"),
+        ([{"convert": {"to": "messages"}}], {"text_column": "t"}, "plain text are not converted"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_before_a_row_is_read(
+    chats: Path, tmp_path: Path, steps: list[Any], more: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        run(write(tmp_path / "r.yaml", [chats], steps, **more), tmp_path / "out")
+    assert not (tmp_path / "out" / "data").exists()
+
+
+def test_settings_reach_a_step_by_its_name(chats: Path, tmp_path: Path) -> None:
+    recipe = write(tmp_path / "r.yaml", [chats], [{"dedup": DEDUP}, {"dedup": {"on": "prompt"}}])
+    read = load_recipe(str(recipe), ["dedup-2.threshold=0.9", "split_bytes=4096"])
+    first, second = typed_steps(read)
+    assert (first.params.threshold, second.params.threshold) == (0.6, 0.9)  # type: ignore[attr-defined]
+    assert read.split_bytes == 4096
+
+
+def test_the_command_line_runs_explains_and_looks(
+    chats: Path, tmp_path: Path, thresher: Command
+) -> None:
+    recipe = write(tmp_path / "r.yaml", [chats], ["dedup", {"score": SCORE}])
+    said = thresher("run", str(recipe), "--explain")
+    assert said.code == 0 and "threshold: 0.7" in said.out
+    said = thresher("run", str(recipe), "--dry-run")
+    assert said.code == 0 and "rows are written once" in said.out
+    said = thresher("run", str(recipe))
+    assert said.code == 2 and "--out DIR" in said.err
+    out = str(tmp_path / "out")
+    said = thresher("run", str(recipe), "--out", out, "--set", "dedup.threshold=0.6")
+    assert said.code == 0 and "rows out" in said.out
+    row = rows_of(out, "removed")[0]
+    said = thresher("explain", out, row["_row_id"])
+    assert said.code == 0 and row["_removed_by"] in said.out
+    assert thresher("verify", out).code == 0
