@@ -8,46 +8,30 @@ write     map       rows go to data, as often as they are drawn, and to removed
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 import thresher
 from thresher.engines.options import EngineOptions
-from thresher.errors import ConfigError, InputError
-from thresher.formats.detection import Detected
 from thresher.inputs import check_unchanged
 from thresher.mixing.targets import columns_of
 from thresher.planning import Plan, agree_on_schema, check_apart, make_plan
 from thresher.run import Listener, Run, open_run
-from thresher.signals.tokens import TokenizerFile
-from thresher.stage import WORK, MapStage, Receipt, stage_key
-from thresher.steps.first_read import FirstRead, counted, first_read, noted
-from thresher.steps.mix_probe import AllStrings, MixProbe, MixStep
+from thresher.stage import MapStage, Receipt, stage_key
 from thresher.steps.mix_writing import MixWrite, write_mixture
-from thresher.steps.row_texts import RowReader
 from thresher.steps.split_log import encode_schema
 from thresher_jobs import mix_report
-from thresher_jobs.detecting import peek_readable
-from thresher_jobs.first_pass import (
-    check_line_ids,
-    check_quarantined,
-    check_text_column,
-    first_pass,
-    found_schemas,
-    rows_of,
-)
+from thresher_jobs.first_pass import found_schemas, rows_of
 from thresher_jobs.mix_decide import CODE_VERSION, Mixture, decide
 from thresher_jobs.mix_params import MixParams, addresses_of, names_of, shares_of
+from thresher_jobs.mix_reading import ReadSources, digest_of_file, read_sources, read_tokenizer
 
 logger = logging.getLogger(__name__)
-MOST_TOKENIZER_BYTES = 1 << 30
 
 
 def mix(
@@ -91,63 +75,19 @@ def _mix(addresses: Sequence[str], params: MixParams, run: Run) -> dict[str, Any
         report: dict[str, Any] = run.store.get_json("report.json")
         return report
     run.state("running")
-    plan, reader, notes = choose_reader(run, plan, params)
-    step = MixStep(
-        reader,
-        keep_tokenizer(run, tokenizer),
-        columns,
-        params.id_column,
-        params.by == "tokens",
+    read = read_sources(run, plan, params, columns, tokenizer)
+    schema = _schema(read, params, columns)
+    mixture = decide(
+        run, read.plan, read.source(params.seed), params, shares_of(params, names), names, read.key
     )
-    probe = MixProbe(step)
-    read = FirstRead(step.reader, (probe,), params.skip_unreadable, params.max_doc_bytes)
-    plan, stage, receipts = first_pass(run, plan, partial(_stage, step, read), params.split_bytes)
-    _check(run, plan, receipts, params, stage, probe)
-    schema = _schema(plan, receipts, params, columns)
-    shares = shares_of(params, names)
-    lines = noted(stage.folder, probe)
-    mixture = decide(run, plan, lines, params, shares, names, params.seed, (), stage.key)
-    written = _write(run, plan, params, step, mixture, receipts, schema, stage.key)
-    counter = step.counter(run.store)
+    written = _write(run, read, params, mixture, schema)
+    counter = read.step.counter(run.store)
     return mix_report.publish(
         run,
-        mix_report.Mixed(params, plan, receipts, written, mixture, names, counter, columns),
-        notes,
+        mix_report.Mixed(params, read.plan, read.receipts, written, mixture, names, counter),
+        read.notes,
         begin,
     )
-
-
-def read_tokenizer(path: str | None) -> bytes | None:
-    """Read the file that counts tokens, and check that it does.
-
-    Raises:
-        ConfigError: It cannot be read, or is none.
-        EngineError: The package that reads it is not installed.
-    """
-    if path is None:
-        return None
-    try:
-        size = Path(path).stat().st_size
-        content = Path(path).read_bytes() if size <= MOST_TOKENIZER_BYTES else None
-    except OSError as error:
-        raise ConfigError(f"cannot be read ({error})", path=path) from error
-    if content is None:
-        raise ConfigError(f"is larger than {MOST_TOKENIZER_BYTES >> 20} MiB", path=path)
-    TokenizerFile(content, path)
-    return content
-
-
-def keep_tokenizer(run: Run, content: bytes | None) -> str | None:
-    """Put the tokenizer where every worker can read it; return its name."""
-    if content is None:
-        return None
-    name = f"{WORK}/assets/{_digest(content)[:32]}"
-    run.store.put(name, content)
-    return name
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def identity(plan: Plan, params: MixParams, tokenizer: bytes | None) -> dict[str, Any]:
@@ -156,107 +96,35 @@ def identity(plan: Plan, params: MixParams, tokenizer: bytes | None) -> dict[str
         "job": "mix",
         "version": thresher.__version__,
         "params": params.model_dump(mode="json"),
-        "tokenizer": None if tokenizer is None else _digest(tokenizer),
+        "tokenizer": None if tokenizer is None else digest_of_file(tokenizer),
         "inputs": plan.pins(),
     }
 
 
-def choose_reader(
-    run: Run, plan: Plan, params: MixParams
-) -> tuple[Plan, RowReader | AllStrings, list[str]]:
-    """Return how rows are read as text, and what the user should know of it.
-
-    Raises:
-        InputError: A file is of no known format, and tokens decide.
-        ConfigError: It may be of several.
-    """
-    if params.text_column is not None:
-        return plan, RowReader(None, params.text_column), []
-    strict = params.by == "tokens" or params.format is not None
-    try:
-        plan, detected = peek_readable(run, plan, params)
-    except (InputError, ConfigError) as error:
-        if strict:
-            raise
-        note = f"tokens are those of all columns of strings: {error.path}: {error.message}"
-        return plan, AllStrings(), [note]
-    return plan, RowReader(_formats(detected), "text"), []
-
-
-def _formats(detected: Mapping[int, Detected]) -> dict[int, tuple[str, ...]]:
-    return {file: found.formats for file, found in detected.items()}
-
-
-def _stage(step: MixStep, read: FirstRead, plan: Plan) -> MapStage:
-    reader = step.reader
-    formats = reader.formats if isinstance(reader, RowReader) else None
-    column = reader.text_column if isinstance(reader, RowReader) else None
-    made_of = [
-        CODE_VERSION,
-        thresher.__version__,
-        plan.digest(),
-        type(reader).__name__,
-        str(None if formats is None else sorted(formats.items())),
-        str((column, step.tokenizer, step.categories, step.id_column, step.counted)),
-        str(read.max_doc_bytes),
-    ]
-    return MapStage("contents", stage_key(*made_of), partial(first_read, read), plan.tasks)
-
-
-def _check(
-    run: Run,
-    plan: Plan,
-    receipts: Sequence[Receipt],
-    params: MixParams,
-    stage: MapStage,
-    probe: MixProbe,
-) -> None:
-    if params.text_column is not None and not params.union_columns:
-        check_text_column(plan, receipts, params.text_column)
-    if params.id_column:
-        lines = noted(stage.folder, probe)
-        check_line_ids(run, plan, receipts, lines, stage.key, params.id_column)
-    check_quarantined(
-        plan,
-        receipts,
-        params.max_quarantined_fraction,
-        lambda receipt: int(counted(receipt, probe.name)["unjudged"]),
-    )
-
-
-def _schema(
-    plan: Plan, receipts: Sequence[Receipt], params: MixParams, columns: Sequence[str | None]
-) -> pa.Schema:
+def _schema(read: ReadSources, params: MixParams, columns: Sequence[str | None]) -> pa.Schema:
     """Return the one schema of the output."""
     text = [] if params.text_column is None else [params.text_column]
     named = [(params.id_column, "--id-column")] if params.id_column else []
     named += [(c, "--category-column") for c in sorted({c for c in columns if c is not None})]
-    schemas = found_schemas(plan, receipts)
-    return agree_on_schema(plan.inputs, schemas, text, named, params.union_columns)
+    schemas = found_schemas(read.plan, read.receipts)
+    return agree_on_schema(read.plan.inputs, schemas, text, named, params.union_columns)
 
 
 def _write(
-    run: Run,
-    plan: Plan,
-    params: MixParams,
-    step: MixStep,
-    mixture: Mixture,
-    receipts: Sequence[Receipt],
-    schema: pa.Schema,
-    key: str,
+    run: Run, read: ReadSources, params: MixParams, mixture: Mixture, schema: pa.Schema
 ) -> list[Receipt]:
     how = MixWrite(
-        step.reader,
+        read.step.reader,
         mixture.draws,
-        rows_of(plan, receipts),
-        tuple(tuple(receipt.facts["fingerprints"]) for receipt in receipts),
+        rows_of(read.plan, read.receipts),
+        tuple(tuple(receipt.facts["fingerprints"]) for receipt in read.receipts),
         encode_schema(schema),
         params.max_doc_bytes,
     )
-    made_of = (CODE_VERSION, key, repr(mixture.draws), how.schema_text)
+    made_of = (CODE_VERSION, read.key, repr(mixture.draws), how.schema_text)
     run.begin_output()
-    stage = MapStage("write", stage_key(*made_of), partial(write_mixture, how), plan.tasks)
+    stage = MapStage("write", stage_key(*made_of), partial(write_mixture, how), read.plan.tasks)
     written = run.execute(stage)
-    for file in plan.inputs.files:
+    for file in read.plan.inputs.files:
         check_unchanged(file)
     return written

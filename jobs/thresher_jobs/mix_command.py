@@ -22,6 +22,7 @@ from thresher_jobs.cli_options import (
 )
 from thresher_jobs.cli_params import engine_of, params_of
 from thresher_jobs.commands import app
+from thresher_jobs.plan_commands import plan_app
 
 Sources = Annotated[
     list[str] | None,
@@ -133,3 +134,39 @@ def mix(
         report = run_mix(inputs or [], out, params, options, show)
     if not quiet:
         print_summary(report, out)
+
+
+@plan_app.command("mix")
+def plan_mix(
+    context: typer.Context,
+    inputs: Sources = None,
+    weights: Weight = None,
+    by: By = None,
+    total: Total = None,
+    temperature: Temperature = None,
+    category_column: CategoryColumn = None,
+    categories: Category = None,
+    max_rows: MaxRows = None,
+    max_tokens: MaxTokens = None,
+    max_repeats: MaxRepeats = None,
+    allow_short: AllowShort = False,
+    seed: Seed = None,
+    tokenizer: CountWith = None,
+    text_column: CountedColumn = None,
+    format: FromFormat = None,
+    skip_unreadable: Skip = False,
+    union_columns: Union = False,
+    config: Config = None,
+    settings: Set = None,
+    workers: Workers = None,
+) -> None:
+    """Show what each source would give to `thresher mix` with the same arguments.
+
+    All sources are read, here and now, since their sizes decide; nothing is kept.
+    """
+    from thresher_jobs.mix_params import MixParams
+    from thresher_jobs.mix_plan import describe
+
+    params = params_of(MixParams, context)
+    for line in describe(inputs or [], params, workers or 0):
+        print(line, flush=True)

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 import thresher
 from thresher.errors import ConfigError, LimitError
-from thresher.mixing.drawing import Drawn, Prefix, find_border
 from thresher.mixing.options import MixOptions, SourceShare, Unit
 from thresher.mixing.targets import (
     NOTHING,
@@ -32,33 +31,21 @@ from thresher.mixing.targets import (
 from thresher.planning import Plan
 from thresher.run import Run
 from thresher.stage import ExchangeStage, stage_key
-from thresher.steps.attributes import Alive
 from thresher.steps.mix_counting import (
     COUNTED,
     MOST_CATEGORIES,
-    REFINED,
     Leaves,
     MixSource,
     emit_counts,
-    emit_refined,
     reduce_counts,
 )
-from thresher.steps.mix_drawing import Draws, Sought, emit_border, reduce_border
+from thresher.steps.mix_drawing import Draws
 from thresher.steps.spread import read_table
 from thresher_jobs.dedup_state import partitions_of
+from thresher_jobs.mix_search import Histogram, Search, histogram
 
 CODE_VERSION = "mix-1"  # raised when the same rows and parameters give another draw
-BORDER_ROWS = 1 << 16  # that meet for one draw; more are told apart by further digits first
-ROWS_PER_PARTITION = 1 << 20
 Column = np.ndarray[Any, Any]
-
-
-class Histogram(NamedTuple):
-    """Rows and tokens by digit, ascending."""
-
-    digits: Column
-    rows: Column
-    tokens: Column
 
 
 @dataclass(frozen=True)
@@ -71,7 +58,6 @@ class Mixture:
         parts: What shares were asked of.
         found: What there is, by source and category.
         given: By leaf, what it gives in fact.
-        border_rows: Rows that met where draws end.
     """
 
     draws: Draws
@@ -79,160 +65,54 @@ class Mixture:
     parts: tuple[Part, ...]
     found: Mapping[Found, Supply]
     given: tuple[Supply, ...]
-    border_rows: int
 
 
-class _Search:
-    """Finds where draws end.
+@dataclass(frozen=True)
+class Planned:
+    """A plan, before any draw.
 
     Args:
-        run: Where stages run.
-        plan: What was read.
-        source: Where the lines are.
-        key: Content name of all that was decided before.
-        counted: What `count` found, by source and category.
+        targets: What each leaf is to give.
+        parts: What shares are asked of.
+        found: What there is, by source and category.
+        leaves: Which leaf a row belongs to.
+        search: Finds where draws end.
     """
 
-    def __init__(
-        self,
-        run: Run,
-        plan: Plan,
-        source: MixSource,
-        key: str,
-        counted: Mapping[Found, Histogram],
-    ) -> None:
-        self._run, self._plan, self._source, self._key = run, plan, source, key
-        self._counted = counted
-        self.border_rows = 0
-
-    def ends(
-        self, name: str, leaves: Leaves, wanted: Mapping[int, tuple[Unit, int]]
-    ) -> dict[int, Drawn]:
-        """Return where each draw ends.
-
-        Args:
-            name: Of the search, unique in the run.
-            leaves: Which leaf a row belongs to.
-            wanted: By leaf, what to draw of it: less than there is.
-        """
-        known = self._first_digits(leaves)
-        sought = {n: Sought(Prefix(), unit, rest) for n, (unit, rest) in wanted.items() if rest}
-        before = dict.fromkeys(sought, NOTHING)
-        ready: dict[int, Sought] = {}
-        while sought:
-            for number, what in list(sought.items()):
-                counts = known[number]
-                amount = counts.rows if what.unit == "rows" else counts.tokens
-                border = find_border(*counts, amount, what.rest)
-                passed = Supply(border.rows, border.tokens)
-                before[number] = before[number].plus(passed)
-                rest = what.rest - passed.of(what.unit)
-                sought[number] = Sought(what.prefix.then(border.digit), what.unit, rest)
-                if border.inside <= BORDER_ROWS:
-                    ready[number] = sought.pop(number)
-                    self.border_rows += border.inside
-            if sought:
-                known = self._refine(name, leaves, sought)
-        ends = self._border(name, leaves, ready) if ready else {}
-        return {
-            n: end._replace(rows=end.rows + before[n].rows, tokens=end.tokens + before[n].tokens)
-            for n, end in ends.items()
-        }
-
-    def _first_digits(self, leaves: Leaves) -> dict[int, Histogram]:
-        parts: dict[int, list[Histogram]] = {}
-        for (source, category), counts in self._counted.items():
-            known = leaves.by_source[source]
-            number = known.get(None, known.get(category))
-            if number is not None:
-                parts.setdefault(number, []).append(counts)
-        return {number: _added(histograms) for number, histograms in parts.items()}
-
-    def _refine(
-        self, name: str, leaves: Leaves, sought: Mapping[int, Sought]
-    ) -> dict[int, Histogram]:
-        wanted = {number: what.prefix for number, what in sought.items()}
-        depth = max(prefix.digits for prefix in wanted.values())
-        stage = ExchangeStage(
-            f"refine-{name}-{depth}",
-            stage_key(self._key, name, repr(leaves), repr(wanted)),
-            partial(emit_refined, self._source, leaves, wanted),
-            partial(reduce_counts, REFINED),
-            self._plan.tasks,
-            1,
-        )
-        (receipt,) = self._run.execute(stage)
-        table = read_table(self._run.store, receipt.files[0].name)
-        leaf = table.column("leaf").to_numpy()
-        return {number: _histogram(table.filter(pa.array(leaf == number))) for number in wanted}
-
-    def _border(self, name: str, leaves: Leaves, sought: Mapping[int, Sought]) -> dict[int, Drawn]:
-        partitions = partitions_of(self.border_rows, ROWS_PER_PARTITION)
-        stage = ExchangeStage(
-            f"border-{name}",
-            stage_key(self._key, name, repr(leaves), repr(sought), str(partitions)),
-            partial(emit_border, self._source, leaves, sought, partitions),
-            partial(reduce_border, sought),
-            self._plan.tasks,
-            partitions,
-        )
-        found: dict[int, Drawn] = {}
-        for receipt in self._run.execute(stage):
-            for line in read_table(self._run.store, receipt.files[0].name).to_pylist():
-                bound = (line["key_0"], line["key_1"], line["key_2"])
-                found[line["leaf"]] = Drawn(bound, line["rows"], line["tokens"])
-        return found
+    targets: Targets
+    parts: tuple[Part, ...]
+    found: Mapping[Found, Supply]
+    leaves: Leaves
+    search: Search
 
 
-def _added(parts: Sequence[Histogram]) -> Histogram:
-    digits = np.unique(np.concatenate([part.digits for part in parts]))
-    rows, tokens = np.zeros(len(digits), np.int64), np.zeros(len(digits), np.int64)
-    for part in parts:
-        places = np.searchsorted(digits, part.digits)
-        rows[places] += part.rows
-        tokens[places] += part.tokens
-    return Histogram(digits, rows, tokens)
-
-
-def _histogram(table: pa.Table) -> Histogram:
-    """Return the lines of a table as a histogram, by digit."""
-    table = table.sort_by("digit")
-    digits, rows, tokens = (table.column(n).to_numpy() for n in ("digit", "rows", "tokens"))
-    return Histogram(digits, rows, tokens)
-
-
-def decide(
+def plan_mixture(
     run: Run,
     plan: Plan,
-    folder: str,
+    source: MixSource,
     options: MixOptions,
     shares: Sequence[SourceShare],
     names: Sequence[str],
-    seed: int,
-    alive: tuple[Alive, ...],
     key: str,
     name: str = "mix",
-) -> Mixture:
-    """Decide how often every row is written.
+) -> Planned:
+    """Count what there is and set the targets.
 
     Args:
         run: Where stages run.
         plan: What was read.
-        folder: Of the probe's lines.
+        source: Where the lines are, and in which order rows are drawn.
         options: How to mix.
         shares: What is asked of each source.
         names: What the sources are called.
-        seed: Of the order of drawing.
-        alive: Earlier steps of a recipe; rows that one leaves out take no part.
         key: Content name of the lines and of what earlier steps decided.
         name: Of the step.
 
     Raises:
         ConfigError: The shares contradict each other.
-        LimitError: A source cannot give its share.
+        LimitError: There is nothing of a source with a share.
     """
-    source = MixSource(folder, seed, alive)
-    key = stage_key(CODE_VERSION, thresher.__version__, key, str(seed), name)
+    key = stage_key(CODE_VERSION, thresher.__version__, key, str(source.seed), name)
     counted = _count(run, plan, source, key, name)
     found = {
         group: Supply(int(counts.rows.sum()), int(counts.tokens.sum()))
@@ -245,12 +125,32 @@ def decide(
             remedy="name a column of few values with --category-column",
         )
     leaves = _leaves(parts, len(names))
-    search = _Search(run, plan, source, key, counted)
+    search = Search(run, plan, source, key, counted)
     parts = _with_caps(search, name, options, parts, leaves)
-    targets = set_targets(options, parts)
+    return Planned(set_targets(options, parts), tuple(parts), found, leaves, search)
+
+
+def decide(
+    run: Run,
+    plan: Plan,
+    source: MixSource,
+    options: MixOptions,
+    shares: Sequence[SourceShare],
+    names: Sequence[str],
+    key: str,
+    name: str = "mix",
+) -> Mixture:
+    """Decide how often every row is written; arguments as for `plan_mixture`.
+
+    Raises:
+        ConfigError: The shares contradict each other.
+        LimitError: A source cannot give its share.
+    """
+    planned = plan_mixture(run, plan, source, options, shares, names, key, name)
+    targets = planned.targets
     check_short(options, targets)
     wanted = {n: (options.by, target.rest) for n, target in enumerate(targets.leaves)}
-    ends = search.ends(name, leaves, wanted)
+    ends = planned.search.ends(name, planned.leaves, wanted)
     given = []
     for number, target in enumerate(targets.leaves):
         end = ends.get(number)
@@ -263,13 +163,13 @@ def decide(
         )
     draws = Draws(
         source,
-        leaves,
+        planned.leaves,
         tuple(target.full for target in targets.leaves),
         {number: end.bound for number, end in ends.items()},
         tuple(task.payload.source for task in plan.tasks),
         name,
     )
-    return Mixture(draws, targets, tuple(parts), found, tuple(given), search.border_rows)
+    return Mixture(draws, targets, planned.parts, planned.found, tuple(given))
 
 
 def _count(run: Run, plan: Plan, source: MixSource, key: str, name: str) -> dict[Found, Histogram]:
@@ -290,7 +190,7 @@ def _count(run: Run, plan: Plan, source: MixSource, key: str, name: str) -> dict
     )
     for row, group in enumerate(pairs):
         groups.setdefault(group, []).append(row)
-    return {group: _histogram(table.take(pa.array(rows))) for group, rows in groups.items()}
+    return {group: histogram(table.take(pa.array(rows))) for group, rows in groups.items()}
 
 
 def _leaves(parts: Sequence[Part], num_sources: int) -> Leaves:
@@ -306,7 +206,7 @@ def _leaves(parts: Sequence[Part], num_sources: int) -> Leaves:
 
 
 def _with_caps(
-    search: _Search, name: str, options: MixOptions, parts: Sequence[Part], leaves: Leaves
+    search: Search, name: str, options: MixOptions, parts: Sequence[Part], leaves: Leaves
 ) -> list[Part]:
     """Return the parts with their caps in the unit of the mixture.
 

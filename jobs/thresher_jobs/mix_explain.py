@@ -10,7 +10,7 @@ import numpy as np
 from thresher.errors import InputError
 from thresher.mixing.drawing import drawing_keys
 from thresher.report.mixture import MixedLeaf, Mixture
-from thresher.report.mixture_page import label_of
+from thresher.report.mixture_page import label_of, times
 from thresher.result import Line, Result
 from thresher.steps.mix_writing import DRAWS
 from thresher_jobs.terminal import cut, one_line
@@ -55,16 +55,15 @@ def _drawn(result: Result, mixture: Mixture, line: Line, own: str) -> Iterator[s
         return
     leaf = mixture.leaves[draw["leaf"]]
     yield one_line(f"drawn of  {label_of(leaf)}: {_asked(mixture, leaf)}")
-    if leaf.rounds:
-        yield f"written   {draw['copies']} times; every row of it {leaf.rounds} times"
-    elif draw["copies"]:
-        yield "written   once"
+    if draw["copies"]:
+        every = f"; every row of it {times(leaf.rounds)} or more" if leaf.rounds else ""
+        yield f"written   {times(draw['copies'])}{every}"
     content = np.array([[draw["content_0"], draw["content_1"]]], np.uint64)
     (key,) = drawing_keys(content, np.array([draw["document"]], np.uint64), mixture.seed)
     yield f"place     {_place(int(key[0]))} in the order that seed {mixture.seed} and content give"
     if leaf.bound is not None:
         end = _place(int(leaf.bound[:16], 16))
-        yield f"limit     {end}: rows before it are written {leaf.rounds + 1} times"
+        yield f"limit     {end}: rows before it are written {times(leaf.rounds + 1)}"
 
 
 def _asked(mixture: Mixture, leaf: MixedLeaf) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from thresher.errors import InternalError
 from thresher.mixing.targets import Supply
 from thresher.params import Params
 from thresher.planning import Plan
+from thresher.report import Report
 from thresher.report.mixture import Mixture as MixtureFacts
 from thresher.report.mixture_page import label_of, repeats_of
 from thresher.run import Run
@@ -23,7 +24,10 @@ from thresher_jobs.job_report import Balance, balance, frame, manifest_frame
 from thresher_jobs.mix_decide import Mixture
 from thresher_jobs.mix_params import MixParams
 
-_TITLES = ("source", "available", "weight", "target", "every row", "short", "written", "share")
+_TITLES = (
+    *("source", "available", "weight", "cap", "target", "asked", "every row", "short"),
+    *("written", "reached"),
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,6 @@ class Mixed:
         mixture: What was decided.
         names: What the sources are called.
         counter: What counts tokens.
-        columns: By source, the column of categories.
     """
 
     params: MixParams
@@ -48,7 +51,6 @@ class Mixed:
     mixture: Mixture
     names: Sequence[str]
     counter: TokenCounter
-    columns: Sequence[str | None]
 
 
 def publish(run: Run, mixed: Mixed, notes: Sequence[str], begin: float) -> dict[str, Any]:
@@ -79,7 +81,7 @@ def publish(run: Run, mixed: Mixed, notes: Sequence[str], begin: float) -> dict[
     def manifest(others: list[list[Any]]) -> dict[str, Any]:
         return _manifest(mixed, counts, facts, others)
 
-    return job_report.publish(run, value, begin, dataset_card, [], manifest)
+    return job_report.publish(run, value, begin, mixture_card, [], manifest)
 
 
 def check_given(mixture: Mixture, written: Sequence[Receipt]) -> None:
@@ -217,30 +219,62 @@ def _without_paths(params: MixParams) -> Params:
     return params.model_copy(update={"sources": sources, "tokenizer": None})
 
 
-def plan_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the plan and what was reached, as a table."""
+def result_lines(facts: Mapping[str, Any]) -> list[str]:
+    """Return the plan and what was reached, as a table."""
     mixture = MixtureFacts.model_validate(facts)
-    total = sum(mixture.amounts(leaf)[1] for leaf in mixture.leaves)
-    rows: list[tuple[str, ...]] = [_TITLES]
+    given = [mixture.amounts(leaf)[1] for leaf in mixture.leaves]
+    total, asked = sum(given), sum(leaf.target for leaf in mixture.leaves)
+    rows = [
+        [
+            label_of(leaf),
+            f"{mixture.amounts(leaf)[0]:,}",
+            "fixed" if leaf.weight is None else f"{100 * leaf.weight:.1f} %",
+            "" if leaf.cap is None else f"{leaf.cap:,}",
+            f"{leaf.target:,}",
+            f"{100 * leaf.target / asked:.2f} %" if asked else "",
+            repeats_of(leaf),
+            f"{leaf.short:,}" if leaf.short else "",
+            f"{amount:,}",
+            f"{100 * amount / total:.2f} %" if total else "",
+        ]
+        for leaf, amount in zip(mixture.leaves, given, strict=True)
+    ]
+    return in_columns([_TITLES, *rows])
+
+
+def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines of a table; columns that hold nothing but a title are left out."""
+    columns = [c for c in zip(*rows, strict=True) if len(rows) == 1 or any(c[1:])]
+    widths = [max(map(len, column)) for column in columns]
+    return [
+        "  "
+        + "  ".join(
+            column[n].rjust(width) if place else column[n].ljust(width)
+            for place, (column, width) in enumerate(zip(columns, widths, strict=True))
+        ).rstrip()
+        for n in range(len(rows))
+    ]
+
+
+def mixture_card(report: Report) -> str:
+    """Return the dataset card, with what each source gives."""
+    mixture = report.mixture
+    assert mixture is not None
+    total = sum(mixture.amounts(leaf)[1] for leaf in mixture.leaves) or 1
+    counted = mixture.counter if mixture.exact else "estimated"
+    lines = [
+        f"\n## Mixture\n\nBy {mixture.by}, seed {mixture.seed}; tokens {counted}.\n\n",
+        "| source | weight | share | rows | different rows | tokens | every row |\n",
+        "|---|---:|---:|---:|---:|---:|---|\n",
+    ]
     for leaf in mixture.leaves:
-        there, given = mixture.amounts(leaf)
-        rows.append(
-            (
-                label_of(leaf),
-                f"{there:,}",
-                "fixed" if leaf.weight is None else f"{100 * leaf.weight:.1f} %",
-                f"{leaf.target:,}",
-                repeats_of(leaf),
-                f"{leaf.short:,}" if leaf.short else "",
-                f"{given:,}",
-                f"{100 * given / total:.2f} %" if total else "",
-            )
+        weight = "fixed" if leaf.weight is None else f"{100 * leaf.weight:.1f} %"
+        share = 100 * mixture.amounts(leaf)[1] / total
+        lines.append(
+            f"| {label_of(leaf).replace('|', ' ')} | {weight} | {share:.2f} % | {leaf.rows:,} "
+            f"| {leaf.distinct:,} | {leaf.tokens:,} | {repeats_of(leaf)} |\n"
         )
-    widths = [max(len(row[n]) for row in rows) for n in range(len(_TITLES))]
-    for row in rows:
-        cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        yield "  " + "  ".join(cells).rstrip()
+    return dataset_card(report) + "".join(lines)
 
 
 def print_summary(report: dict[str, Any], out: str) -> None:
@@ -248,7 +282,7 @@ def print_summary(report: dict[str, Any], out: str) -> None:
     facts = report["plan"]["mixture"]
     counted = f"counted by {facts['counter']}" if facts["exact"] else "estimated"
     print(f"mixed by     {facts['by']}" + (f" ({counted})" if facts["by"] == "tokens" else ""))
-    for line in plan_lines(facts):
+    for line in result_lines(facts):
         print(line)
     for key in ("in", "added", "kept", "removed", "quarantined"):
         print(f"{'rows ' + key if key == 'in' else key:<12} {report['rows_' + key]:>12,}")

@@ -11,7 +11,7 @@ import pytest
 from tests.conformance.engines import CHAOS, KINDS, marks
 from tests.jobs.mixes import numbered, run
 from tests.jobs.runs import Row, jsonl, parquet, tree
-from thresher_jobs import mix_decide
+from thresher_jobs import mix_search
 
 SPLIT_BYTES = 4 << 10
 CASES: dict[str, dict[str, Any]] = {
@@ -79,7 +79,7 @@ def test_the_engine_mixes_to_the_bytes_of_one_local_worker(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mix_decide, "BORDER_ROWS", 4)  # so that draws are searched by digits too
+    monkeypatch.setattr(mix_search, "BORDER_ROWS", 4)  # so that draws are searched by digits too
     engine = CHAOS[chaos](KINDS[kind](workers))
     out = tmp_path / "out"
     report = run(inputs, out, engine=engine, split_bytes=SPLIT_BYTES, **CASES[case])

@@ -18,7 +18,7 @@ from thresher.engines.local import LocalEngine
 from thresher.errors import ConfigError, InputError, LimitError
 from thresher.signals.estimate import estimated_tokens
 from thresher.testing.chaos import Flaky, Shuffled, Twice
-from thresher_jobs import mix_decide
+from thresher_jobs import mix_search
 from thresher_jobs.cli import run as command
 from thresher_jobs.explain import explain
 from thresher_jobs.verify import verify
@@ -259,7 +259,7 @@ def test_large_buckets_are_searched_digit_by_digit(
         ("rows", [tmp_path / "copies.parquet"], "rows"),
         ("tokens", [tmp_path / "copies.parquet"], "tokens"),
     ):
-        monkeypatch.setattr(mix_decide, "BORDER_ROWS", 1)
+        monkeypatch.setattr(mix_search, "BORDER_ROWS", 1)
         deep = run(inputs, tmp_path / name, total=100 if name == "again" else 40, by=by)
         assert any(stage["name"].startswith("refine-") for stage in deep["stages"])
         monkeypatch.undo()
@@ -348,7 +348,7 @@ def test_explain_says_whether_a_row_was_drawn_and_why(two: list[Path], tmp_path:
     assert "later in the order of drawing" in told and "50 of 300 rows wanted" in told
     repeat = next(x["_row_id"] for x in rows_of(out, "ledger") if x["reason"] == "added")
     told = "\n".join(explain(str(out), repeat))
-    assert "a repeat of small.jsonl:" in told and "written   2 times" in told
+    assert "a repeat of small.jsonl:" in told and "written   twice" in told
     assert "source    small.jsonl" in told
 
 
@@ -450,3 +450,31 @@ def test_published_sets_are_mixed_by_tokens(tmp_path: Path) -> None:
     shares = {name: leaf["tokens"] / 150_000 for name, leaf in leaves(report).items()}
     assert shares["gsm8k.jsonl"] == pytest.approx(0.7, abs=0.01)
     list(verify(str(tmp_path / "out")))
+
+
+def test_the_plan_shows_what_the_mixture_will_be(
+    two: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inputs = [str(path) for path in two]
+    flags = ["--weight", "large=1", "--weight", "small=1", "--total", "200", "--max-rows", "130"]
+    assert command(["plan", "mix", *inputs, *flags]) == 0
+    told = capsys.readouterr().out
+    assert "mix by rows, 200 in all" in told
+    assert "would stop: 40 rows short" in told
+    planned = next(line for line in told.splitlines() if "small.jsonl" in line).split()
+    assert planned == [
+        "small.jsonl",
+        "60",
+        "50.0",
+        "%",
+        "130",
+        "100",
+        "50.00",
+        "%",
+        "once",
+        "60",
+        "40",
+    ]
+    run(two, tmp_path / "out", weights={"large": 1, "small": 1}, total=200, allow_short=True)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "| small.jsonl | 50.0 % | 37.50 % | 60 | 60 |" in card

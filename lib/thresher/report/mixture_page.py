@@ -57,11 +57,20 @@ def _line(mixture: Mixture, leaf: MixedLeaf) -> Line:
 
 
 def repeats_of(leaf: MixedLeaf) -> str:
-    """Say how often rows are written."""
-    if not leaf.rounds:
-        return "part" if leaf.rows else "none"
-    every = "once" if leaf.rounds == 1 else f"{leaf.rounds} times"
-    return f"{every} and part" if leaf.bound is not None else every
+    """Say how often rows of a leaf are written."""
+    return say_rounds(leaf.rounds, leaf.bound is not None)
+
+
+def say_rounds(rounds: int, part: bool) -> str:
+    """Say how often every row is written, and whether part of them are once more."""
+    if not rounds:
+        return "part" if part else "none"
+    return f"{times(rounds)} and part" if part else times(rounds)
+
+
+def times(count: int) -> str:
+    """Say how often."""
+    return {1: "once", 2: "twice"}.get(count, f"{count:,} times")
 
 
 def _bars(
