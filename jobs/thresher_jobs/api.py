@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,18 @@ from thresher_jobs.api_clusters import (
     is_ray_dataset,
     staged,
 )
+from thresher_jobs.api_mix import named_sources
+from thresher_jobs.api_split import gathered, kept_tables
 from thresher_jobs.convert import convert as run_convert
 from thresher_jobs.convert_params import ConvertParams
 from thresher_jobs.dedup import dedup as run_dedup
 from thresher_jobs.dedup_params import DedupParams
+from thresher_jobs.mix import mix as run_mix
+from thresher_jobs.mix_params import MixParams
 from thresher_jobs.score import score as run_score
 from thresher_jobs.score_params import ScoreParams
+from thresher_jobs.split import split as run_split
+from thresher_jobs.split_params import SplitParams
 
 TABLE_FILE = "table.parquet"
 
@@ -47,7 +53,8 @@ class JobResult:
 
     Args:
         kept: The kept rows, of the kind that was given; a `pyarrow.Table` for paths, and for rows
-            that were converted.
+            that were converted. After `split` a mapping of these by name, a `DatasetDict` where a
+            `datasets.Dataset` was given.
         removed: The removed rows with `_row_id`, `_removed_by`, `_reason`, `_matched_id`, `_score`:
             a Spark DataFrame or Ray Dataset where one was given, else a `pyarrow.Table`.
         quarantined: Rows that could not be judged, of the kind of `removed`.
@@ -165,6 +172,73 @@ def convert(
     return _run_here(data, out, options, lambda a, folder: run_convert(a, folder, params, options))
 
 
+def mix(
+    data: Any = None,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    workers: int = 0,
+    cluster: str | os.PathLike[str] | EngineOptions | None = None,
+    **settings: Any,
+) -> JobResult:
+    """Mix sources by weight, in rows or tokens.
+
+    Args:
+        data: A list of paths, or a mapping of names to paths, tables or `datasets.Dataset`s; None
+            where `sources` among the settings names them.
+        out: Folder that keeps the full result; a temporary one if None. Tables need a new folder
+            each time.
+        workers: Tasks at once; 0 takes every core.
+        cluster: A cluster profile, or the path of one: where to run.
+        settings: Any field of `MixParams`: weights, by, total, temperature, max_repeats, ...
+
+    Raises:
+        ThresherError: One of its classes, as the command line reports them.
+    """
+    options = _options(cluster, workers)
+    with contextlib.ExitStack() as stack:
+        if isinstance(data, Mapping):
+            beside = None if options.engine == "local" or out is None else os.fspath(out)
+            settings = stack.enter_context(named_sources(data, settings, beside))
+            data = None
+        params = build(MixParams, settings)
+        paths = [source.path for source in params.sources]
+        return _run_here(
+            paths or data,
+            out,
+            options,
+            lambda a, folder: run_mix([] if paths else a, folder, params, options),
+        )
+
+
+def split(
+    data: Any,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    workers: int = 0,
+    cluster: str | os.PathLike[str] | EngineOptions | None = None,
+    **settings: Any,
+) -> JobResult:
+    """Split the rows of a table, a `datasets.Dataset`, a path or a list of paths into train,
+    validation and test that share no near copies and no prompts.
+
+    Args:
+        data: What to split.
+        out: Folder that keeps the full result; a temporary one if None.
+        workers: Tasks at once; 0 takes every core.
+        cluster: A cluster profile, or the path of one: where to run.
+        settings: Any field of `SplitParams`: test, validation, stratify, group_by, threshold, ...
+
+    Returns:
+        The rows by split in `kept`.
+
+    Raises:
+        ThresherError: One of its classes, as the command line reports them.
+    """
+    params = build(SplitParams, settings)
+    options = _options(cluster, workers)
+    return _run_here(data, out, options, lambda a, folder: run_split(a, folder, params, options))
+
+
 def _options(cluster: Any, workers: int) -> EngineOptions:
     if isinstance(cluster, EngineOptions):
         return cluster.model_copy(update={"workers": workers}) if workers else cluster
@@ -198,14 +272,15 @@ def _run_here(
         result = open_result(folder)
         tables = {
             name: pa.concat_tables([result.read(name, part) for part in range(result.num_parts)])
-            for name in ("data", "removed", "quarantine")
+            for name in ("removed", "quarantine")
         }
+        kept: dict[str, Any] = dict(kept_tables(result))
         html = _page(folder)
-    kept, removed = tables["data"], tables["removed"]
+    removed = tables["removed"]
     if table is not None and removed.schema.names[: len(table.schema)] == table.schema.names:
-        kept = _like(data, _cast(kept, table.schema))
+        kept = {name: _like(data, _cast(rows, table.schema)) for name, rows in kept.items()}
         removed = _cast(removed, table.schema)
-    return JobResult(kept, removed, tables["quarantine"], report, html)
+    return JobResult(gathered(kept), removed, tables["quarantine"], report, html)
 
 
 def _cast(rows: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -259,4 +334,4 @@ def _like(data: Any, kept: pa.Table) -> Any:
     return type(data)(kept, info=data.info, split=data.split)
 
 
-__all__ = ["JobResult", "convert", "dedup", "score"]
+__all__ = ["JobResult", "convert", "dedup", "mix", "score", "split"]

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from thresher_jobs.api import JobResult, convert, dedup, score
+    from thresher_jobs.api import JobResult, convert, dedup, mix, score, split
 
-__all__ = ["JobResult", "__version__", "convert", "dedup", "score"]
+__all__ = ["JobResult", "__version__", "convert", "dedup", "mix", "score", "split"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("convert", "dedup", "score", "JobResult"):
+    if name in ("convert", "dedup", "mix", "score", "split", "JobResult"):
         import thresher_jobs.api as api
 
         return getattr(api, name)
