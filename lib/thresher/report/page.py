@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from thresher.report import charts, figures
 from thresher.report.diff import Piece, cut_pieces, word_differences
+from thresher.report.flow import flow_context
 from thresher.report.leaks_page import leaks_context
 from thresher.report.mixture_page import mixture_context
 from thresher.report.model import Cluster, Detected, RemovedPair, Report, Source
@@ -35,7 +36,8 @@ _KEPT_CHARS, _MEMBER_CHARS, _PAIR_CHARS, _CELL_CHARS = 1500, 500, 2500, 300
 
 _NOT_READ = Detected(formats=(), confidence=0, reasons=())
 
-_SECTIONS = ("conversion", "quality", "leaks", "mixture", "split")  # parts of the plan shown apart
+# Parts of the plan that are shown apart.
+_SECTIONS = ("flow", "recipe", "conversion", "quality", "leaks", "mixture", "split")
 _POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'"
 
 # reason -> what the page calls it, and its colour
@@ -60,7 +62,7 @@ def render(report: Report) -> str:
         **mixture_context(report.mixture),
         **splits_context(report.splits),
         **_details(report),
-        flow=report.plan.get("flow"),
+        **flow_context(report.plan.get("flow")),
     )
 
 
@@ -71,6 +73,7 @@ def _template() -> tuple[Template, str]:
         "template.html.j2",
         "quality_section.html.j2",
         "leaks_section.html.j2",
+        "flow_section.html.j2",
         "mixture_section.html.j2",
         "splits_section.html.j2",
     )
@@ -114,7 +117,9 @@ def _headline(report: Report) -> dict[str, Any]:
         for reason, rows in report.removed_by.items()
         if reason not in _REASONS
     ]
-    if "quality" in report.plan:  # rules have a chart of their own
+    if "flow" in report.plan:  # several reasons of several steps
+        other = _by_step(report.removed_by)
+    elif "quality" in report.plan:  # rules have a chart of their own
         other = [("Removed by rules", "near", report.rows_removed)]
     elif "leaks" in report.plan:  # reasons are benchmarks, which have a table of their own
         other = [("Removed for test items", "near", sum(rows for _, _, rows in other))]
@@ -129,6 +134,19 @@ def _headline(report: Report) -> dict[str, Any]:
         "segments": charts.stacked(parts),
         "parts": parts,
     }
+
+
+def _by_step(removed_by: dict[str, int]) -> list[tuple[str, str, int]]:
+    """Add up reasons of the form `step: reason`."""
+    counts: dict[str, int] = {}
+    for reason, rows in removed_by.items():
+        step = reason.partition(":")[0]
+        counts[step] = counts.get(step, 0) + rows
+    colours = ("near", "exact", "other", "same")
+    return [
+        (f"Removed by {step}", colours[number % len(colours)], rows)
+        for number, (step, rows) in enumerate(counts.items())
+    ]
 
 
 def _figures(report: Report) -> dict[str, Any]:
@@ -202,9 +220,7 @@ def _details(report: Report) -> dict[str, Any]:
             if entries
         ],
         "config": _settings(report.config),
-        "plan": _settings(
-            {k: v for k, v in report.plan.items() if k not in _SECTIONS}
-        ),
+        "plan": _settings({k: v for k, v in report.plan.items() if k not in _SECTIONS}),
         "stage_seconds": sum(stage.seconds for stage in report.stages),
     }
 

@@ -1,0 +1,155 @@
+"""The flow of a recipe's rows: from each source through each step, as types, figures and a
+picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from pydantic import model_validator
+
+from thresher.report import figures
+from thresher.report.strict import Count, Strict
+
+WIDTH, HEIGHT, TOP, LEFT, RIGHT = 960, 300, 34, 150, 130
+_GAP = 10  # between sources
+_COLOURS = ("kept", "exact", "near", "other", "same")
+_SHOWN = 8  # sources in the picture; the table has all
+_NAME_CHARS = 20
+
+
+class FlowSource(Strict):
+    """Rows of one source: what came, what each step left out, what was written."""
+
+    name: str
+    rows_in: Count
+    left_out: dict[str, Count]
+    rows_out: Count
+
+
+class RecipeFlow(Strict):
+    """`plan.flow`: steps in order; the first stands for rows that could not be read."""
+
+    steps: tuple[str, ...]
+    sources: tuple[FlowSource, ...]
+
+    @model_validator(mode="after")
+    def _all_steps_everywhere(self) -> Self:
+        if any(tuple(source.left_out) != self.steps for source in self.sources):
+            raise ValueError("a source does not name every step in order")
+        return self
+
+    def gone(self, step: str) -> int:
+        """Return the rows that a step left out."""
+        return sum(source.left_out[step] for source in self.sources)
+
+
+@dataclass(frozen=True)
+class Band:
+    """A shape of the picture."""
+
+    path: str
+    colour: str
+    label: str
+
+
+def flow_context(facts: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what the template needs; `flow` is None for jobs without steps."""
+    if facts is None:
+        return {"flow": None}
+    flow = RecipeFlow.model_validate(facts)
+    steps = [step for step in flow.steps if flow.gone(step) or step != flow.steps[0]]
+    columns = [(step, f"−{figures.count(flow.gone(step))}") for step in steps]
+    sources = _largest(flow)
+    bands, names = _bands(sources, steps)
+    space = (WIDTH - LEFT - RIGHT) / max(len(steps), 1)
+    heads = [
+        (LEFT + space * (number + 0.5), step[:_NAME_CHARS], gone)
+        for number, (step, gone) in enumerate(columns)
+    ]
+    said = ", ".join(f"{step} leaves out {figures.count(flow.gone(step))}" for step in steps)
+    return {
+        "flow": flow,
+        "flow_steps": steps,
+        "flow_bands": bands,
+        "flow_names": names,
+        "flow_heads": heads,
+        "flow_said": f"Rows from each source through each step: {said}. The table has the figures.",
+        "flow_size": (WIDTH, TOP + HEIGHT + 46),
+    }
+
+
+def _largest(flow: RecipeFlow) -> list[FlowSource]:
+    """Return the largest sources, the others as one."""
+    if len(flow.sources) <= _SHOWN:
+        return list(flow.sources)
+    large = sorted(flow.sources, key=lambda source: -source.rows_in)[: _SHOWN - 1]
+    rest = [source for source in flow.sources if source not in large]
+    others = FlowSource(
+        name=f"{len(rest)} others",
+        rows_in=sum(source.rows_in for source in rest),
+        left_out={step: sum(source.left_out[step] for source in rest) for step in flow.steps},
+        rows_out=sum(source.rows_out for source in rest),
+    )
+    return [*(source for source in flow.sources if source in large), others]
+
+
+def _bands(
+    sources: list[FlowSource], steps: list[str]
+) -> tuple[list[Band], list[tuple[float, str, str, str]]]:
+    """Return the shapes, and for each source its place, name and figures.
+
+    Every source is a band as thick as its rows. At each step the part that goes bends down to the
+    floor; rows that are written several times are as thick as they came.
+    """
+    total = sum(source.rows_in for source in sources)
+    scale = (HEIGHT - _GAP * max(len(sources) - 1, 0)) / max(total, 1)
+    space = (WIDTH - LEFT - RIGHT) / max(len(steps), 1)
+    floor = TOP + HEIGHT + 34
+    bands: list[Band] = []
+    names = []
+    top = float(TOP)
+    for number, source in enumerate(sources):
+        left = source.rows_in
+        colour = _COLOURS[number % len(_COLOURS)]
+        names.append(
+            (
+                top + source.rows_in * scale / 2,
+                figures.cut(source.name, _NAME_CHARS),
+                figures.count(source.rows_in),
+                figures.count(source.rows_out),
+            )
+        )
+        for place, step in enumerate(steps):
+            begin, end = LEFT + space * place, LEFT + space * (place + 1)
+            gone = source.left_out[step]
+            keep = left - gone
+            if keep:
+                what = f"{source.name}: {figures.count(keep)} rows pass {step}"
+                bands.append(Band(_rectangle(begin, end, top, keep * scale), colour, what))
+            if gone:
+                what = f"{source.name}: {figures.count(gone)} rows left out by {step}"
+                shape = _falling(begin, end, top + keep * scale, gone * scale, floor)
+                bands.append(Band(shape, "bad", what))
+            left = keep
+        top += source.rows_in * scale + _GAP
+    falling = [band for band in bands if band.colour == "bad"]
+    return [*(b for b in bands if b.colour != "bad"), *falling], names
+
+
+def _rectangle(begin: float, end: float, top: float, height: float) -> str:
+    return f"M{begin:.1f} {top:.2f}H{end:.1f}V{top + max(height, 0.4):.2f}H{begin:.1f}Z"
+
+
+def _falling(begin: float, end: float, top: float, height: float, floor: float) -> str:
+    """Return a ribbon that leaves a band and bends down to the floor."""
+    height = max(height, 0.6)
+    middle = begin + (end - begin) * 0.55
+    width = min(height, (end - begin) * 0.3)
+    bend = (middle - begin) * 0.9
+    return (
+        f"M{begin:.1f} {top:.2f}C{begin + bend:.1f} {top:.2f} {middle + width:.1f} {top:.2f} "
+        f"{middle + width:.1f} {floor:.1f}H{middle:.1f}"
+        f"C{middle:.1f} {top + height:.2f} {begin + bend:.1f} {top + height:.2f} "
+        f"{begin:.1f} {top + height:.2f}Z"
+    )
