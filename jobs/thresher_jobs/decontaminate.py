@@ -2,6 +2,7 @@
 
 formats      map       what every file holds, by its first rows (conversations and the like)
 search       map       every segment of every row against the index of all benchmarks
+settle       map       weak matches again, without n-grams that many rows share
 write        map       rows go to data, removed and quarantine, matches beside them
 """
 
@@ -34,13 +35,14 @@ from thresher_jobs.first_pass import (
     check_text_column,
     first_pass,
 )
+from thresher_jobs.leak_common import settle
 from thresher_jobs.leak_index import build_index, count_tokens, keep_index, map_index
 from thresher_jobs.leak_items import ReadBenchmark, read_benchmarks
 from thresher_jobs.leak_outputs import check_action, write_outputs
 from thresher_jobs.searched import Searched
 
 logger = logging.getLogger(__name__)
-CODE_VERSION = "leaks-1"  # raised when the same rows and benchmarks give other bytes
+CODE_VERSION = "leaks-2"  # raised when the same rows and benchmarks give other bytes
 
 
 def decontaminate(
@@ -88,7 +90,9 @@ def _decontaminate(
         return report
     run.state("running")
     published = not all(preset.by_kind for preset in presets)
-    indexed = build_index(benchmarks, needed_ngrams(*presets), every=published)
+    indexed = build_index(
+        benchmarks, needed_ngrams(*presets), every=published, presets=presets
+    )
     detected: dict[int, Detected] | None = None
     if params.text_column is None:
         plan, detected = peek_readable(run, plan, params)
@@ -115,8 +119,9 @@ def _decontaminate(
     files = plan.inputs.files
     formats = {files[f].name: list(d.formats) for f, d in sorted((detected or {}).items())}
     searched = Searched(params, benchmarks, indexed, presets, plan, receipts, formats)
-    written = write_outputs(run, searched, step, stage)
-    return decontaminate_report.publish(run, searched, written, begin)
+    settled = settle(run, plan, step, stage, receipts, indexed)
+    written = write_outputs(run, searched, step, stage, settled.stage)
+    return decontaminate_report.publish(run, searched, settled, written, begin)
 
 
 def identity(
@@ -148,6 +153,8 @@ def presets_of(
         ConfigError: An override of a benchmark is none.
     """
     common = override(find_preset(params.preset), params.modes)
+    if params.common_rows is not None:
+        common = common.model_copy(update={"common_rows": params.common_rows})
     found = []
     for one in benchmarks:
         try:

@@ -44,6 +44,12 @@ class DecontaminateParams(FormatParams):
     modes: dict[str, Any] = Field(
         {}, description="Changes to the rule: ngram_ratio: {threshold: 0.6}."
     )
+    common_rows: int | None = Field(
+        None,
+        ge=0,
+        description="N-grams that more rows share in matches that cover little of their item are "
+        "left out of those matches; 0: none are; else as the preset has it (10 in ours).",
+    )
     action: Action = Field(
         "drop",
         description="drop: leaked rows go to removed/, pairs as a whole; truncate: conversations "

@@ -19,6 +19,7 @@ from thresher.stage import Receipt
 from thresher_jobs import job_report
 from thresher_jobs.card import dataset_card
 from thresher_jobs.job_report import Balance, balance, frame, manifest_frame
+from thresher_jobs.leak_common import Settled
 from thresher_jobs.leak_items import ReadBenchmark
 from thresher_jobs.searched import Searched
 
@@ -26,17 +27,22 @@ SHOWN_IDS = 5
 SHOWN = 22
 
 
-def publish(run: Run, searched: Searched, written: list[Receipt], begin: float) -> dict[str, Any]:
+def publish(
+    run: Run, searched: Searched, settled: Settled, written: list[Receipt], begin: float
+) -> dict[str, Any]:
     """Write report, page, card and manifest, in that order; return the report."""
     counts = balance(searched.plan, written, [r.facts["rows"] for r in searched.read])
     tally = LeakTally()
     for receipt in written:
         tally.merge(LeakTally.from_json(run.store.get_json(receipt.facts["leaks"])))
+    for one in searched.benchmarks:
+        twins = [(copy, one.uids[twin].as_py()) for copy, twin in one.copies]
+        tally.add_copies((one.benchmark.name, one.benchmark.split or ""), twins)
     removed = counts.total("rows_removed")
     changed = [0] * len(counts.sources)
     for task, receipt in zip(searched.plan.tasks, written, strict=True):
         changed[task.payload.source] += receipt.facts["changed"]
-    leaks = _leaks(searched, counts, tally, changed)
+    leaks = _leaks(searched, settled, counts, tally, changed)
     value = frame(
         run,
         "decontaminate",
@@ -59,7 +65,11 @@ def publish(run: Run, searched: Searched, written: list[Receipt], begin: float) 
 
 
 def _leaks(
-    searched: Searched, counts: Balance, tally: LeakTally, changed: Sequence[int]
+    searched: Searched,
+    settled: Settled,
+    counts: Balance,
+    tally: LeakTally,
+    changed: Sequence[int],
 ) -> dict[str, Any]:
     params = searched.params
     preset = searched.presets[0]
@@ -80,6 +90,8 @@ def _leaks(
             "config_hash": digest_of(params.model_dump(mode="json")),
             "index_hash": searched.indexed.digest,
         },
+        common=settled.common,
+        num_common=settled.num_common,
         blind_spots=[preset.differs] if preset.differs else [],
         changed=changed,
     )

@@ -12,10 +12,13 @@ import pyarrow as pa
 
 from thresher.formats.turns import STRING
 from thresher.leaks.benchmarks import KINDS
+from thresher.leaks.fuzzy import build_sketches
 from thresher.leaks.index import IndexOptions, build
 from thresher.leaks.indexed import Indexed, Part, arrays_of, part_of, sayings
 from thresher.leaks.items import Items
 from thresher.leaks.numbers import find_numbers
+from thresher.leaks.presets import Preset
+from thresher.leaks.templates import build_templates
 from thresher.leaks.tokens import tokenise
 from thresher.stage import WORK
 from thresher.steps.spread import read_table, write_table
@@ -35,7 +38,11 @@ def count_tokens(texts: pa.Array, code: bool) -> Column:
 
 
 def build_index(
-    read: Sequence[ReadBenchmark], ngrams: tuple[int, ...], *, every: bool = False
+    read: Sequence[ReadBenchmark],
+    ngrams: tuple[int, ...],
+    *,
+    every: bool = False,
+    presets: Sequence[Preset] = (),
 ) -> Indexed:
     """Build the index of benchmarks in the order they were named.
 
@@ -43,6 +50,7 @@ def build_index(
         read: The benchmarks.
         ngrams: Lengths of n-grams that the rules need.
         every: Let n-grams count that many items share, as published rules do.
+        presets: The rules, by benchmark; what only some of them need is built for these.
     """
     options = (
         IndexOptions(ngrams=ngrams, common_items=None) if every else IndexOptions(ngrams=ngrams)
@@ -50,7 +58,7 @@ def build_index(
     kinds = np.array([KINDS.index(one.benchmark.kind or "generic") for one in read], np.int8)
     firsts = np.cumsum([0, *(len(one.uids) for one in read)])
     parts = [
-        _part(read, firsts, code, options)
+        _part(read, firsts, code, options, presets)
         for code in (False, True)
         if any((one.benchmark.kind == CODE) == code for one in read)
     ]
@@ -63,7 +71,13 @@ def build_index(
     )
 
 
-def _part(read: Sequence[ReadBenchmark], firsts: Column, code: bool, options: IndexOptions) -> Part:
+def _part(
+    read: Sequence[ReadBenchmark],
+    firsts: Column,
+    code: bool,
+    options: IndexOptions,
+    presets: Sequence[Preset],
+) -> Part:
     mine = [n for n, one in enumerate(read) if (one.benchmark.kind == CODE) == code]
     texts = pa.concat_arrays([read[n].texts.cast(STRING) for n in mine])
     tokens = tokenise(texts, code=code)
@@ -74,7 +88,7 @@ def _part(read: Sequence[ReadBenchmark], firsts: Column, code: bool, options: In
         np.concatenate([read[n].owner + firsts[n] for n in mine]).astype(np.int64),
         find_numbers(texts, tokens),
     )
-    said = {}
+    said: dict[str, Any] = {}
     for name in ("answers", "options"):
         lists = [
             getattr(one, name).cast(LISTS) if n in mine else _nothing(len(one.uids))
@@ -82,7 +96,28 @@ def _part(read: Sequence[ReadBenchmark], firsts: Column, code: bool, options: In
         ]
         flat = pa.concat_arrays([piece.flatten() for piece in lists])
         said[name] = sayings(lists, tokenise(flat, code=code))
-    return Part(code, build(items, options), texts, **said)
+    more = _channels(code, texts, items, options, presets)
+    return Part(code, build(items, options), texts, **said, **more)
+
+
+def _channels(
+    code: bool,
+    texts: pa.Array,
+    items: Items,
+    options: IndexOptions,
+    presets: Sequence[Preset],
+) -> dict[str, Any]:
+    """Make what some rules alone need; templates are of prose."""
+    found: dict[str, Any] = {}
+    templated = [n for n, preset in enumerate(presets) if preset.templated.enabled]
+    if not code and np.isin(items.bench, templated).any():
+        common = options.common_items, options.common_share
+        found["templates"] = build_templates(texts, items, common, np.array(templated))
+    fuzzy = [n for n, preset in enumerate(presets) if preset.minhash.enabled]
+    chosen = np.isin(items.bench, fuzzy)
+    if chosen.any():
+        found["sketches"] = build_sketches(items.tokens, chosen)
+    return found
 
 
 def _nothing(count: int) -> pa.Array:

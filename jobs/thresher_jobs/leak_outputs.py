@@ -49,8 +49,17 @@ def check_action(action: str, plan: Plan, detected: Mapping[int, Detected]) -> N
             )
 
 
-def write_outputs(run: Run, searched: Searched, step: SearchStep, stage: MapStage) -> list[Receipt]:
+def write_outputs(
+    run: Run, searched: Searched, step: SearchStep, stage: MapStage, settled: MapStage
+) -> list[Receipt]:
     """Write every row where it belongs; return the receipts.
+
+    Args:
+        run: Where it runs.
+        searched: What was searched.
+        step: How.
+        stage: The search.
+        settled: The stage whose matches count.
 
     Raises:
         LimitError: Too much of a source would go.
@@ -65,6 +74,7 @@ def write_outputs(run: Run, searched: Searched, step: SearchStep, stage: MapStag
     how = WriteStep(
         step,
         stage.folder,
+        settled.folder,
         rows_of(plan, searched.read),
         tuple(tuple(r.facts["fingerprints"]) for r in searched.read),
         encode_schema(schema),
@@ -73,7 +83,7 @@ def write_outputs(run: Run, searched: Searched, step: SearchStep, stage: MapStag
         params.cut,
     )
     made_of = (encode_schema(schema), str(verdicts), params.action, params.cut.digest())
-    key = stage_key(stage.key, *made_of)
+    key = stage_key(stage.key, settled.key, *made_of)
     run.begin_output()
     written = run.execute(MapStage("write", key, partial(write_task, how), plan.tasks))
     for file in plan.inputs.files:

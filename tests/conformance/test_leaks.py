@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -147,3 +148,48 @@ def test_the_engine_changes_rows_to_the_bytes_of_one_local_worker(
         out = tmp_path / action
         run(changing / folder, out, *against, action=action, engine=engine, split_bytes=SPLIT_BYTES)
         assert tree(out, "matches", "changes") == changed[action]
+
+
+EVERYTHING: dict[str, Any] = {"modes": {"minhash": {"of": "both"}}, "common_rows": 3}
+
+
+@pytest.fixture(scope="module")
+def phrased(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Texts that share the beginning of an item, others with its numbers changed, and copies."""
+    folder = tmp_path_factory.mktemp("phrased")
+    begin = " ".join(cases.QUOTING.split()[:40])
+    rows = [{"text": f"{n}. {begin}. {cases.CLEAN}"} for n in range(40)]
+    rows += [{"text": cases.PENS.replace("1", str(n % 10))} for n in range(30)]
+    jsonl(folder / "a.jsonl", [*rows, *({"text": text} for text in LEAKED)])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def phrased_reference(
+    tmp_path_factory: pytest.TempPathFactory, phrased: Path, against: list[str]
+) -> dict[str, str]:
+    """What one local worker writes."""
+    out = tmp_path_factory.mktemp("phrased-out") / "out"
+    report = run(phrased, out, *against, split_bytes=SPLIT_BYTES, **EVERYTHING)
+    assert report["plan"]["tasks"] >= 3 and report["plan"]["leaks"]["num_common"] > 10
+    assert report["plan"]["leaks"]["common"][0]["rows"] == 40
+    return tree(out, "matches")
+
+
+@pytest.mark.parametrize(
+    ("kind", "workers", "chaos"),
+    [pytest.param(*s, id="-".join(map(str, s)), marks=marks(s[0])) for s in CHANGING],
+)
+def test_the_engine_searches_in_all_ways_to_the_bytes_of_one_local_worker(
+    kind: str,
+    workers: int,
+    chaos: str,
+    phrased: Path,
+    against: list[str],
+    phrased_reference: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    engine = CHAOS[chaos](KINDS[kind](workers))
+    out = tmp_path / "out"
+    run(phrased, out, *against, engine=engine, split_bytes=SPLIT_BYTES, **EVERYTHING)
+    assert tree(out, "matches") == phrased_reference

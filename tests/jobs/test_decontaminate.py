@@ -169,3 +169,44 @@ def test_the_card_holds_the_record(benchmark: str, tmp_path: Path) -> None:
     run(tmp_path / "in.parquet", tmp_path / "out", benchmark)
     card = (tmp_path / "out" / "README.md").read_text()
     assert "Decontamination record" in card and "gsm8k" in card
+
+
+def test_a_copy_of_an_item_is_hit_with_the_item(tmp_path: Path) -> None:
+    rows: list[Any] = [
+        {"id": name, "question": question, "answer": "#### 72"}
+        for name, question in (("a", QUESTION), ("b", f"  {QUESTION.upper()} "), ("c", OTHER))
+    ]
+    stated = tmp_path / "benchmarks.yaml"
+    stated.write_text(
+        f"benchmarks: [{{name: mine, path: {jsonl(tmp_path / 'b.jsonl', rows)}, kind: math, "
+        "fields: {question: question, answer: answer, id: id}}]"
+    )
+    texts(tmp_path / "in.parquet", [CLEAN, QUESTION])
+    report = run(tmp_path / "in.parquet", tmp_path / "out", stated)
+    (found,) = report["plan"]["leaks"]["benchmarks"]
+    assert (found["items"], found["indexed"]) == (3, 2)
+    assert found["contaminated"] == {"exact": ["a", "b"]}
+    assert [one["id"] for one in found["examples"]] == ["a"]
+    assert [one["items"] for one in found["by_source"]] == [2]
+
+
+def test_similar_texts_are_found_by_minhash_where_it_is_asked_for(
+    benchmark: str, tmp_path: Path
+) -> None:
+    words = QUESTION.split()
+    edited = " ".join("so" if n % 9 == 8 else word for n, word in enumerate(words))
+    texts(tmp_path / "in.parquet", [CLEAN, edited])
+    modes: dict[str, Any] = {
+        name: {"enabled": False}
+        for name in (
+            "ngram_ratio", "short_ngram_ratio", "fuzzy_idf", "longest_span", "number_match",
+            "templated",
+        )
+    }  # fmt: skip
+    how = modes | {"minhash": {"threshold": "1/2", "action": "suspect"}}
+    run(tmp_path / "in.parquet", tmp_path / "off", benchmark, modes=modes)
+    run(tmp_path / "in.parquet", tmp_path / "on", benchmark, modes=how)
+    assert rows_of(tmp_path / "off", "matches") == []
+    (match,) = rows_of(tmp_path / "on", "matches")
+    assert (match["mode"], match["verdict"]) == ("minhash", "suspect")
+    assert match["match_kind"] == "near_verbatim" and match["row"] == 1

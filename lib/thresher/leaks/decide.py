@@ -41,6 +41,7 @@ MODES = (
     "lcs",
     "fuzzy_idf",
     "number_match",
+    "minhash",
     "templated",
     "option_list",
     "none",

@@ -17,7 +17,7 @@ import numpy as np
 
 from thresher.leaks.benchmarks import KINDS
 from thresher.leaks.presets import Preset, covered_name, grams_name
-from thresher.leaks.rules import Exact, Guarded, NgramRatio, NumberMatch
+from thresher.leaks.rules import Exact, Guarded, MinHash, NgramRatio, NumberMatch
 
 Column = np.ndarray[Any, Any]
 Columns = Mapping[str, Column]
@@ -74,6 +74,8 @@ def fired(
             )
         elif isinstance(rule, NumberMatch):
             hit, weak = _same_numbers(rule, evidence, items)
+        elif isinstance(rule, MinHash):
+            hit = similar(rule, evidence)
         else:
             assert name == "templated", name
             hit, weak = same_template(preset, evidence)
@@ -157,6 +159,17 @@ def _same_numbers(rule: NumberMatch, evidence: Columns, items: Columns) -> Fired
         weak = long & reaches(equal, count, rule.suspect_share)
         weak &= reaches(part, whole, rule.suspect)
     return hit, weak
+
+
+def similar(rule: MinHash, evidence: Columns) -> Column:
+    """Tell which items share enough runs of three tokens with a text; unknown where none met."""
+    if "shingles" not in evidence:
+        return np.zeros(len(evidence["L"]), bool)
+    shared, whole = evidence["shingles"], evidence["shingles_item"]
+    if rule.of == "both":
+        whole = whole + evidence["shingles_text"] - shared
+    hit: Column = (evidence["L"] >= rule.least_tokens) & reaches(shared, whole, rule.threshold)
+    return hit
 
 
 def same_template(preset: Preset, evidence: Columns) -> Fired:

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from thresher.leaks.answers import Sayings
+from thresher.leaks.fuzzy import Sketches
 from thresher.leaks.index import Index
+from thresher.leaks.scan import frozen
+from thresher.leaks.templates import Templates
 
 Column = np.ndarray[Any, Any]
 
@@ -29,6 +34,8 @@ class Part:
         index: Their index; its `uid`, `bench` and `field` are those of all parts together.
         texts: (I,) large strings, for the report.
         answers, options: Texts by item, as tokens of this part.
+        templates: Its questions with numbers, where a rule asks for them.
+        sketches: Its sub-items as MinHash signatures, where a rule asks for them.
     """
 
     code: bool
@@ -36,6 +43,17 @@ class Part:
     texts: pa.Array
     answers: Sayings
     options: Sayings
+    templates: Templates | None = None
+    sketches: Sketches | None = None
+
+    @cached_property
+    def digest(self) -> str:
+        """Return the name of what is searched for."""
+        more = {n: a for n, a in arrays_of(self).items() if n.startswith(_MORE_NAMES)}
+        state = sha256(self.index.digest.encode())
+        for name, array in sorted(more.items()):
+            state.update(f"{name} {array.shape}\n".encode() + array.tobytes())
+        return (state.hexdigest() if more else self.index.digest)[:16]
 
 
 @dataclass(frozen=True)
@@ -57,10 +75,15 @@ class Indexed:
     @property
     def digest(self) -> str:
         """Return the name of what is searched for."""
-        return "-".join(part.index.digest[:16] for part in self.parts)
+        return "-".join(part.digest for part in self.parts)
 
 
 _SAYINGS = ("answers", "options")
+_MORE: dict[str, type[Templates] | type[Sketches]] = {
+    "templates": Templates,
+    "sketches": Sketches,
+}
+_MORE_NAMES = tuple(f"{name}." for name in _MORE)
 
 
 def arrays_of(part: Part) -> dict[str, Column]:
@@ -69,17 +92,26 @@ def arrays_of(part: Part) -> dict[str, Column]:
     for name in _SAYINGS:
         said: Sayings = getattr(part, name)
         found |= {f"{name}.{field}": array for field, array in said._asdict().items()}
+    for name in _MORE:
+        more: Templates | Sketches | None = getattr(part, name)
+        if more is not None:
+            found |= {f"{name}.{field}": array for field, array in more._asdict().items()}
     return found
 
 
 def part_of(code: bool, arrays: Mapping[str, Column], texts: pa.Array) -> Part:
     """Return the part whose arrays these are; nothing is copied."""
     index = {n.removeprefix("index."): a for n, a in arrays.items() if n.startswith("index.")}
-    said = {
+    said: dict[str, Any] = {
         name: Sayings(*(arrays[f"{name}.{field}"] for field in Sayings._fields))
         for name in _SAYINGS
     }
-    return Part(code, Index.from_arrays(index), texts, **said)
+    more: dict[str, Any] = {
+        name: kind(*(frozen(arrays[f"{name}.{field}"]) for field in kind._fields))
+        for name, kind in _MORE.items()
+        if f"{name}.{kind._fields[0]}" in arrays
+    }
+    return Part(code, Index.from_arrays(index), texts, **said, **more)
 
 
 def sayings(lists: Sequence[pa.Array], tokens: Any) -> Sayings:

@@ -22,6 +22,7 @@ from thresher.leaks.rules import (
     FuzzyIdf,
     Lcs,
     LongestSpan,
+    MinHash,
     Mode,
     NgramAny,
     NgramRatio,
@@ -60,6 +61,9 @@ class Preset(Params):
     number_match: NumberMatch = Field(
         NumberMatch(**_OFF), description="The same numbers in other words."
     )
+    minhash: MinHash = Field(
+        MinHash(**_OFF), description="Many of its runs of three tokens, in a text of its size."
+    )
     templated: Templated = Field(
         Templated(threshold=Fraction(1, 2), **_OFF), description="The same but for numbers."
     )
@@ -81,6 +85,12 @@ class Preset(Params):
         False, description="Whether answers a model should learn to write are not searched."
     )
     skip_kinds: tuple[Kind, ...] = Field((), description="Kinds of benchmarks left out.")
+    common_rows: int = Field(
+        0,
+        ge=0,
+        description="N-grams that more training rows share in matches that cover little are left "
+        "out, and those matches judged again; 0: none are.",
+    )
     common_cover: Share = Field(
         Fraction(9, 10), description="Matches that cover so much are never discounted as common."
     )
@@ -116,6 +126,7 @@ def _ours(
         number_match=numbers,
         templated=Templated(threshold=Fraction(1, 2), short=8, long=20, off_below=8),
         by_kind=True,
+        common_rows=10,
     )
 
 

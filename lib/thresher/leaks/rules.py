@@ -146,6 +146,22 @@ class NumberMatch(Mode):
     suspect: Share = Field(Fraction(9, 20), description="Rare words required to be suspect.")
 
 
+class MinHash(Mode):
+    """Many of its runs of three tokens, in a text of about its size."""
+
+    least_tokens: int = Field(13, ge=8, description="Tokens of the item at least.")
+    of: Literal["item", "both"] = Field(
+        "item",
+        description="What the shared runs are a share of: those of the item, or of both together "
+        "(Jaccard similarity).",
+    )
+    threshold: Share = Field(
+        Fraction(1, 2),
+        description="Share of its runs of three tokens. Bands are cut so that 99 in 100 pairs of "
+        "Jaccard similarity 0.5 meet, and more of the more similar.",
+    )
+
+
 class Templated(Guarded):
     """The same wording once every number is made the same."""
 

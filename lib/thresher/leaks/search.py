@@ -13,9 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from thresher.leaks.answers import Beside, look_beside
+from thresher.leaks.channels import judged_figures, with_channels
 from thresher.leaks.decide import CLEAN, MODES, decide
 from thresher.leaks.decide import MATCH_KINDS as KIND_NAMES
 from thresher.leaks.decide import VERDICTS as VERDICT_NAMES
+from thresher.leaks.discount import discounts, doubts_of, items_found_whole, kind_of_items
 from thresher.leaks.evidence import Evidence, evidence
 from thresher.leaks.firing import Around
 from thresher.leaks.indexed import Indexed, Part
@@ -31,13 +33,32 @@ Column = np.ndarray[Any, Any]
 _ROLES = pa.array(ROLES)
 _LABELS = np.array([role in LABEL_ROLES for role in ROLES])
 _ROW_NAMES = ("_row_id", "file", "row")  # known to the caller
+_KEYS = (("part", pa.int64()), ("item", pa.int64()))
 LINES = pa.schema([("line", pa.int64()), *(f for f in MATCHES if f.name not in _ROW_NAMES)])
+
+
+FOUND = pa.schema([*LINES, *_KEYS])  # with the sub-item, which names a match in its segment
+
+
+class Findings(NamedTuple):
+    """What was found in a block.
+
+    Attributes:
+        lines: The matches, columns of `FOUND`.
+        doubts: What judging again needs, see `thresher.leaks.discount`.
+        whole: (U,) items that a text holds nearly all of, where rules want to know.
+    """
+
+    lines: pa.RecordBatch
+    doubts: tuple[pa.Table, ...] = ()
+    whole: tuple[Column, ...] = ()
 
 
 class _Judged(NamedTuple):
     """Matches of one part that are not clean."""
 
     part: Part
+    number: int
     tokens: Tokens
     segments: Column
     items: Column
@@ -59,14 +80,28 @@ def search(indexed: Indexed, presets: Sequence[Preset], found: Segments) -> pa.R
     Returns:
         Columns of `LINES`: `line` is the row as the segments number them.
     """
+    return find(indexed, presets, found).lines.select(LINES.names)
+
+
+def find(indexed: Indexed, presets: Sequence[Preset], found: Segments) -> Findings:
+    """Search like `search`, and keep what judging again needs."""
     labels = _LABELS[found.roles]
-    batches = []
-    for part in indexed.parts:
-        judged = _judge(indexed, part, presets, found, labels)
+    batches: list[pa.RecordBatch] = []
+    doubts: list[pa.Table] = []
+    whole: list[Column] = []
+    for number, part in enumerate(indexed.parts):
+        judged = _judge(indexed, part, number, presets, found, labels, doubts, whole)
         if judged is not None:
             batches.append(_lines(indexed, judged, found))
-    if not batches:
-        return pa.RecordBatch.from_arrays([pa.nulls(0, f.type) for f in LINES], schema=LINES)
+    if batches:
+        lines = _ordered(batches)
+    else:
+        lines = pa.RecordBatch.from_arrays([pa.nulls(0, f.type) for f in FOUND], schema=FOUND)
+    return Findings(lines, tuple(doubts), tuple(whole))
+
+
+def _ordered(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """Put the matches of all parts in order."""
     whole = pa.concat_batches(batches)
     if len(batches) == 1:
         return whole
@@ -76,24 +111,28 @@ def search(indexed: Indexed, presets: Sequence[Preset], found: Segments) -> pa.R
 
 
 def _judge(
-    indexed: Indexed, part: Part, presets: Sequence[Preset], found: Segments, labels: Column
+    indexed: Indexed,
+    part: Part,
+    number: int,
+    presets: Sequence[Preset],
+    found: Segments,
+    labels: Column,
+    doubts: list[pa.Table],
+    whole: list[Column],
 ) -> _Judged | None:
     tokens = tokenise(found.texts, code=part.code)
     numbers = find_numbers(found.texts, tokens)
-    pairs = scan(part.index, tokens, numbers)
+    candidates = with_channels(
+        part, presets, found.texts, tokens, scan(part.index, tokens, numbers)
+    )
+    pairs = candidates.pairs
     if not len(pairs.segments):
         return None
     figures = figures_of(evidence(part.index, tokens, pairs, numbers), presets)
-    index = part.index
-    bench, uid = index["bench"][pairs.items], index["uid"][pairs.items]
-    items = {
-        "kind": indexed.kinds[bench],
-        "field": index["field"][pairs.items],
-        "bench": bench,
-        "uid": uid,
-    }
+    scored = judged_figures(figures, candidates)
+    items = kind_of_items(indexed, part, pairs.items)
     beside = look_beside(
-        tokens, found.rows, labels, pairs.segments, figures["first"], figures["last"], uid,
+        tokens, found.rows, labels, pairs.segments, figures["first"], figures["last"], items["uid"],
         part.answers, part.options,
     )  # fmt: skip
     around = Around(
@@ -103,12 +142,19 @@ def _judge(
         ~labels[pairs.segments],
         *beside,
     )
-    decision = decide(figures, items, presets, around)
+    decision = decide(scored, items, presets, around)
     at = np.flatnonzero(decision.verdict != CLEAN)
     if not len(at):
         return None
+    if discounts(presets):
+        doubt = doubts_of(
+            part, number, tokens, found, pairs, scored, items, around, decision, presets
+        )
+        doubts.extend([] if doubt is None else [doubt])
+        whole.append(items_found_whole(scored, items, decision, presets))
     return _Judged(
         part,
+        number,
         tokens,
         pairs.segments[at],
         pairs.items[at],
@@ -194,9 +240,11 @@ def _lines(indexed: Indexed, judged: _Judged, found: Segments) -> pa.RecordBatch
         "answer_found": judged.beside.answer_found,
         "train_snippet": _snippets(texts, starts, stops),
         "eval_snippet": _beginnings(judged.part.texts.take(pa.array(judged.items))),
+        "part": np.full(len(segments), judged.number, np.int64),
+        "item": judged.items,
     }
-    arrays = [pa.array(columns[field.name]).cast(field.type) for field in LINES]
-    return pa.RecordBatch.from_arrays(arrays, schema=LINES)
+    arrays = [pa.array(columns[field.name]).cast(field.type) for field in FOUND]
+    return pa.RecordBatch.from_arrays(arrays, schema=FOUND)
 
 
 def _numbers(figures: dict[str, Column]) -> pa.Array:

@@ -12,7 +12,7 @@ never larger than a few times their index.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
@@ -47,7 +47,7 @@ class ItemTally:
     Attributes:
         kinds: By verdict, the kinds of its matches as bits.
         rows: By source, rows by verdict.
-        best: Its strongest match.
+        best: Its strongest match; None for a copy of another item, which has it.
     """
 
     def __init__(self) -> None:
@@ -149,6 +149,20 @@ class LeakTally:
                 tally.kinds[verdict] |= item.kinds[verdict]
             _add(tally.rows, source, item.rows)
             tally.see(Best(source, item.match))
+
+    def add_copies(self, benchmark: tuple[str, str], copies: Iterable[tuple[str, str]]) -> None:
+        """Count items whose text another one has as hit with it; once all parts are merged.
+
+        Args:
+            benchmark: Its name and split.
+            copies: (id of the copy, id of the item that was searched for).
+        """
+        items = self._of(benchmark).items if benchmark in self.benchmarks else {}
+        for copy, twin in copies:
+            if twin in items:
+                tally = items[copy] = ItemTally()
+                tally.kinds = list(items[twin].kinds)
+                tally.rows = {source: list(rows) for source, rows in items[twin].rows.items()}
 
     def merge(self, other: Self) -> None:
         """Add what another part counted."""

@@ -164,8 +164,10 @@ class LeakingSource(Strict):
 
 
 class CommonNgram(Strict):
-    """Words that too many items share to tell one from another: they raise no suspicion alone."""
+    """Words that too many items or rows share to tell one from another: they raise no suspicion
+    alone."""
 
+    benchmark: str = ""
     text: str
     items: Count
     rows: Count | None = None

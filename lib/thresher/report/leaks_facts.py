@@ -30,6 +30,7 @@ def leaks_section(
     *,
     record: Mapping[str, Any],
     common: Sequence[Mapping[str, Any]] = (),
+    num_common: int | None = None,
     blind_spots: Iterable[str] = (),
     warnings: Iterable[str] = (),
     changed: Sequence[int] = (),
@@ -42,7 +43,9 @@ def leaks_section(
             items, indexed, and unindexable (reason, items and a few of their ids as examples).
         sources: Name and number of rows of each source, at the place that is its number.
         record: The fields of `LeakRecord`.
-        common: N-grams too common to tell items apart, worst first: text, items, and maybe rows.
+        common: N-grams too common to tell items apart, worst first: benchmark, text, items, and
+            maybe rows.
+        num_common: How many there are, where these are the first of them only.
         blind_spots: What a reader must not take for clean, beyond what is always so.
         warnings: What else the reader has to know.
         changed: By source, rows that were changed instead of removed; none if empty.
@@ -66,7 +69,7 @@ def leaks_section(
         "benchmarks": made,
         "sources": _sources(tally, sources, places, names, changed or [0] * len(sources)),
         "common": [dict(ngram) for ngram in common[:MOST_COMMON]],
-        "num_common": len(common),
+        "num_common": len(common) if num_common is None else num_common,
         "blind_spots": [*BLIND_SPOTS, *_not_indexed(made), *blind_spots],
         "warnings": [*warnings],
     }

@@ -19,9 +19,10 @@ import pyarrow.compute as pc
 
 from thresher.formats.rows import Kind, Rows
 from thresher.formats.turns import STRING
+from thresher.leaks.discount import count_rows, discounts, joined
 from thresher.leaks.indexed import Indexed
 from thresher.leaks.presets import Preset
-from thresher.leaks.search import LINES, search
+from thresher.leaks.search import FOUND, Findings, find
 from thresher.leaks.segments import ROLES, Segments, segments
 from thresher.stage import Receipt, Task
 from thresher.steps.attributes import attribute_name, user_ids
@@ -79,6 +80,21 @@ def match_name(folder: str, task: int) -> str:
     return f"{folder}/matches-{task:05d}.arrow"
 
 
+def doubts_name(folder: str, task: int) -> str:
+    """Return the name of what judging a task's matches again needs."""
+    return f"{folder}/doubts-{task:05d}.arrow"
+
+
+def counts_name(folder: str, task: int) -> str:
+    """Return the name of the rows of a task by n-gram."""
+    return f"{folder}/counts-{task:05d}.arrow"
+
+
+def whole_name(folder: str, task: int) -> str:
+    """Return the name of the items that rows of a task hold nearly all of."""
+    return f"{folder}/whole-{task:05d}.arrow"
+
+
 def search_task(how: SearchStep, store: Store, folder: str, task: Task) -> Receipt:
     """Search one task's rows; write its lines and its matches.
 
@@ -95,7 +111,7 @@ def _search(how: SearchStep, store: Store, folder: str, task: Task) -> Receipt:
     log = SplitLog(read)
     unjudged = 0
     name = attribute_name(folder, task.index)
-    matches: list[pa.RecordBatch] = []
+    kept = _Kept()
     with store.writing(name, once=True) as path, pa.OSFile(str(path), "wb") as sink:
         writer = pa.ipc.new_file(sink, how.schema)
         for block in read_task(read, None, None, how.max_doc_bytes):
@@ -109,14 +125,42 @@ def _search(how: SearchStep, store: Store, folder: str, task: Task) -> Receipt:
             unjudged += count - batch.column("error").null_count
             writer.write_batch(batch)
             for found, rows in pieces(how, texts):
-                matches.append(_numbered(search(indexed, how.presets, found), block.rows[rows]))
+                kept.add(find(indexed, how.presets, found), block.rows[rows])
         writer.close()
-    table = pa.Table.from_batches(matches, LINES).combine_chunks()
+    table = pa.Table.from_batches(kept.matches, FOUND).combine_chunks()
     table = table.take(pc.sort_indices(table, sort_keys=[("line", "ascending")]))
-    file = write_table(store, match_name(folder, task.index), table)
+    files = [write_table(store, match_name(folder, task.index), table)]
+    if discounts(how.presets):
+        files += kept.write(indexed, store, folder, task.index)
     size = store.path(name).stat().st_size
     facts = {**log.facts(), "unjudged": unjudged, "matches": len(table)}
-    return log.receipt(task.index, (Published(name, size, ""), file), facts)
+    return log.receipt(task.index, (Published(name, size, ""), *files), facts)
+
+
+class _Kept:
+    """What the blocks of a task gave, with the numbers of their rows inside the task."""
+
+    def __init__(self) -> None:
+        self.matches: list[pa.RecordBatch] = []
+        self._doubts: list[pa.Table] = []
+        self._whole: list[Column] = [np.zeros(0, np.int64)]
+
+    def add(self, found: Findings, rows: Column) -> None:
+        """Take what was found in a block of these rows."""
+        self.matches.append(_numbered(found.lines, rows))
+        for doubts in found.doubts:
+            line = pa.array(rows[doubts["line"].to_numpy()])
+            self._doubts.append(doubts.set_column(0, "line", line))
+        self._whole.extend(found.whole)
+
+    def write(self, indexed: Indexed, store: Store, folder: str, task: int) -> list[Published]:
+        """Write what judging again needs."""
+        doubts, whole = joined(self._doubts), np.unique(np.concatenate(self._whole))
+        return [
+            write_table(store, doubts_name(folder, task), doubts),
+            write_table(store, counts_name(folder, task), count_rows(indexed, doubts)),
+            write_table(store, whole_name(folder, task), pa.table({"uid": whole})),
+        ]
 
 
 def pieces(how: SearchStep, texts: Texts) -> list[tuple[Segments, Column]]:
@@ -140,4 +184,4 @@ def pieces(how: SearchStep, texts: Texts) -> list[tuple[Segments, Column]]:
 def _numbered(found: pa.RecordBatch, rows: Column) -> pa.RecordBatch:
     """Give matches the numbers of their rows inside the task."""
     line = rows[found.column("line").to_numpy()]
-    return found.set_column(0, LINES.field(0), pa.array(line))
+    return found.set_column(0, FOUND.field(0), pa.array(line))

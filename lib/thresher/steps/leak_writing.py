@@ -48,6 +48,7 @@ class WriteStep:
     Args:
         search: How rows were searched.
         folder: Of the search stage.
+        matches: Folder of the stage whose matches count.
         rows: From ids to row ids.
         expected: Fingerprints of the text, by task and split.
         schema_text: Columns of the inputs.
@@ -59,6 +60,7 @@ class WriteStep:
 
     search: SearchStep
     folder: str
+    matches: str
     rows: RowMap
     expected: tuple[tuple[str, ...], ...]
     schema_text: str
@@ -105,7 +107,7 @@ def write_task(how: WriteStep, store: Store, folder: str, task: Task) -> Receipt
     """
     read: ReadTask = task.payload
     lines = read_table(store, attribute_name(how.folder, task.index)).combine_chunks()
-    matches = read_table(store, match_name(how.folder, task.index)).combine_chunks()
+    matches = read_table(store, match_name(how.matches, task.index)).combine_chunks()
     fates, marks = _fates(how, lines, matches)
     changer = Changer(how.action, how.cut, how.verdicts, how.search, store, read, matches)
     changed, added = 0, [0] * len(read.splits)

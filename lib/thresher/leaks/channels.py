@@ -1,0 +1,126 @@
+"""Candidates that are found in other ways than by the words themselves, and what speaks for them.
+
+The question with other numbers, and texts of much the same runs of three tokens. A pair that only
+such a way finds is a match where the rule that asked for it fires, and for no other reason: what
+the words themselves say is judged of pairs alone that the scan found, so that another way never
+changes a verdict of theirs. A figure is 0 where its way did not find the pair.
+
+Shapes: C pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from thresher.leaks.firing import guarded, similar
+from thresher.leaks.fuzzy import Shared, find_similar
+from thresher.leaks.indexed import Part
+from thresher.leaks.presets import Preset
+from thresher.leaks.scan import Pairs
+from thresher.leaks.templates import find_templates
+from thresher.leaks.tokens import Tokens
+
+Column = np.ndarray[Any, Any]
+_WORDS = ("longest", "lcs", "widf_num")  # figures of the words, beside covers and n-grams
+_SHINGLES = ("shingles", "shingles_item", "shingles_text")  # in the order of `Shared`
+
+
+class Candidates(NamedTuple):
+    """Pairs from all ways.
+
+    Attributes:
+        pairs: All pairs, ascending.
+        scanned: (C,) bool, whether the scan found it.
+        figures: By name, those of the other ways that the part is prepared for.
+    """
+
+    pairs: Pairs
+    scanned: Column
+    figures: dict[str, Column]
+
+
+def with_channels(
+    part: Part, presets: Sequence[Preset], texts: pa.Array, tokens: Tokens, pairs: Pairs
+) -> Candidates:
+    """Add what other ways find to the pairs that the scan found.
+
+    Args:
+        part: What is searched for.
+        presets: The rules, by benchmark.
+        texts, tokens: What is searched.
+        pairs: What the scan found, ascending.
+    """
+    count = max(part.index.num_items, 1)
+    codes = pairs.segments * count + pairs.items
+    more: list[tuple[Column, dict[str, Column]]] = []
+    if part.templates is not None:
+        found, covered = find_templates(part.templates, texts, tokens)
+        fires = _templated(part, presets, found, covered)
+        more.append(_worth(codes, count, found, fires, {"templated8": covered}))
+    if part.sketches is not None:
+        found, shared = find_similar(part.sketches, part.index.stored, count, tokens)
+        fires = _similar(part, presets, found, shared)
+        figures = dict(zip(_SHINGLES, shared, strict=True))
+        more.append(_worth(codes, count, found, fires, figures))
+    if any(len(own) for own, _ in more):
+        new = np.unique(np.concatenate([codes, *(own for own, _ in more)]))
+    else:
+        new = codes
+    columns = {}
+    for own, figures in more:
+        places = np.searchsorted(new, own)
+        for name, figure in figures.items():
+            columns[name] = np.zeros(len(new), np.int64)
+            columns[name][places] = figure
+    if len(new) == len(codes):
+        return Candidates(pairs, np.ones(len(codes), bool), columns)
+    return Candidates(Pairs(*np.divmod(new, count)), np.isin(new, codes), columns)
+
+
+def judged_figures(figures: dict[str, Column], found: Candidates) -> dict[str, Column]:
+    """Return the figures that verdicts are made of: the words' own count where the scan found a
+    pair."""
+    figures = figures | found.figures
+    if found.scanned.all():
+        return figures
+    scored = {
+        name: np.where(found.scanned, column, 0).astype(column.dtype)
+        for name, column in figures.items()
+        if name in _WORDS or name.startswith(("matched", "covered", "grams"))
+    }
+    return figures | scored
+
+
+def _worth(
+    codes: Column, count: int, found: Pairs, fires: Column, figures: dict[str, Column]
+) -> tuple[Column, dict[str, Column]]:
+    """Leave out pairs that the scan did not find, unless a rule fires."""
+    own = found.segments * count + found.items
+    kept = fires | np.isin(own, codes)
+    return own[kept], {name: figure[kept] for name, figure in figures.items()}
+
+
+def _templated(part: Part, presets: Sequence[Preset], found: Pairs, covered: Column) -> Column:
+    lengths, bench = part.index.lengths[found.items], part.index["bench"][found.items]
+    fires = np.zeros(len(covered), bool)
+    for number in np.unique(bench).tolist():
+        rule = presets[number].templated
+        if rule.enabled:
+            hit, weak = guarded(rule, covered, lengths, lengths)
+            fires |= (bench == number) & (hit | weak)
+    return fires
+
+
+def _similar(part: Part, presets: Sequence[Preset], found: Pairs, shared: Shared) -> Column:
+    bench = part.index["bench"][found.items]
+    evidence = dict(zip(_SHINGLES, shared, strict=True)) | {"L": part.index.lengths[found.items]}
+    fires = np.zeros(len(bench), bool)
+    for number in np.unique(bench).tolist():
+        rule = presets[number].minhash
+        if rule.enabled:
+            fires |= (bench == number) & similar(rule, evidence)
+    return fires
