@@ -9,9 +9,16 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.versions.stores import Content, at, content_of, store
 from thresher.errors import ConfigError
@@ -125,4 +132,10 @@ class Protocol(RuleBasedStateMachine):
 
 
 TestProtocol = Protocol.TestCase
-TestProtocol.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestProtocol.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+
+
+@pytest.mark.slow
+def test_hundreds_of_histories_keep_the_protocol() -> None:
+    many = settings(max_examples=400, stateful_step_count=50, deadline=None)
+    run_state_machine_as_test(Protocol, settings=many)  # type: ignore[no-untyped-call]
