@@ -90,9 +90,7 @@ def _decontaminate(
         return report
     run.state("running")
     published = not all(preset.by_kind for preset in presets)
-    indexed = build_index(
-        benchmarks, needed_ngrams(*presets), every=published, presets=presets
-    )
+    indexed = build_index(benchmarks, needed_ngrams(*presets), every=published, presets=presets)
     detected: dict[int, Detected] | None = None
     if params.text_column is None:
         plan, detected = peek_readable(run, plan, params)
