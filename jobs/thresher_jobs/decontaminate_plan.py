@@ -54,7 +54,7 @@ def describe(
     for one in benchmarks:
         yield from _benchmark(one)
     published = not all(preset.by_kind for preset in presets)
-    indexed = build_index(benchmarks, needed_ngrams(*presets), every=published)
+    indexed = build_index(benchmarks, needed_ngrams(*presets), every=published, presets=presets)
     yield from _index(indexed)
     yield from _rule(presets[0])
     plan = make_plan(
