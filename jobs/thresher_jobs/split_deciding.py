@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from thresher.errors import LimitError
+from thresher.params import digest_of
 from thresher.run import Run
 from thresher.splitting.assignment import HELD, NAMES, Assigner, Split
 from thresher.splitting.targets import apportion, wanted_rows
@@ -128,7 +129,7 @@ def decide_split(run: Run, state: State, wish: Wish, noted: Noted) -> Decision:
     ties = find_ties(run, state, wish.params.copies, noted)
     parts, found = list(ties.parts), 0
     for number in range(1, MAX_ROUNDS + 1):
-        key = f"round {number}: {len(parts)} parts, {found} found"
+        key = digest_of([part.payload for part in parts])
         labels = join_ties(run, state, parts, key)
         how = Grouping(state.attributes, noted, labels, wish.params.seed, wish.border, wish.by_age)
         groups = order_groups(run, state, how, key)
@@ -183,7 +184,7 @@ def _walk(
     for split in HELD:
         if wanted[split].sum() and not walked.rows[split].sum():
             raise too_small(NAMES[split], int(wanted[split].sum()), groups)
-    if not walked.rows[list(HELD)].sum():
+    if sum(groups.rows) and not walked.rows[list(HELD)].sum():
         raise _nothing_held(wish.params, groups)
     made_of = state.stage_key("held", key, groups.labels.folder, wish.params.digest())
     name = f"{WORK}/held-{made_of}/held.arrow"
@@ -192,6 +193,11 @@ def _walk(
 
 
 def _nothing_held(params: SplitParams, groups: Groups) -> LimitError:
+    if params.after is None and params.by is None:
+        return LimitError(
+            f"test and validation want less than a row of {sum(groups.rows):,}",
+            remedy="name a count: --test 1",
+        )
     if params.after is not None:
         return LimitError(
             f"no group of rows that belong together is from {params.border} on",

@@ -113,12 +113,21 @@ def section(run: Run, outcome: Outcome) -> dict[str, Any]:
             for kind, classes, torn in zip(
                 outcome.noted.kinds, decision.ties.classes, decision.checked.keys, strict=True
             )
+            if kind in _keyed(outcome)
         ],
         "leaks": _leaks(decision, sizes),
         **_ages(outcome),
         "moved": _moved(outcome),
         "warnings": [*_warnings(outcome, largest)],
     }
+
+
+def _keyed(outcome: Outcome) -> set[str]:
+    """Return the kinds of keys that some row has; plain text has no prompts."""
+    counted = np.sum(
+        [facts["keyed"] for facts in facts_of(outcome.state.receipts, outcome.probe)], axis=0
+    )
+    return {kind for kind, rows in zip(outcome.noted.kinds, counted, strict=True) if rows}
 
 
 def _wanted(outcome: Outcome) -> Column:
@@ -181,7 +190,7 @@ def _leaks(decision: Decision, sizes: list[int]) -> dict[str, Any]:
     pairs = decision.ties.pairs + decision.found
     return {
         "pairs": pairs,
-        "whole": decision.ties.whole,
+        "whole": decision.ties.whole and not decision.found,
         "torn": checked.edges,
         "torn_at_random": round(torn_pairs(pairs, sizes), 1),
         "checked_rows": checked.rows,

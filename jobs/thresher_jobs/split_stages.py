@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from thresher.params import digest_of
 from thresher.run import Run
 from thresher.stage import ExchangeStage, Receipt, Task
-from thresher.steps.owned import Owned, emit_home, part_tasks
+from thresher.steps.owned import Owned, emit_home, keep_whole, part_tasks
 from thresher.steps.split_grouping import (
     Grouping,
     emit_groups,
@@ -19,6 +20,8 @@ from thresher.steps.split_grouping import (
     reduce_members,
 )
 from thresher.steps.split_meeting import (
+    COUNTED,
+    TIES,
     emit_keys,
     emit_plain_edges,
     emit_similar,
@@ -150,8 +153,10 @@ def _count_copies(run: Run, state: State) -> Owned:
         part_tasks(state.collapsed),
         groups_of(state),
     )
-    receipts = run.execute(stage)
+    receipts = run.execute(stage) if stage.tasks else []
     state.facts["pairs_of_copies"] = sum(r.facts["pairs"] for r in receipts)
+    if not stage.tasks:
+        return keep_whole(run.store, stage.folder, COUNTED.empty_table())
     return Owned(stage.folder, span)
 
 
@@ -166,6 +171,8 @@ def send_home(run: Run, state: State, ties: Sequence[Task], key: str) -> Owned:
         tuple(ties),
         groups_of(state),
     )
+    if not stage.tasks:
+        return keep_whole(run.store, stage.folder, TIES.empty_table())
     run.execute(stage)
     return Owned(stage.folder, span)
 
@@ -181,13 +188,14 @@ def join_ties(run: Run, state: State, ties: Sequence[Task], key: str) -> Owned:
         tuple(ties),
         partitions,
     )
-    labels, _ = join_pieces(run, state, stage, run.execute(stage))
+    labels, _ = join_pieces(run, state, stage, run.execute(stage) if stage.tasks else [])
     return labels
 
 
 def order_groups(run: Run, state: State, how: Grouping, key: str) -> Groups:
     """Make groups of rows and put them in order."""
-    made_of = (key, how.labels.folder, str((how.seed, how.border, how.by_age)))
+    strata = digest_of([how.noted.strata.by, how.noted.strata.names])
+    made_of = (key, how.labels.folder, strata, str((how.seed, how.border, how.by_age)))
     partitions = partitions_of(state.num_rows, GROUPS_PER_PARTITION)
     members = ExchangeStage(
         "members",

@@ -98,6 +98,18 @@ def test_near_copies_and_chains_of_them_never_straddle(pages: Path, tmp_path: Pa
     assert found["num_groups"] == 220
 
 
+def test_pairs_that_no_band_brought_together_are_found_by_the_check_and_tied(
+    pages: Path, tmp_path: Path
+) -> None:
+    report = run(pages, tmp_path / "out", test=0.3, validation=0.2, recall=0.001)
+    assert torn(tmp_path / "out", "page") == set()
+    leaks = report["plan"]["split"]["leaks"]
+    assert leaks["rounds"] > 1 and leaks["found"] > 0 and leaks["left"] == 0
+    blind = run(pages, tmp_path / "no", test=0.3, validation=0.2, recall=0.001, check_rows=0)
+    assert blind["plan"]["split"]["leaks"]["checked_rows"] == 0
+    assert torn(tmp_path / "no", "page")
+
+
 def test_the_split_does_not_depend_on_order_files_or_partitions(
     pages: Path, tmp_path: Path
 ) -> None:

@@ -236,11 +236,12 @@ def _strings(batch: pa.RecordBatch, name: str, path: str, flag: str) -> pa.Array
     if index < 0:
         return pa.nulls(len(batch), pa.string())
     column = batch.column(index)
-    if pa.types.is_nested(column.type):
-        raise ConfigError(f"{flag} {name}: values must be strings or numbers", path=path)
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    return column.cast(pa.string())
+    kind = column.type
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        raise ConfigError(f"{flag} {name}: values must be strings or numbers", path=path)
+    return column.cast(pa.string())  # 7.0 becomes "7": a file with nulls meets one without
 
 
 def _prompts(batch: pa.RecordBatch, names: Sequence[str]) -> Column:
