@@ -274,6 +274,10 @@ def mixture_card(report: Report) -> str:
             f"| {label_of(leaf).replace('|', ' ')} | {weight} | {share:.2f} % | {leaf.rows:,} "
             f"| {leaf.distinct:,} | {leaf.tokens:,} | {repeats_of(leaf)} |\n"
         )
+    lines.append(
+        "\nA row's `_score` in `removed/` is its place, from 0 to 1, in the order of drawing; "
+        "`draws/` holds what decided, one line for every input row.\n"
+    )
     return dataset_card(report) + "".join(lines)
 
 

@@ -175,6 +175,12 @@ def test_what_contradicts_itself_is_refused() -> None:
         plan(two, [{"weight": 1}, {}])
     with pytest.raises(ConfigError, match="weights and a temperature"):
         plan(two, [{"weight": 1}, {"weight": 1}], temperature=2)
+    with pytest.raises(ConfigError, match="nothing has a weight"):
+        plan(two, [{"weight": 0}, {"weight": 0}], total=5)
+    with pytest.raises(ConfigError, match="3 rows are left to divide"):
+        plan(two, [{"amount": 4}, {"epochs": 0.25}], total=9)
+    with pytest.raises(ConfigError, match="would be empty"):
+        plan(two, [{"weight": 1, "max_rows": 0}, {"weight": 0}])
     with pytest.raises(ConfigError, match="no column"):
         columns_of(MixOptions(categories={"a": 1}), [SourceShare()])
     with pytest.raises(ConfigError, match="sources have no weights"):

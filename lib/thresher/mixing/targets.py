@@ -256,6 +256,13 @@ def set_targets(options: MixOptions, parts: Sequence[Part]) -> Targets:
             raise ConfigError(
                 f"fixed amounts are {before:,} {unit}, more than the total of {options.total:,}"
             )
+    if rest and not any(weights):
+        raise ConfigError(
+            f"{rest:,} {unit} are left to divide, but nothing has a weight",
+            remedy="give a source a weight, or leave the total out",
+        )
+    if not before + rest:
+        raise ConfigError("the mixture would be empty", remedy="look at the weights and caps")
     names = [parts[n].name for n in shared]
     held = dict(zip(shared, divide(rest, weights, caps, names), strict=True))
     targets: list[Target] = []
