@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.json
 import pyarrow.parquet as pq
 import pytest
 
@@ -19,11 +18,6 @@ from thresher.engines.local import LocalEngine
 from thresher.errors import InputError, Stopped
 from thresher.run import Event
 from thresher.testing.chaos import Flaky
-
-DATA = Path(__file__).parents[3] / "shared" / "data"
-GSM8K = DATA / "evals" / "gsm8k_official_test.jsonl"
-GSM8K_TRAIN = DATA / "contamination" / "gsm8k_train_alpaca_format.jsonl.gz"
-MMLU = DATA / "evals" / "mmlu_test.jsonl"
 
 
 class Answer(NamedTuple):
@@ -322,53 +316,3 @@ def test_a_stopped_and_resumed_run_gives_the_same_bytes(against: list[str], tmp_
     assert resumed(report)["search"] == report["plan"]["tasks"] and resumed(report)["write"] >= 2
     assert tree(tmp_path / "out", "matches") == tree(tmp_path / "calm", "matches")
     assert pq.read_metadata(file).num_row_groups == report["plan"]["tasks"]
-
-
-needs_data = pytest.mark.skipif(not DATA.exists(), reason="the real evaluation sets are not here")
-
-
-@pytest.mark.slow
-@needs_data
-def test_another_split_of_a_benchmark_hardly_matches(tmp_path: Path) -> None:
-    report = run(GSM8K_TRAIN, tmp_path / "out", f"gsm8k={GSM8K}")
-    assert report["rows_in"] == 7473
-    assert report["rows_removed"] <= 0.003 * report["rows_in"]
-
-
-@pytest.mark.slow
-@pytest.mark.xfail(
-    strict=True,
-    reason="276 of 6,718 rows go, 4.1 %: half are moral scenarios, whose shared words "
-    "make 0.7 of the weight; 20 are copies, and others share their stem",
-)
-@needs_data
-def test_other_questions_of_the_same_subjects_hardly_match(tmp_path: Path) -> None:
-    # Questions about one passage are no siblings: they share most of their words.
-    lines = [
-        line
-        for line in MMLU.read_bytes().splitlines(keepends=True)
-        if b"refers to the following information" not in line
-    ]
-    (tmp_path / "mmlu.jsonl").write_bytes(b"".join(lines[::2]))
-    (tmp_path / "in.jsonl").write_bytes(b"".join(lines[1::2]))
-    report = run(
-        tmp_path / "in.jsonl", tmp_path / "out", f"mmlu={tmp_path / 'mmlu.jsonl'}",
-        text_column="question",
-    )  # fmt: skip
-    assert report["rows_removed"] <= 0.015 * report["rows_in"]
-
-
-@pytest.mark.slow
-@pytest.mark.xfail(
-    strict=True,
-    reason="30 of 187 documents go, 16 %: most for the same three small numbers and "
-    "0.4 of the rare words, which 40 questions hold somewhere",
-)
-@needs_data
-def test_documents_of_many_like_questions_hardly_match(tmp_path: Path) -> None:
-    table = pa.json.read_json(pa.input_stream(str(GSM8K_TRAIN)))
-    questions = table["instruction"].to_pylist()
-    joined = ["\n\n".join(questions[n : n + 40]) for n in range(0, len(questions), 40)]
-    texts(tmp_path / "in.parquet", joined)
-    report = run(tmp_path / "in.parquet", tmp_path / "out", f"gsm8k={GSM8K}")
-    assert report["rows_removed"] <= 0.01 * len(joined)

@@ -21,11 +21,12 @@ Judged = tuple[int, str, str]  # verdict, mode, kind
 
 PLAIN: Row = {
     "kind": "generic", "field": "question", "bench": 0, "uid": 0, "row": 0, "segment": 0,
-    "segment_tokens": 400, "asked": True, "answer_found": False, "options_found": 0,
+    "segment_tokens": 100, "asked": True, "answer_found": False, "options_found": 0,
     "has_answer": True, "L": 40, "matched5": 0, "matched8": 0, "grams8": 0, "longest": 0, "lcs": 0,
     "widf_num": 0, "widf_den": 100 * UNIT, "num_count": 0, "num_equal": 0, "num_extra": 0,
     "first": 0, "last": 0, "exact": False, "templated8": 0, "covered_10": 0, "covered_11": 0,
-    "covered_13": 0, "grams_5": 0, "grams_7": 0,
+    "covered_13": 0, "grams_5": 0, "grams_7": 0, "own_len": 40, "own_den": 1, "own_num": 1,
+    "num_changed": 0,
 }  # fmt: skip
 
 
@@ -75,6 +76,7 @@ def random_matches(seed: int, count: int) -> list[Row]:
         weight = length * rng.randrange(1, 8) * UNIT + rng.randrange(3)
         numbers = rng.randrange(7)
         first = rng.randrange(300)
+        own = rng.choice((0, weight, weight // 3)) if rng.random() < 0.3 else 0
         rows.append(
             match(
                 kind=kind,
@@ -108,6 +110,10 @@ def random_matches(seed: int, count: int) -> list[Row]:
                 covered_13=some(length) if rng.random() < 0.2 else 0,
                 grams_5=some(max(length - 4, 0)),
                 grams_7=some(max(length - 6, 0)),
+                own_len=rng.randrange(length + 1) if own else length,
+                own_den=own if own else rng.randrange(2),
+                own_num=(own - some(own)) if own else rng.randrange(2),
+                num_changed=rng.choice((0, 0, 0, 1, 2)),
             )
         )
     return rows
@@ -190,8 +196,23 @@ def ours(rows: list[Row], name: str) -> list[Judged]:
 
 def _retold(row: Row) -> bool:
     """Tell whether a word problem has mostly other numbers."""
-    math = row["kind"] == "math" and not row["exact"]
-    return math and row["num_count"] >= 2 and F(row["num_equal"], row["num_count"]) < F(1, 2)
+    problem = row["kind"] in ("math", "mcq") and not row["exact"]
+    return problem and row["num_changed"] >= 1
+
+
+def _has_own(row: Row, share: F, at: tuple[int, int] | None = None) -> bool:
+    """Tell whether enough of what no other item has is there."""
+    if row["own_den"] == 0:
+        return max(row["matched5"], row["matched8"]) >= F(9, 10) * row["L"]
+    needed = guard(row["own_len"], *at, share) if at else share
+    return F(row["own_num"], row["own_den"]) >= needed
+
+
+def _with_size(row: Row, share: F, step: F) -> F:
+    """Return the share of rare words that a text of its size needs."""
+    wide = 2 * (row["L"] + 3 * row["L"] // 5 + 8)
+    doublings = max(row["segment_tokens"] // wide, 1).bit_length() - 1
+    return min(F(1), share + step * doublings)
 
 
 def _named(row: Row, verdict: int, mode: str, unasked: bool, asked: bool) -> Judged:
@@ -219,11 +240,14 @@ def _alone(row: Row, name: str) -> tuple[int, str]:
     less_words = F(1, 2) if name == "audit" else F(3, 5)
     for_numbers = F(3, 10) if name == "audit" else F(1, 2)
     less_numbers = F(3, 10) if name == "audit" else F(9, 20)
+    audit = name == "audit"
     length, rare = row["L"], _widf(row)
     cover5, cover8 = F(row["matched5"], length), F(row["matched8"], length)
     short_text = row["segment_tokens"] <= length + 6 or row["answer_found"]
     whole_text = row["segment_tokens"] == length and row["answer_found"]
-    speaks = row["field"] in ("question", "question_option", "solution", "tests")
+    speaks = row["field"] in ("question", "solution", "tests")
+    alone = row["asked"] and row["segment_tokens"] <= length + 6
+    speaks |= row["field"] == "question_option" and alone
     contained = row["exact"] and (
         length >= 8 or (speaks and ((length >= 3 and short_text) or whole_text))
     )
@@ -231,9 +255,17 @@ def _alone(row: Row, name: str) -> tuple[int, str]:
     found = F(row["num_equal"], row["num_count"]) if row["num_count"] else F(0)
     extra = row["num_extra"] <= max(F(1), F(row["num_count"], 3))
     reworded = {
-        "fuzzy_idf": length >= 12 and rare >= guard(length, 12, 30, words),
+        "fuzzy_idf": length >= 12
+        and rare >= guard(length, 12, 30, words)
+        and rare >= _with_size(row, words, F(1, 50)),
         "number_match": enough and found == 1 and extra and rare >= for_numbers,
     }
+    if not audit:
+        reworded["number_match"] &= (
+            rare >= guard(length, 15, 30, for_numbers)
+            and rare >= _with_size(row, for_numbers, F(1, 25))
+            and F(row["lcs"], length) >= F(7, 20)
+        )
     code = row["kind"] == "code"
     asks = row["kind"] == "math" and row["field"] == "question" and row["asked"]
     hits = {
@@ -246,6 +278,15 @@ def _alone(row: Row, name: str) -> tuple[int, str]:
         "fuzzy_idf": reworded["fuzzy_idf"] and not code,
         "number_match": reworded["number_match"] and asks,
     }
+    own = {
+        "ngram_ratio": _has_own(row, F(1, 2)),
+        "short_ngram_ratio": _has_own(row, F(3, 5)),
+        "longest_span": _has_own(row, F(1, 2)),
+        "fuzzy_idf": _has_own(row, words, (12, 30)),
+        "number_match": _has_own(row, for_numbers),
+    }
+    lowered = {mode for mode, is_own in own.items() if hits[mode] and not is_own and not audit}
+    hits = {mode: hit and mode not in lowered for mode, hit in hits.items()}
     weak = {
         "ngram_ratio": length >= 8 and cover8 >= F(1, 4),
         "fuzzy_idf": (length >= 12 and rare >= less_words) or (code and reworded["fuzzy_idf"]),
@@ -253,6 +294,9 @@ def _alone(row: Row, name: str) -> tuple[int, str]:
         or (not asks and reworded["number_match"]),
         "templated": length >= 8 and F(row["templated8"], length) >= guard(length),
     }
+    if name == "strict":
+        lowered.discard("short_ngram_ratio")
+    weak = {mode: mode in lowered or weak.get(mode, False) for mode in (*hits, *weak)}
     for verdict, modes in ((2, hits), (1, weak)):
         for mode, fired in modes.items():
             if fired:

@@ -23,7 +23,7 @@ from thresher.leaks.presets import PRESETS
 
 RISING = (
     "matched5", "matched8", "longest", "lcs", "widf_num", "num_equal", "templated8", "covered_13",
-    "grams_7", "options_found",
+    "grams_7", "options_found", "own_num",
 )  # fmt: skip
 FLAGS = ("exact", "answer_found")
 VERBATIM = {"exact": True, "matched5": 40, "matched8": 40, "longest": 40, "widf_num": 100 * UNIT}
@@ -51,6 +51,7 @@ def numbers(equal: int, count: int, extra: int = 0) -> dict[str, int]:
     return {"num_equal": equal, "num_count": count, "num_extra": extra}
 
 
+PROBLEM: dict[str, Any] = {"L": 30, "lcs": 11, "kind": "math"}
 SIDES_OF_EACH_CLAUSE = [
     # exact
     ({"L": 8, "exact": True}, 2),
@@ -91,23 +92,34 @@ SIDES_OF_EACH_CLAUSE = [
     ({"L": 12, **rare(1.00)}, 2),
     ({"L": 12, **rare(0.99)}, 1),
     ({"L": 11, **rare(1.00)}, 0),
+    ({"L": 112, "segment_tokens": 747, **rare(0.70)}, 2),
+    ({"L": 112, "segment_tokens": 748, **rare(0.70)}, 1),
+    ({"L": 112, "segment_tokens": 748, **rare(0.72)}, 2),
+    ({"L": 112, "segment_tokens": 1496, **rare(0.73)}, 1),
+    ({"L": 112, "segment_tokens": 10**9, **rare(0.99)}, 1),
     # numbers
-    ({"L": 15, **numbers(3, 3), **rare(0.50), "kind": "math"}, 2),
-    ({"L": 14, **numbers(3, 3), **rare(0.50)}, 0),
-    ({"L": 15, **numbers(3, 3), **rare(0.49)}, 1),
-    ({"L": 15, **numbers(2, 2), **rare(0.50)}, 0),
-    ({"L": 15, **numbers(3, 3), **rare(0.50)}, 1),
-    ({"L": 15, **numbers(2, 2), **rare(0.50), "kind": "math"}, 2),
-    ({"L": 15, **numbers(0, 0), **rare(0.50), "kind": "math"}, 0),
-    ({"L": 15, **numbers(3, 3, 1), **rare(0.50), "kind": "math"}, 2),
-    ({"L": 15, **numbers(3, 3, 2), **rare(0.50)}, 1),
-    ({"L": 15, **numbers(9, 9, 3), **rare(0.50), "kind": "math"}, 2),
-    ({"L": 15, **numbers(9, 9, 4), **rare(0.50)}, 1),
-    ({"L": 15, **numbers(1, 1, 1), **rare(0.50), "kind": "math"}, 2),
-    ({"L": 15, **numbers(1, 1, 2), **rare(0.50), "kind": "math"}, 1),
-    ({"L": 15, **numbers(3, 3), **rare(0.50), "kind": "code"}, 1),
+    ({**PROBLEM, **numbers(3, 3), **rare(0.50)}, 2),
+    ({**PROBLEM, **numbers(3, 3), **rare(0.49)}, 1),
+    ({**PROBLEM, **numbers(3, 3), **rare(0.50), "lcs": 10}, 1),
+    ({**PROBLEM, **numbers(3, 3), **rare(0.50), "segment_tokens": 224}, 1),
+    ({**PROBLEM, **numbers(3, 3), **rare(0.54), "segment_tokens": 224}, 2),
+    ({**PROBLEM, **numbers(3, 3), **rare(0.60), "L": 27}, 2),
+    ({**PROBLEM, **numbers(3, 3), **rare(0.59), "L": 27}, 1),
+    ({"L": 15, "lcs": 15, "kind": "math", **numbers(3, 3), **rare(1.00), "own_num": 0}, 1),
+    ({**PROBLEM, **numbers(3, 3), **rare(0.50), "kind": "generic"}, 1),
+    ({**PROBLEM, **numbers(3, 3), **rare(0.50), "kind": "code"}, 1),
+    ({**PROBLEM, **numbers(2, 2), **rare(0.50)}, 2),
+    ({**PROBLEM, **numbers(2, 2), **rare(0.50), "kind": "generic"}, 0),
+    ({**PROBLEM, **numbers(0, 0), **rare(0.50)}, 0),
+    ({**PROBLEM, **numbers(3, 3, 1), **rare(0.50)}, 2),
+    ({**PROBLEM, **numbers(3, 3, 2), **rare(0.50)}, 1),
+    ({**PROBLEM, **numbers(9, 9, 3), **rare(0.50)}, 2),
+    ({**PROBLEM, **numbers(9, 9, 4), **rare(0.50)}, 1),
+    ({**PROBLEM, **numbers(1, 1, 1), **rare(0.50)}, 2),
+    ({**PROBLEM, **numbers(1, 1, 2), **rare(0.50)}, 1),
     ({"L": 15, **numbers(3, 4), **rare(0.45)}, 1),
     ({"L": 15, **numbers(3, 4), **rare(0.44)}, 0),
+    ({"L": 14, **numbers(3, 4), **rare(0.45)}, 0),
     ({"L": 15, **numbers(2, 3), **rare(0.45)}, 0),
     # the same but for numbers
     ({"L": 20, "templated8": 10}, 1),
@@ -220,6 +232,50 @@ def test_a_question_with_an_option_needs_the_question() -> None:
     assert judge(joined | {"answer_found": True}, seen)[0][0] == "contaminated"
     assert judge(joined, seen | {"L": 20})[0][0] == "contaminated"
     assert judge(joined | {"exact": True})[0] == ("contaminated", "exact", "exact")
+
+
+@pytest.mark.parametrize("kind", ["math", "mcq"])
+def test_a_problem_with_another_number_is_a_template(kind: str) -> None:
+    told = match(kind=kind, **(VERBATIM | {"exact": False}), num_changed=1)
+    assert judge(told) == [("suspect", "ngram_ratio", "templated")]
+    assert judge(told | {"num_changed": 0})[0][0] == "contaminated"
+    assert judge(told | {"exact": True})[0][0] == "contaminated"
+    assert judge(told | {"kind": "generic"})[0][0] == "contaminated"
+
+
+@pytest.mark.parametrize(
+    ("figures", "least"),
+    [
+        ({"matched8": 20}, 50),
+        ({"matched5": 24}, 60),
+        ({"longest": 20}, 50),
+        ({**rare(0.75)}, 70),
+        ({**rare(0.75), "own_len": 21}, 85),
+        ({**rare(0.75), "own_len": 12}, 100),
+        ({**rare(0.60), "kind": "math", "lcs": 20, **numbers(4, 4)}, 50),
+    ],
+)
+def test_of_its_own_words_an_item_needs_what_it_needs_of_all(
+    figures: dict[str, Any], least: int
+) -> None:
+    assert verdict(**figures, own_den=100, own_num=least) == CONTAMINATED
+    assert verdict(**figures, own_den=100, own_num=least - 1) == SUSPECT
+    assert verdict("audit", **figures, own_den=100, own_num=0) == CONTAMINATED
+
+
+def test_an_item_without_words_of_its_own_must_be_there_nearly_whole() -> None:
+    common: dict[str, Any] = {"own_den": 0, "own_num": 0, "own_len": 0}
+    assert verdict(matched8=35, **common) == SUSPECT
+    assert verdict(matched8=36, **common) == CONTAMINATED
+    assert verdict(**VERBATIM, **common) == CONTAMINATED
+
+
+def test_a_short_question_with_its_option_counts_as_a_message_of_its_own() -> None:
+    joined: dict[str, Any] = {"kind": "mcq", "field": "question_option", "L": 4, "exact": True}
+    beside: dict[str, Any] = {"answer_found": True, "options_found": 2}
+    assert verdict(**joined, **beside) == CLEAN
+    assert verdict(**joined, **beside, segment_tokens=10) == CONTAMINATED
+    assert verdict(**joined, **beside, segment_tokens=10, asked=False) == CLEAN
 
 
 def test_code_in_other_words_is_suspect_at_most() -> None:

@@ -7,8 +7,10 @@ benchmark, at what else of the same item is in the segment or row:
 * a passage or an option alone is suspect at most; two options of an item make a list of options;
 * a short question with options needs two of them, or its answer, beside it; a question with an
   option behind it needs the same, and enough of the question, unless it is contained whole;
-* a word problem with other numbers is a template, and suspect at most; one with the same numbers
-  in other words counts where a question is asked;
+* a problem with other numbers is a template, and suspect at most; one with the same numbers in
+  other words counts where a question is asked;
+* what an item shares with others of its benchmark does not count: of its own words there must be
+  as much as of all;
 * code in other words is suspect at most, and a trivial solution counts beside its question only.
 
 Raising a figure never lowers a verdict. No Python object is made for a match.
@@ -19,15 +21,26 @@ Shapes: C matches, G groups of matches, R rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 
 from thresher.leaks import matches
 from thresher.leaks.benchmarks import KINDS
-from thresher.leaks.firing import Around, Column, Columns, Fired, fired, reaches, same_template
+from thresher.leaks.firing import (
+    Around,
+    Column,
+    Columns,
+    Fired,
+    fired,
+    guarded,
+    reaches,
+    same_template,
+)
 from thresher.leaks.items import FIELDS
 from thresher.leaks.presets import Preset
+from thresher.leaks.rules import FuzzyIdf
 
 VERDICTS = ("clean", *matches.VERDICTS)
 CLEAN, SUSPECT, CONTAMINATED = range(3)
@@ -98,7 +111,8 @@ def decide(
     Args:
         evidence: Integers L, matched5, matched8, grams8, longest, lcs, widf_num, widf_den,
             num_count, num_equal, num_extra, first and last (tokens of the segment); exact (bool);
-            `needed_columns` of the presets; templated8 (tokens covered once digits are 0) if known.
+            `needed_columns` of the presets; own_len, own_den, own_num and num_changed of
+            `thresher.leaks.closer`; templated8 (tokens covered once digits are 0) if known.
         items: kind (into `KINDS`), field (into `FIELDS`), bench and uid of the sub-items.
         presets: One for all, or by number of the benchmark.
         around: The text around the matches.
@@ -172,8 +186,15 @@ def _by_kind(
     hit, weak = found
     if name == "exact":
         # Short answers and options stand anywhere: the letter of an answer, none of the above.
+        # With an option, a question brings its answer along: -4 + (-3) = -7 is in many lists.
         long = evidence["L"] >= preset.exact.certain
-        return hit & (long | np.isin(items["field"], _SPEAKING)), weak
+        alone = around.asked & (around.segment_tokens <= evidence["L"] + preset.exact.slack)
+        speaks = np.isin(items["field"], _SPEAKING)
+        speaks &= (items["field"] != _QUESTION_OPTION) | alone
+        return hit & (long | speaks), weak
+    if preset.own_words:
+        own = has_own(preset, name, evidence)
+        hit, weak = hit & own, weak | (hit & ~own)
     if name == "fuzzy_idf":
         code = items["kind"] == _CODE
         return hit & ~code, weak | (hit & code)
@@ -181,6 +202,27 @@ def _by_kind(
         # Lists, sums and worked answers have the same small numbers by chance.
         asks = (items["kind"] == _MATH) & (items["field"] == _QUESTION) & around.asked
         return hit & asks, weak | (hit & ~asks)
+    return hit, weak
+
+
+def has_own(preset: Preset, name: str, evidence: Columns) -> Column:
+    """Tell where the words that no other item has make the share a rule asks of all of them.
+
+    What items share says nothing about which of them a text has: of 6,718 questions of MMLU 129
+    matched others by the instruction that all moral scenarios begin with, and 70 more by their
+    stems; and 26 rows of Alpaca matched a test of MBPP by the quick brown fox (2026-11). Few words
+    of its own are a short item, so the guard of `fuzzy_idf` goes by them. An item that has none
+    must be there nearly whole.
+    """
+    rule = preset.modes[name]
+    part, whole, length = evidence["own_num"], evidence["own_den"], evidence["L"]
+    if isinstance(rule, FuzzyIdf):
+        always = rule.model_copy(update={"off_below": 0})
+        found, _ = guarded(always, part, whole, evidence["own_len"])
+    else:
+        found = reaches(part, whole, getattr(rule, "threshold", Fraction(1, 2)))
+    for cover in ("matched5", "matched8"):
+        found |= (whole == 0) & reaches(evidence[cover], length, preset.common_cover)
     return found
 
 
@@ -212,14 +254,15 @@ def _by_item(
 
 
 def retold(evidence: Columns, items: Columns, preset: Preset) -> Column:
-    """Tell which word problems have other numbers: the same template is another problem.
+    """Tell which problems have other numbers: the same template is another problem.
 
     Of 772 problems that a training set does not hold, a quarter share their template with one that
-    it does (2026-11, the six test sets of LLM-Adapters).
+    it does, and 56 of them matched one by all but a number or two (2026-11, the six test sets of
+    LLM-Adapters). Numbers that are left out or put in are no others: edits do that.
     """
-    count = evidence["num_count"]
-    others = (count >= preset.least_retold) & (2 * evidence["num_equal"] < count)
-    found: Column = others & (items["kind"] == _MATH) & ~evidence["exact"].astype(bool)
+    others = evidence["num_changed"] >= preset.least_changed
+    asked = np.isin(items["kind"], (_MATH, _MCQ))
+    found: Column = others & asked & ~evidence["exact"].astype(bool)
     return found
 
 

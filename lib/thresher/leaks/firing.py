@@ -9,6 +9,7 @@ Shapes: C matches.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -17,7 +18,8 @@ import numpy as np
 
 from thresher.leaks.benchmarks import KINDS
 from thresher.leaks.presets import Preset, covered_name, grams_name
-from thresher.leaks.rules import Exact, Guarded, MinHash, NgramRatio, NumberMatch
+from thresher.leaks.rules import FINEST, Exact, Guarded, MinHash, NgramRatio, NumberMatch
+from thresher.leaks.weak import window_of
 
 Column = np.ndarray[Any, Any]
 Columns = Mapping[str, Column]
@@ -69,11 +71,12 @@ def fired(
             shorter = np.minimum(evidence["L"], around.segment_tokens)
             hit = (lcs >= preset.lcs.least) & reaches(lcs, shorter, preset.lcs.threshold)
         elif name == "fuzzy_idf":
-            hit, weak = guarded(
-                preset.fuzzy_idf, evidence["widf_num"], evidence["widf_den"], evidence["L"]
-            )
+            words = preset.fuzzy_idf
+            part, whole = evidence["widf_num"], evidence["widf_den"]
+            hit, weak = guarded(words, part, whole, evidence["L"])
+            hit &= _by_size(words.threshold, words.per_doubling, evidence, around)
         elif isinstance(rule, NumberMatch):
-            hit, weak = _same_numbers(rule, evidence, items)
+            hit, weak = _same_numbers(rule, evidence, items, around)
         elif isinstance(rule, MinHash):
             hit = similar(rule, evidence)
         else:
@@ -144,15 +147,42 @@ def _ratio(rule: NgramRatio, evidence: Columns, around: Around) -> Fired:
     return guarded(rule, part, whole, length)
 
 
-def _same_numbers(rule: NumberMatch, evidence: Columns, items: Columns) -> Fired:
-    """Tell which matches share numbers and enough rare words."""
+def doublings(evidence: Columns, around: Around) -> Column:
+    """(C,) how often a text can be halved before it is shorter than two windows of the item."""
+    wide = np.maximum(2 * window_of(evidence["L"].astype(np.int64)), 1)
+    times = np.maximum(around.segment_tokens // wide, 1)
+    found: Column = np.frexp(times.astype(np.float64))[1].astype(np.int64) - 1
+    return found
+
+
+def _by_size(share: Fraction, step: Fraction, evidence: Columns, around: Around) -> Column:
+    """Tell which matches have the rare words that a text of its size needs; all are enough.
+
+    The chance that a window holds half of an item's words is the same everywhere, so the more
+    windows, the more often one does: 16 % of documents of 40 problems had such a window of another
+    problem, of the problems alone 0.1 % (2026-11, GSM8K train against test).
+    """
+    more = math.ceil(step * FINEST) * doublings(evidence, around)
+    needed = np.minimum(math.ceil(share * FINEST) + more, FINEST)
+    part, whole = evidence["widf_num"].astype(np.int64), evidence["widf_den"].astype(np.int64)
+    found: Column = (more == 0) | (part * FINEST >= whole * needed)
+    return found
+
+
+def _same_numbers(rule: NumberMatch, evidence: Columns, items: Columns, around: Around) -> Fired:
+    """Tell which matches share numbers and enough rare words, in much the same order."""
     count, equal = evidence["num_count"], evidence["num_equal"]
     part, whole = evidence["widf_num"], evidence["widf_den"]
     least = np.where(items["kind"] == _MATH, rule.least_math, rule.least)
     long = (evidence["L"] >= rule.least_tokens) & (count >= least)
     unit = rule.extra.denominator
     allowed = np.maximum(unit, rule.extra.numerator * count.astype(np.int64))
-    hit = long & reaches(equal, count, rule.share) & reaches(part, whole, rule.threshold)
+    short = min(rule.least_tokens, rule.long)
+    guard = Guarded(threshold=rule.threshold, short=short, long=rule.long)
+    hit, _ = guarded(guard, part, whole, evidence["L"])
+    hit &= long & reaches(equal, count, rule.share)
+    hit &= reaches(evidence["lcs"], evidence["L"], rule.order)
+    hit &= _by_size(rule.threshold, rule.per_doubling, evidence, around)
     hit &= evidence["num_extra"].astype(np.int64) * unit <= allowed
     weak = np.zeros(len(hit), bool)
     if rule.suspect_share is not None:

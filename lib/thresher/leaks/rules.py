@@ -130,6 +130,12 @@ class Lcs(Mode):
 class FuzzyIdf(Guarded):
     """How much of the item's rare words lie in one window of the text, in any order."""
 
+    per_doubling: Share = Field(
+        Fraction(0),
+        description="So much more each time the text doubles, from two windows on: it has twice "
+        "the places where such words may lie by chance.",
+    )
+
 
 class NumberMatch(Mode):
     """The same numbers, and enough of the rare words."""
@@ -142,6 +148,18 @@ class NumberMatch(Mode):
         Fraction(1, 3), description="Further numbers, as a share of its own; one is always allowed."
     )
     threshold: Share = Field(Fraction(1, 2), description="Share of its rare words required.")
+    long: int = Field(
+        0,
+        ge=0,
+        le=LONGEST_GUARD,
+        description="From here on `threshold` is enough; at `least_tokens` all are required.",
+    )
+    order: Share = Field(
+        Fraction(0), description="Share of its tokens that stand in the text in the same order."
+    )
+    per_doubling: Share = Field(
+        Fraction(0), description="So much more of its rare words each time the text doubles."
+    )
     suspect_share: Share | None = Field(Fraction(3, 4), description="Numbers found to be suspect.")
     suspect: Share = Field(Fraction(9, 20), description="Rare words required to be suspect.")
 

@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from thresher.leaks import closer
 from thresher.leaks.answers import Beside, look_beside
 from thresher.leaks.channels import judged_figures, with_channels
-from thresher.leaks.decide import CLEAN, MODES, decide
+from thresher.leaks.decide import CLEAN, MODES
 from thresher.leaks.decide import MATCH_KINDS as KIND_NAMES
 from thresher.leaks.decide import VERDICTS as VERDICT_NAMES
 from thresher.leaks.discount import discounts, doubts_of, items_found_whole, kind_of_items
@@ -46,7 +47,7 @@ class Findings(NamedTuple):
     Attributes:
         lines: The matches, columns of `FOUND`.
         doubts: What judging again needs, see `thresher.leaks.discount`.
-        whole: (U,) items that a text holds nearly all of, where rules want to know.
+        whole: (2, U) rows and the items that they hold nearly all of, where rules want to know.
     """
 
     lines: pa.RecordBatch
@@ -128,7 +129,8 @@ def _judge(
     pairs = candidates.pairs
     if not len(pairs.segments):
         return None
-    figures = figures_of(evidence(part.index, tokens, pairs, numbers), presets)
+    measured = evidence(part.index, tokens, pairs, numbers)
+    figures = figures_of(measured, presets)
     scored = judged_figures(figures, candidates)
     items = kind_of_items(indexed, part, pairs.items)
     beside = look_beside(
@@ -142,7 +144,9 @@ def _judge(
         ~labels[pairs.segments],
         *beside,
     )
-    decision = decide(scored, items, presets, around)
+    scored, decision = closer.judge(
+        part, presets, tokens, numbers, pairs, measured, scored, items, around
+    )
     at = np.flatnonzero(decision.verdict != CLEAN)
     if not len(at):
         return None
@@ -151,7 +155,7 @@ def _judge(
             part, number, tokens, found, pairs, scored, items, around, decision, presets
         )
         doubts.extend([] if doubt is None else [doubt])
-        whole.append(items_found_whole(scored, items, decision, presets))
+        whole.append(items_found_whole(scored, items, around.row, decision, presets))
     return _Judged(
         part,
         number,
