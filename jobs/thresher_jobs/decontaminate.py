@@ -18,13 +18,15 @@ import thresher
 from thresher.engines.options import EngineOptions
 from thresher.errors import ConfigError
 from thresher.formats.detection import Detected
+from thresher.leaks.indexed import Indexed
 from thresher.leaks.presets import Preset, find_preset, needed_ngrams, override
 from thresher.leaks.tokens import VERSION
 from thresher.params import digest_of
 from thresher.planning import Plan, check_apart, make_plan
 from thresher.run import Listener, Run, open_run
 from thresher.stage import MapStage, stage_key
-from thresher.steps.leak_searching import SearchStep, search_task
+from thresher.steps.first_read import FirstRead, counted, facts_of, first_read, noted
+from thresher.steps.leak_searching import SearchProbe, SearchStep
 from thresher.steps.row_texts import RowReader
 from thresher_jobs import decontaminate_report
 from thresher_jobs.decontaminate_params import DecontaminateParams
@@ -89,37 +91,61 @@ def _decontaminate(
         report: dict[str, Any] = run.store.get_json("report.json")
         return report
     run.state("running")
-    published = not all(preset.by_kind for preset in presets)
-    indexed = build_index(benchmarks, needed_ngrams(*presets), every=published, presets=presets)
+    indexed = index_of(benchmarks, presets)
     detected: dict[int, Detected] | None = None
     if params.text_column is None:
         plan, detected = peek_readable(run, plan, params)
         check_action(params.action, plan, detected)
-    step = SearchStep(
-        keep_index(run.store, indexed),
-        map_index,
-        presets,
-        reader_of(params, detected),
-        params.roles,
-        params.join_user_turns,
-        params.id_column,
-        params.skip_unreadable,
-        params.max_doc_bytes,
-    )
-    plan, stage, receipts = first_pass(run, plan, partial(_stage, step), params.split_bytes)
+    probe = SearchProbe(search_step(run, params, presets, indexed, reader_of(params, detected)))
+    step = probe.how
+    read = FirstRead(step.reader, (probe,), params.skip_unreadable, params.max_doc_bytes)
+    stage_of = partial(_stage, step, read)
+    plan, stage, receipts = first_pass(run, plan, stage_of, params.split_bytes)
+    found = noted(stage.folder, probe)
     if params.text_column is not None and not params.union_columns:
         check_text_column(plan, receipts, params.text_column)
     if params.id_column:
-        check_line_ids(run, plan, receipts, stage.folder, stage.key, params.id_column)
+        check_line_ids(run, plan, receipts, found, stage.key, params.id_column)
+    facts = facts_of(receipts, probe)
     check_quarantined(
-        plan, receipts, params.max_quarantined_fraction, lambda r: int(r.facts["unjudged"])
+        plan,
+        receipts,
+        params.max_quarantined_fraction,
+        lambda r: int(counted(r, probe.name)["unjudged"]),
     )
     files = plan.inputs.files
     formats = {files[f].name: list(d.formats) for f, d in sorted((detected or {}).items())}
     searched = Searched(params, benchmarks, indexed, presets, plan, receipts, formats)
-    settled = settle(run, plan, step, stage, receipts, indexed)
-    written = write_outputs(run, searched, step, stage, settled.stage)
+    matches = sum(int(one["matches"]) for one in facts)
+    settled = settle(run, plan, step, found, stage.key, matches, indexed)
+    written = write_outputs(run, searched, step, found, settled.folder, stage.key)
     return decontaminate_report.publish(run, searched, settled, written, begin)
+
+
+def index_of(benchmarks: Sequence[ReadBenchmark], presets: Sequence[Preset]) -> Indexed:
+    """Build the index that these rules need."""
+    published = not all(preset.by_kind for preset in presets)
+    return build_index(benchmarks, needed_ngrams(*presets), every=published, presets=presets)
+
+
+def search_step(
+    run: Run,
+    params: DecontaminateParams,
+    presets: tuple[Preset, ...],
+    indexed: Indexed,
+    reader: RowReader,
+) -> SearchStep:
+    """Keep the index where every worker maps it, and return how rows are searched."""
+    return SearchStep(
+        keep_index(run.store, indexed),
+        map_index,
+        presets,
+        reader,
+        params.roles,
+        params.join_user_turns,
+        params.id_column,
+        params.max_doc_bytes,
+    )
 
 
 def identity(
@@ -171,7 +197,7 @@ def reader_of(params: DecontaminateParams, detected: dict[int, Detected] | None)
     return RowReader({file: found.formats for file, found in detected.items()}, "")
 
 
-def _stage(step: SearchStep, plan: Plan) -> MapStage:
+def _stage(step: SearchStep, read: FirstRead, plan: Plan) -> MapStage:
     formats = step.reader.formats
     made_of = [
         CODE_VERSION,
@@ -184,4 +210,4 @@ def _stage(step: SearchStep, plan: Plan) -> MapStage:
         str((step.reader.text_column, step.roles, step.join_user_turns)),
         str((step.id_column, step.max_doc_bytes)),
     ]
-    return MapStage("search", stage_key(*made_of), partial(search_task, step), plan.tasks)
+    return MapStage("search", stage_key(*made_of), partial(first_read, read), plan.tasks)

@@ -16,8 +16,16 @@ from thresher.leaks.tokens import tokenise
 from thresher.planning import Plan
 from thresher.run import Run
 from thresher.stage import WORK, MapStage, Receipt, stage_key
-from thresher.steps.leak_searching import SearchStep, counts_name, whole_name
-from thresher.steps.leak_settling import SettleStep, keep_common, settle_task
+from thresher.steps.attributes import Alive
+from thresher.steps.leak_searching import SearchStep
+from thresher.steps.leak_settling import (
+    SettleStep,
+    count_task,
+    counts_name,
+    items_name,
+    keep_common,
+    settle_task,
+)
 from thresher.steps.spread import read_table
 
 Column = np.ndarray[Any, Any]
@@ -30,46 +38,65 @@ class Settled:
     """Matches after n-grams that many rows share were left out.
 
     Args:
-        stage: Whose matches count.
+        folder: Where the matches lie that count.
         common: The n-grams, those of most rows first: benchmark, text, items and rows of the first
             fifty.
         num_common: How many there are.
     """
 
-    stage: MapStage
+    folder: str
     common: tuple[dict[str, Any], ...] = ()
     num_common: int = 0
 
 
 def settle(
-    run: Run, plan: Plan, step: SearchStep, stage: MapStage, read: Sequence[Receipt],
+    run: Run,
+    plan: Plan,
+    step: SearchStep,
+    folder: str,
+    key: str,
+    matches: int,
     indexed: Indexed,
-) -> Settled:  # fmt: skip
-    """Judge the matches of a search again, where a rule asks for it and an n-gram is common."""
-    if not discounts(step.presets) or not any(receipt.facts["matches"] for receipt in read):
-        return Settled(stage)
-    counts, whole = _added(run, stage, read, indexed)
+    alive: tuple[Alive, ...] = (),
+) -> Settled:
+    """Judge the matches of a search again, where a rule asks for it and an n-gram is common.
+
+    Args:
+        run: Where to run.
+        plan: What was read.
+        step: How it was searched.
+        folder: Of what was found.
+        key: Content name of the search, and of what earlier steps of a recipe decided.
+        matches: How many there are.
+        indexed: What was searched for.
+        alive: Those earlier steps.
+    """
+    if not discounts(step.presets) or not matches:
+        return Settled(folder)
+    count = MapStage(
+        "count", stage_key(key, "count"), partial(count_task, step, folder, alive), plan.tasks
+    )
+    counts, whole = _added(run, count.folder, run.execute(count), indexed)
     common = common_of(indexed, counts, step.presets)
     if not len(common):
-        return Settled(stage)
-    folder = f"{WORK}/common-{stage.key}"
-    keep_common(run.store, folder, common, whole)
-    how = SettleStep(step, stage.folder, folder)
-    again = MapStage("settle", stage_key(stage.key), partial(settle_task, how), plan.tasks)
+        return Settled(folder)
+    held = f"{WORK}/common-{stage_key(key)}"
+    keep_common(run.store, held, common, whole)
+    how = SettleStep(step, folder, held)
+    again = MapStage("settle", stage_key(key, "settle"), partial(settle_task, how), plan.tasks)
     run.execute(again)
-    return Settled(again, tuple(_shown(indexed, common)), len(common))
+    return Settled(again.folder, tuple(_shown(indexed, common)), len(common))
 
 
 def _added(
-    run: Run, stage: MapStage, read: Sequence[Receipt], indexed: Indexed
+    run: Run, folder: str, counted: Sequence[Receipt], indexed: Indexed
 ) -> tuple[pa.Table, Column]:
     """Return the rows of each n-gram, and the items found whole, over all tasks."""
     held: list[pa.Table] = []
     whole: list[Column] = []
-    for receipt in read:
-        held.append(read_table(run.store, counts_name(stage.folder, receipt.task)))
-        found = read_table(run.store, whole_name(stage.folder, receipt.task))
-        whole.append(found["uid"].to_numpy())
+    for receipt in counted:
+        held.append(read_table(run.store, counts_name(folder, receipt.task)))
+        whole.append(read_table(run.store, items_name(folder, receipt.task))["uid"].to_numpy())
         if sum(map(len, held)) > _AT_ONCE:
             held = [add_counts(indexed, held)]
     return add_counts(indexed, held), np.unique(np.concatenate(whole))

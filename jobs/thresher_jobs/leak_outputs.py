@@ -50,7 +50,7 @@ def check_action(action: str, plan: Plan, detected: Mapping[int, Detected]) -> N
 
 
 def write_outputs(
-    run: Run, searched: Searched, step: SearchStep, stage: MapStage, settled: MapStage
+    run: Run, searched: Searched, step: SearchStep, found: str, settled: str, key: str
 ) -> list[Receipt]:
     """Write every row where it belongs; return the receipts.
 
@@ -59,7 +59,9 @@ def write_outputs(
         searched: What was searched.
         step: How.
         stage: The search.
-        settled: The stage whose matches count.
+        found: Folder of what was found.
+        settled: Folder of the matches that count.
+        key: Content name of the search.
 
     Raises:
         LimitError: Too much of a source would go.
@@ -73,8 +75,8 @@ def write_outputs(
     verdicts = ("contaminated", "suspect") if params.remove == "suspect" else ("contaminated",)
     how = WriteStep(
         step,
-        stage.folder,
-        settled.folder,
+        found,
+        settled,
         rows_of(plan, searched.read),
         tuple(tuple(r.facts["fingerprints"]) for r in searched.read),
         encode_schema(schema),
@@ -83,7 +85,7 @@ def write_outputs(
         params.cut,
     )
     made_of = (encode_schema(schema), str(verdicts), params.action, params.cut.digest())
-    key = stage_key(stage.key, settled.key, *made_of)
+    key = stage_key(key, settled, *made_of)
     run.begin_output()
     written = run.execute(MapStage("write", key, partial(write_task, how), plan.tasks))
     for file in plan.inputs.files:

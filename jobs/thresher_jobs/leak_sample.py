@@ -148,7 +148,6 @@ def _step(plan: Plan, params: DecontaminateParams, presets: tuple[Preset, ...]) 
         params.roles,
         params.join_user_turns,
         params.id_column,
-        params.skip_unreadable,
         params.max_doc_bytes,
     )
 

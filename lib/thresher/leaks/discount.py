@@ -69,12 +69,13 @@ def _by_preset(
 
 
 def items_found_whole(
-    figures: Mapping[str, Column], items: Mapping[str, Column], decision: Decision,
+    figures: Mapping[str, Column], items: Mapping[str, Column], rows: Column, decision: Decision,
     presets: Sequence[Preset],
 ) -> Column:  # fmt: skip
-    """Return the items that a text holds nearly all of."""
+    """Return rows and the items that they hold nearly all of: (2, U), each pair once."""
     free, wanted = _by_preset(figures, items["bench"], presets)
-    whole: Column = np.unique(items["uid"][(decision.verdict == CONTAMINATED) & ~free & wanted])
+    mine = (decision.verdict == CONTAMINATED) & ~free & wanted
+    whole: Column = np.unique(np.stack([rows[mine], items["uid"][mine]]), axis=1)
     return whole
 
 

@@ -1,16 +1,15 @@
-"""Search the rows of a task for items of benchmarks.
+"""Search rows for items of benchmarks, in the pass over the text.
 
-`search_task` writes one line a row (why it cannot be judged) and one line a match. What is found in
-a row depends on that row and the benchmarks alone.
+One line a row says why it cannot be judged, and one line a match what was found. What is found in a
+row depends on that row and the benchmarks alone.
 
 Shapes: C matches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,20 +18,17 @@ import pyarrow.compute as pc
 
 from thresher.formats.rows import Kind, Rows
 from thresher.formats.turns import STRING
-from thresher.leaks.discount import count_rows, discounts, joined
+from thresher.leaks.discount import discounts, joined
 from thresher.leaks.indexed import Indexed
 from thresher.leaks.presets import Preset
 from thresher.leaks.search import FOUND, Findings, find
 from thresher.leaks.segments import ROLES, Segments, segments
-from thresher.stage import Receipt, Task
+from thresher.stage import Task
 from thresher.steps.attributes import attribute_name, user_ids
-from thresher.steps.reading import ReadTask, read_task
+from thresher.steps.line_files import LineFile
+from thresher.steps.reading import ReadTask, TaskBlock
 from thresher.steps.row_texts import RowReader, Texts
-from thresher.steps.split_log import (
-    SplitLog,
-    line_for_each_row,
-    or_unreadable,
-)
+from thresher.steps.split_log import line_for_each_row
 from thresher.steps.spread import write_table
 from thresher.store import Published, Store
 
@@ -52,7 +48,6 @@ class SearchStep:
         roles: Segments of these roles are searched.
         join_user_turns: Search all turns of the user as one text too.
         id_column: The users' own ids.
-        skip_unreadable: Name files that fail instead of raising.
         max_doc_bytes: Rows with a larger value are bad.
     """
 
@@ -63,7 +58,6 @@ class SearchStep:
     roles: tuple[str, ...]
     join_user_turns: bool
     id_column: str | None
-    skip_unreadable: bool
     max_doc_bytes: int
 
     @property
@@ -85,81 +79,84 @@ def doubts_name(folder: str, task: int) -> str:
     return f"{folder}/doubts-{task:05d}.arrow"
 
 
-def counts_name(folder: str, task: int) -> str:
-    """Return the name of the rows of a task by n-gram."""
-    return f"{folder}/counts-{task:05d}.arrow"
-
-
 def whole_name(folder: str, task: int) -> str:
     """Return the name of the items that rows of a task hold nearly all of."""
     return f"{folder}/whole-{task:05d}.arrow"
 
 
-def search_task(how: SearchStep, store: Store, folder: str, task: Task) -> Receipt:
-    """Search one task's rows; write its lines and its matches.
+@dataclass(frozen=True)
+class SearchProbe:
+    """Notes the matches of every row. Facts: `unjudged` rows, `matches`."""
 
-    The receipt's facts are those of a first pass, and `unjudged` rows. With `skip_unreadable` a
-    file that fails is named in the facts: the driver plans again without it.
-    """
-    work = partial(_search, how, store, folder, task)
-    return or_unreadable(work, task.index, how.skip_unreadable)
+    how: SearchStep
+    name: str = "search"
 
+    def columns(self, read: ReadTask) -> Sequence[str] | None:
+        """Any column of a conversation may hold an item."""
+        return None
 
-def _search(how: SearchStep, store: Store, folder: str, task: Task) -> Receipt:
-    read: ReadTask = task.payload
-    indexed = how.open_index(store.root, how.index)
-    log = SplitLog(read)
-    unjudged = 0
-    name = attribute_name(folder, task.index)
-    kept = _Kept()
-    with store.writing(name, once=True) as path, pa.OSFile(str(path), "wb") as sink:
-        writer = pa.ipc.new_file(sink, how.schema)
-        for block in read_task(read, None, None, how.max_doc_bytes):
-            base = log.rows
-            texts = how.reader.texts(block, read)
-            count = log.add(block, texts.text)
-            lines = {"error": texts.errors()}
-            if how.id_column:
-                lines["id"] = user_ids(how.id_column, block, read.files[block.split].path)
-            batch = line_for_each_row(lines, block, base, count, how.schema)
-            unjudged += count - batch.column("error").null_count
-            writer.write_batch(batch)
-            for found, rows in pieces(how, texts):
-                kept.add(find(indexed, how.presets, found), block.rows[rows])
-        writer.close()
-    table = pa.Table.from_batches(kept.matches, FOUND).combine_chunks()
-    table = table.take(pc.sort_indices(table, sort_keys=[("line", "ascending")]))
-    files = [write_table(store, match_name(folder, task.index), table)]
-    if discounts(how.presets):
-        files += kept.write(indexed, store, folder, task.index)
-    size = store.path(name).stat().st_size
-    facts = {**log.facts(), "unjudged": unjudged, "matches": len(table)}
-    return log.receipt(task.index, (Published(name, size, ""), *files), facts)
+    def open(self, store: Store, folder: str, task: Task) -> SearchNotes:
+        """Begin a task."""
+        return SearchNotes(self.how, store, folder, task)
 
 
-class _Kept:
-    """What the blocks of a task gave, with the numbers of their rows inside the task."""
+class SearchNotes:
+    """One task's lines and matches, and what judging them again needs, with row numbers."""
 
-    def __init__(self) -> None:
-        self.matches: list[pa.RecordBatch] = []
+    def __init__(self, how: SearchStep, store: Store, folder: str, task: Task) -> None:
+        self._how, self._store, self._folder, self._task = how, store, folder, task
+        self._read: ReadTask = task.payload
+        self._indexed = how.open_index(store.root, how.index)
+        self._file = LineFile(store, attribute_name(folder, task.index), how.schema)
+        self._unjudged = 0
+        self._matches: list[pa.RecordBatch] = []
         self._doubts: list[pa.Table] = []
-        self._whole: list[Column] = [np.zeros(0, np.int64)]
+        self._whole: list[Column] = [np.zeros((2, 0), np.int64)]
 
-    def add(self, found: Findings, rows: Column) -> None:
-        """Take what was found in a block of these rows."""
-        self.matches.append(_numbered(found.lines, rows))
+    def __enter__(self) -> SearchNotes:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._file.__exit__(*error)
+
+    def take(self, block: TaskBlock, texts: Texts, base: int, count: int) -> None:
+        """Search a block."""
+        how = self._how
+        lines = {"error": texts.errors()}
+        if how.id_column:
+            lines["id"] = user_ids(how.id_column, block, self._read.files[block.split].path)
+        batch = line_for_each_row(lines, block, base, count, how.schema)
+        self._unjudged += count - batch.column("error").null_count
+        self._file.write(batch)
+        for found, rows in pieces(how, texts):
+            self._keep(find(self._indexed, how.presets, found), block.rows[rows])
+
+    def _keep(self, found: Findings, rows: Column) -> None:
+        self._matches.append(_numbered(found.lines, rows))
         for doubts in found.doubts:
             line = pa.array(rows[doubts["line"].to_numpy()])
             self._doubts.append(doubts.set_column(0, "line", line))
-        self._whole.extend(found.whole)
+        self._whole.extend(np.stack([rows[some[0]], some[1]]) for some in found.whole)
 
-    def write(self, indexed: Indexed, store: Store, folder: str, task: int) -> list[Published]:
-        """Write what judging again needs."""
-        doubts, whole = joined(self._doubts), np.unique(np.concatenate(self._whole))
+    def close(self) -> tuple[tuple[Published, ...], dict[str, Any]]:
+        """Publish all; return what was counted."""
+        table = pa.Table.from_batches(self._matches, FOUND).combine_chunks()
+        table = table.take(pc.sort_indices(table, sort_keys=[("line", "ascending")]))
+        files = [
+            self._file.close(),
+            write_table(self._store, match_name(self._folder, self._task.index), table),
+        ]
+        if discounts(self._how.presets):
+            files += self._keep_doubts()
+        return tuple(files), {"unjudged": self._unjudged, "matches": len(table)}
+
+    def _keep_doubts(self) -> list[Published]:
+        line, uid = np.unique(np.concatenate(self._whole, axis=1), axis=1)
+        whole = pa.table({"line": line, "uid": uid})
+        name = self._task.index
         return [
-            write_table(store, doubts_name(folder, task), doubts),
-            write_table(store, counts_name(folder, task), count_rows(indexed, doubts)),
-            write_table(store, whole_name(folder, task), pa.table({"uid": whole})),
+            write_table(self._store, doubts_name(self._folder, name), joined(self._doubts)),
+            write_table(self._store, whole_name(self._folder, name), whole),
         ]
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from thresher.leaks.discount import judge_again
+from thresher.leaks.discount import count_rows, judge_again
 from thresher.stage import Receipt, Task
-from thresher.steps.leak_searching import SearchStep, doubts_name, match_name
+from thresher.steps.attributes import Alive
+from thresher.steps.leak_searching import SearchStep, doubts_name, match_name, whole_name
 from thresher.steps.spread import read_table, write_table
 from thresher.store import Store
 
@@ -34,6 +35,47 @@ class SettleStep:
     search: SearchStep
     folder: str
     common: str
+
+
+def counts_name(folder: str, task: int) -> str:
+    """Return the name of the rows of a task by n-gram."""
+    return f"{folder}/counts-{task:05d}.arrow"
+
+
+def items_name(folder: str, task: int) -> str:
+    """Return the name of the items that some row of a task holds nearly all of."""
+    return f"{folder}/items-{task:05d}.arrow"
+
+
+def count_task(
+    search: SearchStep,
+    found: str,
+    alive: tuple[Alive, ...],
+    store: Store,
+    folder: str,
+    task: Task,
+) -> Receipt:
+    """Count one task's rows by n-gram, and its items that are found whole.
+
+    Args:
+        search: How rows were searched.
+        found: Folder of what was found.
+        alive: Rows that one of these leaves out are not counted.
+    """
+    doubts = read_table(store, doubts_name(found, task.index))
+    whole = read_table(store, whole_name(found, task.index))
+    for step in alive:
+        left = step.mask(store, task.index)
+        doubts = doubts.filter(pa.array(left[np.asarray(doubts["line"], np.int64)]))
+        whole = whole.filter(pa.array(left[np.asarray(whole["line"], np.int64)]))
+    indexed = search.open_index(store.root, search.index)
+    counts = count_rows(indexed, doubts)
+    items = pa.table({"uid": np.unique(np.asarray(whole["uid"], np.int64))})
+    files = (
+        write_table(store, counts_name(folder, task.index), counts),
+        write_table(store, items_name(folder, task.index), items),
+    )
+    return Receipt(task=task.index, rows_in=len(doubts), rows_out=len(counts), files=files)
 
 
 def keep_common(store: Store, folder: str, common: pa.Table, whole: Column) -> None:
