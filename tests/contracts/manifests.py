@@ -1,9 +1,9 @@
 """What `cluster/` holds, read apart: manifests and their schemas, pods, settings, scripts.
 
 Kubernetes' own kinds are checked with the schemas that the package `kubernetes-validate` brings.
-RayCluster, RayJob and SparkApplication have the fields of their published definitions, written down
-in `schemas/`; the pods inside them are checked with Kubernetes' schemas again. All of it is strict:
-an unknown field is an error.
+The kinds of KubeRay and of the Spark operator have the fields of their published definitions,
+written down in `schemas/`; the pods inside them are checked with Kubernetes' schemas again. All of
+it is strict: an unknown field is an error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ KUBERNETES = "1.37"
 CUSTOM = {
     ("ray.io/v1", "RayCluster"): "raycluster.json",
     ("ray.io/v1", "RayJob"): "rayjob.json",
+    ("ray.io/v1", "RayCronJob"): "raycronjob.json",
     ("sparkoperator.k8s.io/v1beta2", "SparkApplication"): "sparkapplication.json",
+    ("sparkoperator.k8s.io/v1beta2", "ScheduledSparkApplication"): "scheduledsparkapplication.json",
 }
 Object = dict[str, Any]
 _SPARK_SETTING = re.compile(r"""(?:--conf\s+|-D)["']?(spark\.[\w.]+)=([^"'\s\\]*)""")
@@ -84,9 +86,12 @@ def check(document: Object) -> None:
 
 def pods(document: Object) -> list[Object]:
     """Return every pod specification inside an object, with what the Spark operator makes of it."""
-    if document["kind"] != "SparkApplication":
+    spec = document["spec"]
+    if document["kind"] == "ScheduledSparkApplication":
+        spec = spec["template"]
+    elif document["kind"] != "SparkApplication":
         return list(_with_containers(document))
-    return [_spark_pod(document["spec"], document["spec"][who]) for who in ("driver", "executor")]
+    return [_spark_pod(spec, spec[who]) for who in ("driver", "executor")]
 
 
 def _with_containers(value: Any) -> Iterator[Object]:

@@ -247,7 +247,8 @@ def test_services_are_reached_from_inside_the_cluster_only() -> None:
 )
 def test_ray_on_kubernetes_asks_for_a_token_from_a_secret(number: int) -> None:
     where, document = MANIFESTS[number]
-    spec = document["spec"].get("rayClusterSpec", document["spec"])
+    spec = document["spec"].get("jobTemplate", document["spec"])
+    spec = spec.get("rayClusterSpec", spec)
     by_operator = spec.get("authOptions", {}).get("mode") == "token"
     for pod in pods(document):
         for container in pod["containers"]:
