@@ -145,6 +145,8 @@ def clean(
     if found.versions:
         yield f"versions {will}: {', '.join(map(str, found.versions))}"
     yield f"{_count(len(found.files), 'object')} {will}, {size(found.bytes)}"
+    if found.later:
+        yield f"{_count(found.later, 'object')} left for the next time: run the command again"
     if found.young:
         told = size(sum(entry.bytes for entry in found.young))
         yield f"{_count(len(found.young), 'object')} of no version left, too young, {told}"

@@ -8,8 +8,9 @@ import pytest
 
 from tests.jobs.runs import Command
 from tests.versions.stores import at, commit, store
+from thresher.versions import collecting
 from thresher.versions.history import History
-from thresher.versions.manifest import Changes
+from thresher.versions.manifest import Changes, encode, record_name
 from thresher.versions.writing import Writer
 
 
@@ -107,6 +108,33 @@ def test_a_clean_up_says_first_what_would_go(folder: Path, thresher: Command) ->
     code, _, err = thresher("export", folder, "--as-of", 1, "--out", folder / "x")
     assert code == 2
     assert "version 1 was removed by 'thresher gc'" in err
+
+
+def test_a_large_clean_up_takes_several_records(
+    folder: Path, thresher: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "AT_ONCE", 1)
+    old = ("--keep", 1, "--keep-days", 0, "--grace-hours", 0)
+    assert "1 object left for the next time" in thresher("gc", folder, *old).out
+    assert "left for" not in thresher("gc", folder, *old).out
+    assert "0 objects removed" in thresher("gc", folder, *old).out
+    assert len(list(folder.glob("files/*/*"))) == 1
+    assert thresher("versions", folder, "--verify")[0] == 0
+
+
+def test_a_record_that_names_files_outside_the_store_is_refused(
+    folder: Path, thresher: Command
+) -> None:
+    history = store(folder)
+    record = history.resolve().manifest
+    (file,) = record.files
+    for wrong in ({"name": "../../evil"}, {"name": "/evil"}, {"path": "../secret"}):
+        evil = record.model_copy(update={"files": (file.model_copy(update=wrong),)})
+        history.objects.put(record_name(3), encode(evil))
+        code, _, err = thresher("export", folder, "--out", folder / "out")
+        assert code == 7
+        assert "damaged record" in err
+        assert not (folder / "out").exists()
 
 
 def test_by_default_a_clean_up_takes_nothing_young(folder: Path, thresher: Command) -> None:

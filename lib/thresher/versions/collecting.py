@@ -51,6 +51,7 @@ class Cleanup(NamedTuple):
         first: The oldest that can be read.
         files: The objects that go.
         young: Objects that no version names and that are too young to go.
+        later: How many more go the next time, where there are too many for one record.
         record: The record that says so; None for a dry run, or when there was nothing to take.
     """
 
@@ -59,6 +60,7 @@ class Cleanup(NamedTuple):
     files: tuple[Entry, ...]
     young: tuple[Entry, ...]
     record: int | None = None
+    later: int = 0
 
     @property
     def bytes(self) -> int:
@@ -150,7 +152,8 @@ def _take(history: History, head: Manifest, plan: Cleanup, time: datetime) -> Cl
     for number in range(head.first, plan.first):
         _forget(history, number)
     history.objects.delete(entry.name for entry in removed)
-    return plan._replace(files=removed, record=record.version)
+    later = len(plan.files) - len(removed)
+    return plan._replace(files=removed, record=record.version, later=later)
 
 
 def _forget(history: History, number: int) -> None:
