@@ -32,17 +32,18 @@ from thresher.splitting.assignment import Split
 from thresher.stage import MapStage, Receipt, stage_key
 from thresher.steps.attributes import AttributeProbe, Attributes, ComparedReader
 from thresher.steps.compared import Compared
-from thresher.steps.first_read import FirstRead, counted, facts_of, first_read, noted
+from thresher.steps.first_read import FirstRead, first_read
 from thresher.steps.split_log import encode_schema
 from thresher.steps.split_noting import (
     MAX_STRATA,
     Noted,
-    SplitProbe,
     Strata,
+    TieProbe,
     ages_of,
     stratum_order,
     too_many_strata,
 )
+from thresher.steps.split_probe import SplitProbe
 from thresher.steps.split_writing import WriteSplits, write_splits, written
 from thresher_jobs import split_report
 from thresher_jobs.dedup_stages import check_ids
@@ -50,7 +51,7 @@ from thresher_jobs.dedup_state import CODE_VERSION, State, attribute_params
 from thresher_jobs.dedup_texts import choose_compared
 from thresher_jobs.detecting import peek_formats
 from thresher_jobs.first_pass import check_quarantined, first_pass, found_schemas, rows_of
-from thresher_jobs.split_deciding import Wish, decide_split
+from thresher_jobs.split_deciding import Decision, Wish, decide_split
 from thresher_jobs.split_params import SplitParams
 
 logger = logging.getLogger(__name__)
@@ -100,13 +101,13 @@ def _split(
     run.state("running")
     plan, compared, told = choose_compared(run, plan, params.copies)
     probe, notes = make_probe(run, plan, params, compared)
-    read = _first_read(params, compared, probe)
-    state, lines = _read(run, plan, params, read, compared, options.driver_rows)
+    reader = ComparedReader(compared)
+    read = FirstRead(reader, (probe,), params.skip_unreadable, params.max_doc_bytes)
+    state, folder = _read(run, plan, params, read, probe, compared, options.driver_rows)
     state.facts |= told
     if params.id_column:
         check_ids(run, state, params.copies)
-    kept = Noted(lines, probe.kinds, _strata(state, params, probe))
-    decision = decide_split(run, state, _wish(state, params, probe), kept)
+    kept, decision = decide(run, state, params, probe, folder)
     border = int(decision.walked.oldest[Split.TEST]) if params.age_column else None
     how = WriteSplits(
         compared,
@@ -169,7 +170,7 @@ def _check_columns(plan: Plan, params: SplitParams) -> None:
 def make_probe(
     run: Run, plan: Plan, params: SplitParams, compared: Compared
 ) -> tuple[SplitProbe, list[str]]:
-    """Return what is noted of rows beside their text, and what the user should know of it.
+    """Return what is noted of every row, and what the user should know of it.
 
     Where columns are compared, rows have prompts if their formats can be told.
     """
@@ -187,7 +188,7 @@ def make_probe(
             if params.format is not None:
                 raise
             notes.append(f"prompts tie no rows, since no format is certain: {error.message}")
-    probe = SplitProbe(
+    ties = TieProbe(
         formats,
         params.group_by,
         None if params.stratify == "source" else params.stratify,
@@ -195,17 +196,23 @@ def make_probe(
         params.by,
         params.pins if params.by else {},
     )
-    return probe, notes
+    return SplitProbe(AttributeProbe(attribute_params(params.copies, compared)), ties), notes
 
 
-def _first_read(params: SplitParams, compared: Compared, probe: SplitProbe) -> FirstRead:
-    wanted = attribute_params(params.copies, compared)
-    return FirstRead(
-        ComparedReader(compared),
-        (AttributeProbe(wanted), probe),
-        params.skip_unreadable,
-        params.max_doc_bytes,
-    )
+def decide(
+    run: Run, state: State, params: SplitParams, probe: SplitProbe, folder: str
+) -> tuple[Noted, Decision]:
+    """Decide where rows go, once all are read; return it with what was noted of them.
+
+    Args:
+        run: Where to run.
+        state: The rows, with the attributes that copies are found by and the columns' types.
+        params: What is wanted.
+        probe: What was noted of the rows.
+        folder: Of the pass that noted it.
+    """
+    kept = Noted(probe.ties_in(folder), probe.ties.kinds, _strata(state, params, probe))
+    return kept, decide_split(run, state, _wish(state, params, probe), kept)
 
 
 def _read(
@@ -213,28 +220,21 @@ def _read(
     plan: Plan,
     params: SplitParams,
     read: FirstRead,
+    probe: SplitProbe,
     compared: Compared,
     driver_rows: int,
 ) -> tuple[State, str]:
-    """Read all rows once; return what is known of them, and where the notes are."""
-    wanted = attribute_params(params.copies, compared)
-    attributes, probe = read.probes
+    """Read all rows once; return what is known of them, and the folder of the pass."""
 
     def stage_of(plan: Plan) -> MapStage:
-        made_of = (CODE_VERSION, SPLIT_VERSION, thresher.__version__, wanted.digest(), repr(probe))
-        return MapStage(
-            "read", stage_key(*made_of, plan.digest()), partial(first_read, read), plan.tasks
-        )
+        made_of = [CODE_VERSION, SPLIT_VERSION, thresher.__version__, plan.digest()]
+        key = stage_key(*made_of, probe.attributes.params.digest(), repr(probe.ties))
+        return MapStage("read", key, partial(first_read, read), plan.tasks)
 
     plan, stage, receipts = first_pass(run, plan, stage_of, params.split_bytes)
-    kept = Attributes(noted(stage.folder, attributes))
+    kept = Attributes(probe.attributes_in(stage.folder))
     state = State(plan, stage.key, driver_rows, compared, kept, receipts)
-
-    def unjudged(receipt: Receipt) -> int:
-        facts = counted(receipt, attributes.name)
-        return int(facts["unjudged"]) + int(facts["nulls"])
-
-    check_quarantined(plan, receipts, params.max_quarantined_fraction, unjudged)
+    check_quarantined(plan, receipts, params.max_quarantined_fraction, probe.unjudged)
     state.schema = agree_on_schema(
         plan.inputs,
         found_schemas(plan, receipts),
@@ -243,7 +243,7 @@ def _read(
         params.union_columns,
     )
     state.rows = rows_of(plan, receipts)
-    return state, noted(stage.folder, probe)
+    return state, stage.folder
 
 
 def _schema(state: State) -> pa.Schema:
@@ -261,7 +261,7 @@ def _strata(state: State, params: SplitParams, probe: SplitProbe) -> Strata:
         return Strata(None, (None,))
     if params.stratify == "source":
         return Strata("source", tuple(s.name for s in state.plan.inputs.sources))
-    values = {v for facts in facts_of(state.receipts, probe) for v in facts["strata"]}
+    values = {v for facts in probe.facts(state.receipts) for v in facts["strata"]}
     if len(values) > MAX_STRATA:
         raise too_many_strata(params.stratify)
     known = sorted(values - {None}, key=stratum_order)
@@ -271,7 +271,7 @@ def _strata(state: State, params: SplitParams, probe: SplitProbe) -> Strata:
 def _wish(state: State, params: SplitParams, probe: SplitProbe) -> Wish:
     if params.age_column is None:
         return Wish(params)
-    known = [facts["ages"] for facts in facts_of(state.receipts, probe) if facts["ages"]]
+    known = [facts["ages"] for facts in probe.facts(state.receipts) if facts["ages"]]
     if not known:
         raise InputError(f"column '{params.age_column}' is null in all rows")
     ages = (min(young for young, _ in known), max(old for _, old in known))
@@ -305,4 +305,4 @@ def _write(run: Run, state: State, params: SplitParams, how: WriteSplits) -> lis
     return run.execute(MapStage("write", key, partial(write_splits, how), state.plan.tasks))
 
 
-__all__ = ["identity", "split"]
+__all__ = ["decide", "identity", "make_probe", "split"]

@@ -13,8 +13,8 @@ from thresher.run import Run
 from thresher.splitting.assignment import HELD, NAMES, Split
 from thresher.splitting.chance import torn_classes, torn_pairs
 from thresher.stage import Receipt
-from thresher.steps.first_read import facts_of
-from thresher.steps.split_noting import Noted, SplitProbe
+from thresher.steps.split_noting import Noted
+from thresher.steps.split_probe import SplitProbe
 from thresher.steps.split_writing import WriteSplits
 from thresher.steps.verdicts import read_user_ids
 from thresher_jobs import job_report
@@ -125,7 +125,7 @@ def section(run: Run, outcome: Outcome) -> dict[str, Any]:
 def _keyed(outcome: Outcome) -> set[str]:
     """Return the kinds of keys that some row has; plain text has no prompts."""
     counted = np.sum(
-        [facts["keyed"] for facts in facts_of(outcome.state.receipts, outcome.probe)], axis=0
+        [facts["keyed"] for facts in outcome.probe.facts(outcome.state.receipts)], axis=0
     )
     return {kind for kind, rows in zip(outcome.noted.kinds, counted, strict=True) if rows}
 
@@ -136,7 +136,7 @@ def _wanted(outcome: Outcome) -> Column:
         return outcome.decision.wanted
     if outcome.params.by is not None:
         pinned: Column = np.sum(
-            [facts["pinned"] for facts in facts_of(outcome.state.receipts, outcome.probe)], axis=0
+            [facts["pinned"] for facts in outcome.probe.facts(outcome.state.receipts)], axis=0
         )
         named: Column = pinned.reshape(len(Split), 1)
         return named
@@ -206,7 +206,7 @@ def _leaks(decision: Decision, sizes: list[int]) -> dict[str, Any]:
 def _ages(outcome: Outcome) -> dict[str, Any]:
     if outcome.params.age_column is None:
         return {"newer_in_train": None, "ageless": None}
-    facts = facts_of(outcome.state.receipts, outcome.probe)
+    facts = outcome.probe.facts(outcome.state.receipts)
     return {
         "newer_in_train": sum(r.facts["newer"] for r in outcome.written),
         "ageless": sum(found["ageless"] for found in facts),

@@ -23,7 +23,7 @@ from thresher.steps.attributes import Attributes, Status, TaskAttributes
 from thresher.steps.bucketing import PIECES
 from thresher.steps.collapsing import part_name
 from thresher.steps.owned import Owned
-from thresher.steps.split_noting import Noted, RowNotes
+from thresher.steps.split_noting import Noted, RowTies
 from thresher.steps.spread import (
     concatenated,
     mixed,
@@ -87,7 +87,7 @@ class Grouping:
 
 class _Rows(NamedTuple):
     found: TaskAttributes
-    notes: RowNotes
+    notes: RowTies
 
     def members(self, task: int, rows: Column, label: Column) -> Members:
         return Members(

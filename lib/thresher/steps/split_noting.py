@@ -39,7 +39,7 @@ PROMPT = "prompt"
 
 
 @dataclass(frozen=True)
-class SplitProbe:
+class TieProbe:
     """Notes what ties rows together and where they may go.
 
     Facts: `keyed`, rows with each key; `strata`, the values of the stratifying column; `ages`, the
@@ -61,7 +61,7 @@ class SplitProbe:
     age: str | None = None
     pin: str | None = None
     pins: Mapping[str, Split] = field(default_factory=dict)
-    name: str = "split"
+    name: str = "ties"
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -91,19 +91,19 @@ class SplitProbe:
         fields.append(pa.field("read", pa.bool_()))
         return pa.schema(fields)
 
-    def open(self, store: Store, folder: str, task: Task) -> SplitNotes:
+    def open(self, store: Store, folder: str, task: Task) -> TieNotes:
         """Begin a task's lines."""
-        return SplitNotes(self, store, folder, task)
+        return TieNotes(self, store, folder, task)
 
 
 def _key(at: int) -> str:
     return f"key{at}"
 
 
-class SplitNotes:
+class TieNotes:
     """One task's lines."""
 
-    def __init__(self, probe: SplitProbe, store: Store, folder: str, task: Task) -> None:
+    def __init__(self, probe: TieProbe, store: Store, folder: str, task: Task) -> None:
         self._probe, self._read = probe, task.payload
         self._strata: dict[str | None, None] = {}
         self._keyed = np.zeros(len(probe.kinds), np.int64)
@@ -112,7 +112,7 @@ class SplitNotes:
         self._pinned = np.zeros(len(Split), np.int64)
         self._file = LineFile(store, attribute_name(folder, task.index), probe.schema)
 
-    def __enter__(self) -> SplitNotes:
+    def __enter__(self) -> TieNotes:
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -270,7 +270,7 @@ class Strata:
 
 
 @dataclass(frozen=True)
-class RowNotes:
+class RowTies:
     """The lines of a task as columns.
 
     Args:
@@ -300,12 +300,12 @@ class Noted:
     kinds: tuple[str, ...]
     strata: Strata
 
-    def load(self, store: Store, task: Task) -> RowNotes:
+    def load(self, store: Store, task: Task) -> RowTies:
         """Read a task's lines."""
         table = read_table(store, attribute_name(self.folder, task.index)).combine_chunks()
         count = len(table)
         names = table.column_names
-        return RowNotes(
+        return RowTies(
             [_matrix(table, _key(at)) for at in range(len(self.kinds))],
             _values(table, "age") if "age" in names else np.zeros(count, np.uint64),
             _values(table, "pin") if "pin" in names else np.full(count, FREE, np.uint8),
