@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,19 @@ import pyarrow.parquet as pq
 import pytest
 
 import thresher
-from tests.jobs.runs import Row, jsonl, parquet, rows_of
+from tests.jobs.runs import Row, jsonl, parquet, resumed, rows_of, tree
 from tests.jobs.scores import chat
 from tests.jobs.splits import by_split, run, sizes, split_of, torn
 from tests.oracle.exact_join import exact_join
+from thresher.engines.local import LocalEngine
 from thresher.engines.options import EngineOptions
-from thresher.errors import ConfigError, InputError, LimitError
+from thresher.errors import ConfigError, InputError, LimitError, Stopped
 from thresher.params import build
+from thresher.run import Event, Run
+from thresher.store import Store
+from thresher_jobs.cli import run as cli
 from thresher_jobs.explain import explain
+from thresher_jobs.split import split
 from thresher_jobs.split_params import SplitParams
 from thresher_jobs.verify import verify
 
@@ -389,3 +395,59 @@ def test_the_page_shows_sizes_and_the_leak_check(pages: Path, tmp_path: Path) ->
     assert 'id="splits"' in page and 'id="borders"' in page
     assert "Pairs of near copies, similarity from 0.7 on" in page
     assert "All 28 held-out texts were compared exactly with all others" in page
+
+
+def test_the_command_says_what_was_split_and_what_was_found(
+    pages: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = ["split", str(pages), "--out", str(out), "--test", "0.1", "--validation", "14"]
+    assert cli([*words, "--group-by", "page", "--stratify", "kind", "--workers", "1"]) == 0
+    told = capsys.readouterr().out
+    assert "test                   28  of 28 wanted" in told
+    assert re.search(r"near copies +0  of \d+ pairs across a border; at random \d+", told)
+    assert "same page" in told
+    assert cli(["split", str(pages), "--out", str(tmp_path / "no"), "--test", "1000"]) == 4
+
+
+def test_texts_of_the_data_are_inert_in_the_page(tmp_path: Path) -> None:
+    rows = [{"text": prose(n), "kind": "<script>alert(1)</script>"} for n in range(40)]
+    parquet(tmp_path / "in.parquet", rows)
+    run(tmp_path / "in.parquet", tmp_path / "out", test=0.1, stratify="kind")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "<script>" not in page and "&lt;script&gt;" in page
+
+
+def test_a_broken_off_split_is_resumed_to_the_same_bytes(pages: Path, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"test": 0.2, "stratify": "kind", "split_bytes": 24_000}
+    run(pages, tmp_path / "whole", **settings)
+
+    def stop(event: Event) -> None:
+        if event.stage == "members" and event.kind == "end":
+            raise KeyboardInterrupt
+
+    broken = Run(Store(str(tmp_path / "out")), LocalEngine(1), stop)
+    with pytest.raises(Stopped):
+        split(
+            [str(pages)],
+            str(tmp_path / "out"),
+            SplitParams(**settings),
+            EngineOptions(),
+            run=broken,
+        )
+    report = run(pages, tmp_path / "out", **settings)
+    done = resumed(report)
+    assert done["read"] == report["plan"]["tasks"] and done["members"] == 1
+    folders = ("data/train", "data/test", "groups")
+    assert tree(tmp_path / "out", *folders) == tree(tmp_path / "whole", *folders)
+
+
+def test_other_settings_after_a_refusal_take_nothing_from_before(
+    pages: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(LimitError):
+        run(pages, tmp_path / "out", test=281)
+    run(pages, tmp_path / "out", test=0.2, threshold=0.95, stratify="source")
+    run(pages, tmp_path / "fresh", test=0.2, threshold=0.95, stratify="source")
+    folders = ("data/train", "data/test", "groups")
+    assert tree(tmp_path / "out", *folders) == tree(tmp_path / "fresh", *folders)
