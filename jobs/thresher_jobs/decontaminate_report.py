@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import thresher
+from thresher.leaks.indexed import Indexed
+from thresher.leaks.presets import Preset
 from thresher.leaks.tallies import LeakTally
 from thresher.leaks.tokens import VERSION
 from thresher.params import digest_of
@@ -18,6 +20,7 @@ from thresher.run import Run
 from thresher.stage import Receipt
 from thresher_jobs import job_report
 from thresher_jobs.card import dataset_card
+from thresher_jobs.decontaminate_params import DecontaminateParams
 from thresher_jobs.job_report import Balance, balance, frame, manifest_frame
 from thresher_jobs.leak_common import Settled
 from thresher_jobs.leak_items import ReadBenchmark
@@ -32,17 +35,21 @@ def publish(
 ) -> dict[str, Any]:
     """Write report, page, card and manifest, in that order; return the report."""
     counts = balance(searched.plan, written, [r.facts["rows"] for r in searched.read])
-    tally = LeakTally()
-    for receipt in written:
-        tally.merge(LeakTally.from_json(run.store.get_json(receipt.facts["leaks"])))
-    for one in searched.benchmarks:
-        twins = [(copy, one.uids[twin].as_py()) for copy, twin in one.copies]
-        tally.add_copies((one.benchmark.name, one.benchmark.split or ""), twins)
     removed = counts.total("rows_removed")
     changed = [0] * len(counts.sources)
     for task, receipt in zip(searched.plan.tasks, written, strict=True):
         changed[task.payload.source] += receipt.facts["changed"]
-    leaks = _leaks(searched, settled, counts, tally, changed)
+    leaks = leak_facts(
+        run,
+        searched.params,
+        searched.presets[0],
+        searched.indexed,
+        searched.benchmarks,
+        settled,
+        written,
+        [(source["name"], source["rows_in"]) for source in counts.sources],
+        changed,
+    )
     value = frame(
         run,
         "decontaminate",
@@ -64,19 +71,40 @@ def publish(
     return job_report.publish(run, value, begin, card, [], manifest)
 
 
-def _leaks(
-    searched: Searched,
+def leak_facts(
+    run: Run,
+    params: DecontaminateParams,
+    preset: Preset,
+    indexed: Indexed,
+    benchmarks: Sequence[ReadBenchmark],
     settled: Settled,
-    counts: Balance,
-    tally: LeakTally,
+    written: Sequence[Receipt],
+    searched: Sequence[tuple[str, int]],
     changed: Sequence[int],
 ) -> dict[str, Any]:
-    params = searched.params
-    preset = searched.presets[0]
+    """Return what the report says of leaks.
+
+    Args:
+        run: Where tallies lie.
+        params: What was asked for.
+        preset: The rule.
+        indexed: What was searched for.
+        benchmarks: The same as it was read.
+        settled: N-grams that were left out.
+        written: Receipts whose fact `leaks` names a tally.
+        searched: Name and rows of each source.
+        changed: By source, rows that were changed.
+    """
+    tally = LeakTally()
+    for receipt in written:
+        tally.merge(LeakTally.from_json(run.store.get_json(receipt.facts["leaks"])))
+    for one in benchmarks:
+        twins = [(copy, one.uids[twin].as_py()) for copy, twin in one.copies]
+        tally.add_copies((one.benchmark.name, one.benchmark.split or ""), twins)
     return leaks_section(
         tally,
-        [_about(one) for one in searched.benchmarks],
-        [(source["name"], source["rows_in"]) for source in counts.sources],
+        [_about(one) for one in benchmarks],
+        list(searched),
         record={
             "tool_version": thresher.__version__,
             "preset": params.preset,
@@ -85,10 +113,10 @@ def _leaks(
             },
             "action": params.action,
             "normaliser": VERSION,
-            "ngrams": list(searched.indexed.parts[0].index.ngrams),
+            "ngrams": list(indexed.parts[0].index.ngrams),
             "roles": list(params.roles),
             "config_hash": digest_of(params.model_dump(mode="json")),
-            "index_hash": searched.indexed.digest,
+            "index_hash": indexed.digest,
         },
         common=settled.common,
         num_common=settled.num_common,

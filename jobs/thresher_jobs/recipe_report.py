@@ -121,7 +121,8 @@ def publish(run: Run, found: Recipes, begin: float) -> dict[str, Any]:
         told = facts_alone(found.written, step.name)
         gone = sum(source.left_out[step.name] for source in found.flow.sources)
         removed_by |= step.removed_by(told, gone)
-        part = step.report(run, told)
+        reached = [(source.name, source.reached(step.name)) for source in found.flow.sources]
+        part = step.report(run, told, reached)
         facts |= part.pop("plan", {})
         notes += part.pop("notes", [])
         top |= part

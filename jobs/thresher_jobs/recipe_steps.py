@@ -44,6 +44,7 @@ from thresher_jobs.score_params import ScoreParams
 from thresher_jobs.scored import Scored
 from thresher_jobs.sift import sift_step
 
+Reached = tuple[str, int]
 CODE_VERSION = "recipe-1"  # raised when the same rows and steps give other bytes
 
 
@@ -113,13 +114,16 @@ class RecipeStep(ABC):
         """Return what the step writes or counts beside the rows."""
 
     @abstractmethod
-    def report(self, run: Run, told: Sequence[Receipt]) -> dict[str, Any]:
+    def report(
+        self, run: Run, told: Sequence[Receipt], reached: Sequence[Reached]
+    ) -> dict[str, Any]:
         """Return the step's part of the report: `plan` for what stands there, other keys at the
         top.
 
         Args:
             run: Where figures lie.
             told: Receipts of the writing stage, with this step's facts alone.
+            reached: Name of each source, and its rows that reached the step.
         """
 
     def removed_by(self, told: Sequence[Receipt], removed: int) -> dict[str, int]:
@@ -175,7 +179,9 @@ class DedupStep(RecipeStep):
             self.name, self._compared, keep_wanted(run, f"{key}-{self.name}", self._counts)
         )
 
-    def report(self, run: Run, told: Sequence[Receipt]) -> dict[str, Any]:
+    def report(
+        self, run: Run, told: Sequence[Receipt], reached: Sequence[Reached]
+    ) -> dict[str, Any]:
         """Return similarities, clusters and the measured recall."""
         state = self._state
         assert state is not None and self._counts is not None
@@ -265,7 +271,9 @@ class ScoreStep(RecipeStep):
         assert self._how is not None
         return SignalsBeside(self.name, self._how)
 
-    def report(self, run: Run, told: Sequence[Receipt]) -> dict[str, Any]:
+    def report(
+        self, run: Run, told: Sequence[Receipt], reached: Sequence[Reached]
+    ) -> dict[str, Any]:
         """Return the figures of signals and rules."""
         assert self._scored is not None and self._how is not None
         quality = score_report.quality_facts(run, self._scored, self._how, told)

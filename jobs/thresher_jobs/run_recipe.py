@@ -34,6 +34,7 @@ from thresher.steps.row_notes import RowEvents, RowProbe
 from thresher.steps.row_texts import RowReader
 from thresher.steps.split_log import encode_schema
 from thresher_jobs.convert_params import ConvertParams
+from thresher_jobs.decontaminate_params import DecontaminateParams
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.detecting import peek_readable
 from thresher_jobs.first_pass import (
@@ -46,6 +47,7 @@ from thresher_jobs.first_pass import (
 )
 from thresher_jobs.recipe import READ_ONCE, Recipe, Step, resolved, typed_steps
 from thresher_jobs.recipe_conversion import ConvertStep
+from thresher_jobs.recipe_leaks import LeakStep
 from thresher_jobs.recipe_report import Flow, Recipes, flow_of, publish
 from thresher_jobs.recipe_steps import CODE_VERSION, DedupStep, Passed, RecipeStep, ScoreStep
 from thresher_jobs.score_params import ScoreParams
@@ -93,6 +95,8 @@ def make_steps(
             made.append(DedupStep(step.name, params))
         elif isinstance(params, ScoreParams):
             made.append(ScoreStep(step.name, params))
+        elif isinstance(params, DecontaminateParams):
+            made.append(LeakStep(step.name, params))
         elif isinstance(params, ConvertParams):
             if recipe.text_column is not None:
                 raise ConfigError(

@@ -108,7 +108,7 @@ def write_task(how: WriteStep, store: Store, folder: str, task: Task) -> Receipt
     read: ReadTask = task.payload
     lines = read_table(store, attribute_name(how.folder, task.index)).combine_chunks()
     matches = read_table(store, match_name(how.matches, task.index)).combine_chunks()
-    fates, marks = _fates(how, lines, matches)
+    fates, marks = fates_of(lines, matches, how.verdicts, stay=how.tag)
     changer = Changer(how.action, how.cut, how.verdicts, how.search, store, read, matches)
     changed, added = 0, [0] * len(read.splits)
     counts = Counts(len(read.splits))
@@ -136,7 +136,7 @@ def write_task(how: WriteStep, store: Store, folder: str, task: Task) -> Receipt
                 parts.write(CHANGE_FOLDER, made.lines(writer))
         check.finish()
         writer = RowWriter("decontaminate", task.index, how.rows, fates)
-        named = _named(how, writer, task.index, matches)
+        named = named_matches(how.rows, writer, task.index, matches)
         tally.add(named, read.source)
         parts.write(MATCH_FOLDER, named)
         files = parts.finish()
@@ -160,10 +160,17 @@ def write_task(how: WriteStep, store: Store, folder: str, task: Task) -> Receipt
     )
 
 
-def _fates(
-    how: WriteStep, lines: pa.Table, matches: pa.Table
+def fates_of(
+    lines: pa.Table, matches: pa.Table, verdicts: tuple[str, ...], *, stay: bool = False
 ) -> tuple[Fates, tuple[pa.Array, pa.Array]]:
-    """Return what becomes of the rows, and the gravest verdict and its item for each row."""
+    """Return what becomes of the rows, and the gravest verdict and its item for each row.
+
+    Args:
+        lines: (N,) `error`, perhaps `id`.
+        matches: (C,) columns of `MATCHES` and `line`.
+        verdicts: Rows with a match of these go.
+        stay: They stay where they are, since the user only looks.
+    """
     count = len(lines)
     bad = np.asarray(pc.is_valid(lines.column("error")))
     rows = matches.column("line").to_numpy()
@@ -176,7 +183,7 @@ def _fates(
     place[rows[first]] = first
     index = pa.array(place, mask=place < 0)
     decisive = matches.take(index)
-    wanted = pc.is_in(decisive.column("verdict"), value_set=pa.array(how.verdicts))
+    wanted = pc.is_in(decisive.column("verdict"), value_set=pa.array(verdicts))
     removed = np.asarray(pc.fill_null(wanted, False)) & ~bad
     item = pc.binary_join_element_wise(
         decisive.column("benchmark"), decisive.column("item_id"), ":"
@@ -193,20 +200,20 @@ def _fates(
         detail=pc.if_else(gone, detail, nothing),
         matched=pc.if_else(gone, item, nothing),
         score=pc.if_else(gone, score, pa.scalar(None, pa.float64())),
-        ids=lines.column("id").combine_chunks() if how.search.id_column else None,
-        stay=how.tag,
+        ids=lines.column("id").combine_chunks() if "id" in lines.column_names else None,
+        stay=stay,
     )
     return fates, (decisive.column("verdict").combine_chunks(), item)
 
 
-def _named(how: WriteStep, writer: RowWriter, task: int, matches: pa.Table) -> pa.RecordBatch:
+def named_matches(rows: RowMap, writer: RowWriter, task: int, matches: pa.Table) -> pa.RecordBatch:
     """Return matches with the names of their rows."""
     numbers = matches.column("line").to_numpy()
     ids = docid.pack(task, numbers)
     columns = {
         "_row_id": writer.row_ids(numbers),
-        "file": how.rows.file_names(ids),
-        "row": pa.array(how.rows.locate(ids)[1]),
+        "file": rows.file_names(ids),
+        "row": pa.array(rows.locate(ids)[1]),
     }
     arrays = [
         columns[f.name] if f.name in columns else matches.column(f.name).combine_chunks()
