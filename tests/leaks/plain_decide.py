@@ -196,8 +196,11 @@ def ours(rows: list[Row], name: str) -> list[Judged]:
 
 def _retold(row: Row) -> bool:
     """Tell whether a word problem has mostly other numbers."""
-    problem = row["kind"] in ("math", "mcq") and not row["exact"]
-    return problem and row["num_changed"] >= 1
+    if row["exact"] or row["kind"] not in ("math", "mcq"):
+        return False
+    worked = row["kind"] == "math" and row["field"] in ("answer", "solution", "tests")
+    few = row["num_count"] >= 2 and F(row["num_equal"], row["num_count"]) < F(1, 2)
+    return row["num_changed"] >= 1 or (worked and few)
 
 
 def _has_own(row: Row, share: F, at: tuple[int, int] | None = None) -> bool:

@@ -243,6 +243,13 @@ def test_a_problem_with_another_number_is_a_template(kind: str) -> None:
     assert judge(told | {"kind": "generic"})[0][0] == "contaminated"
 
 
+def test_a_worked_answer_with_few_of_its_numbers_is_another_one() -> None:
+    worked = match(kind="math", field="answer", matched8=40, **numbers(2, 5))
+    assert judge(worked) == [("suspect", "ngram_ratio", "answer_only")]
+    assert judge(worked | numbers(3, 5))[0][0] == "contaminated"
+    assert judge(worked | {"field": "question"})[0][0] == "contaminated"
+
+
 @pytest.mark.parametrize(
     ("figures", "least"),
     [
