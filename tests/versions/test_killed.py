@@ -32,6 +32,17 @@ def soak(store: str, folder: Path, rounds: int, **environ: str) -> dict[str, int
     return told
 
 
+@pytest.mark.slow
+def test_a_commit_or_clean_up_killed_at_any_change_of_the_folder_leaves_a_whole_store(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-m", "tests.versions.crash", str(tmp_path / "points")]
+    (tmp_path / "points").mkdir()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert int(done.stdout) > 15
+
+
 def test_killed_runs_leave_whole_versions(tmp_path: Path) -> None:
     soak(str(tmp_path / "store"), tmp_path, 12)
 
