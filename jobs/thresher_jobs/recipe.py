@@ -30,6 +30,7 @@ from thresher.params import Params, build, load_yaml, parse_settings
 from thresher_jobs.convert_params import ConvertParams
 from thresher_jobs.decontaminate_params import DecontaminateParams
 from thresher_jobs.dedup_params import DedupParams
+from thresher_jobs.mix_params import MixParams
 from thresher_jobs.read_params import ReadParams
 from thresher_jobs.score_params import ScoreParams
 
@@ -37,6 +38,7 @@ KINDS: dict[str, type[Params]] = {
     "dedup": DedupParams,
     "decontaminate": DecontaminateParams,
     "score": ScoreParams,
+    "mix": MixParams,
     "convert": ConvertParams,
 }
 READ_ONCE = (  # said at the top of a recipe
@@ -54,6 +56,9 @@ class RecipeSource(Params):
     name: str | None = Field(None, description="What row ids and the report call it.")
     format: str | None = Field(None, description="Its format, instead of the one detected.")
     licence: str | None = Field(None, description="Goes into the card.")
+    weight: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="Its share, for the step mix."
+    )
 
     @field_validator("format")
     @classmethod
@@ -187,10 +192,22 @@ def typed_steps(recipe: Recipe, only: Sequence[str] = ()) -> tuple[Step, ...]:
     unknown = [name for name in only if name not in names]
     if unknown:
         raise ConfigError(f"--only {unknown[0]}: no such step", remedy=f"steps: {', '.join(names)}")
+    _check_last(found)
+    return tuple(step for step in found if not only or step.name in only)
+
+
+def _check_last(found: Sequence[Step]) -> None:
+    """Refuse steps behind one that decides about what is left.
+
+    Raises:
+        ConfigError: Naming the step.
+    """
+    mixes = [number for number, step in enumerate(found) if step.kind == "mix"]
+    if len(mixes) > 1 or any(s.kind != "convert" for n in mixes for s in found[n + 1 :]):
+        raise ConfigError("mix is the last step but convert: it draws from what is left")
     converts = [number for number, step in enumerate(found) if step.kind == "convert"]
     if len(converts) > 1 or (converts and converts[0] != len(found) - 1):
         raise ConfigError("convert is the last step: it decides how what is left is written")
-    return tuple(step for step in found if not only or step.name in only)
 
 
 def _typed(recipe: Recipe, name: str, kind: str, settings: Mapping[str, Any]) -> Params:

@@ -45,9 +45,11 @@ from thresher_jobs.first_pass import (
     found_schemas,
     rows_of,
 )
+from thresher_jobs.mix_params import MixParams
 from thresher_jobs.recipe import READ_ONCE, Recipe, Step, resolved, typed_steps
 from thresher_jobs.recipe_conversion import ConvertStep
 from thresher_jobs.recipe_leaks import LeakStep
+from thresher_jobs.recipe_mix import MixStep
 from thresher_jobs.recipe_report import Flow, Recipes, flow_of, publish
 from thresher_jobs.recipe_steps import CODE_VERSION, DedupStep, Passed, RecipeStep, ScoreStep
 from thresher_jobs.score_params import ScoreParams
@@ -84,11 +86,13 @@ def run_recipe(
 
 
 def make_steps(
-    typed: Sequence[Step], recipe: Recipe
+    typed: Sequence[Step], recipe: Recipe, plan: Plan
 ) -> tuple[tuple[RecipeStep, ...], ConvertStep | None]:
     """Return what the steps do; the conversion comes apart, since the writer does it."""
     made: list[RecipeStep] = []
     conversion = None
+    known = [source.name for source in plan.inputs.sources]
+    sources = list(zip(known, (source.weight for source in recipe.sources), strict=True))
     for step in typed:
         params = step.params
         if isinstance(params, DedupParams):
@@ -97,6 +101,8 @@ def make_steps(
             made.append(ScoreStep(step.name, params))
         elif isinstance(params, DecontaminateParams):
             made.append(LeakStep(step.name, params))
+        elif isinstance(params, MixParams):
+            made.append(MixStep(step.name, params, sources))
         elif isinstance(params, ConvertParams):
             if recipe.text_column is not None:
                 raise ConfigError(
@@ -109,9 +115,9 @@ def make_steps(
 
 def _run(recipe: Recipe, options: EngineOptions, run: Run, typed: Sequence[Step]) -> dict[str, Any]:
     begin = time.monotonic()
-    steps, conversion = make_steps(typed, recipe)
-    files = {step.name: step.check() for step in steps}
     plan = plan_of(recipe)
+    steps, conversion = make_steps(typed, recipe, plan)
+    files = {step.name: step.check() for step in steps}
     check_apart(plan, run.store.root)
     made_of = resolved(recipe, typed)
     if run.claim(
@@ -252,6 +258,7 @@ def _write(
         tuple(tuple(r.facts["fingerprints"]) for r in passed.receipts),
         encode_schema(schema),
         None if conversion is None else conversion.choose(passed),
+        next((step.draws for step in steps if isinstance(step, MixStep)), None),
         recipe.id_column is not None,
         recipe.max_doc_bytes,
     )
@@ -290,10 +297,10 @@ def dry_lines(recipe: Recipe, typed: Sequence[Step]) -> Iterator[str]:
     Raises:
         ThresherError: What the run would begin with.
     """
-    steps, _ = make_steps(typed, recipe)
+    plan = plan_of(recipe)
+    steps, _ = make_steps(typed, recipe, plan)
     for step in steps:
         step.check()
-    plan = plan_of(recipe)
     for number, source in enumerate(plan.inputs.sources):
         files = [file for file in plan.inputs.files if file.source == number]
         size = sum(file.bytes for file in files)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.jobs import runs, scores
+from tests.jobs import leaks, runs, scores
 from tests.jobs.converts import run as convert
 from tests.jobs.recipes import run, write
 from tests.jobs.runs import Command, Row, jsonl, parquet, rows_of, tree
@@ -134,6 +134,64 @@ def test_rows_of_several_formats_become_one_data_set(tmp_path: Path, chats: Path
     assert "| asked | mit |" in card
 
 
+def test_a_mixture_is_drawn_from_what_the_steps_left(chats: Path, tmp_path: Path) -> None:
+    inputs = [chats / "a.jsonl", chats / "b.parquet"]
+    shares = {"weights": {"a": 0.25, "b": 0.75}, "total": 60, "max_repeats": 3}
+    steps = [{"score": SCORE}, {"mix": shares}, {"convert": {"to": "messages"}}]
+    report = run(write(tmp_path / "r.yaml", inputs, steps), tmp_path / "at-once")
+    wanted = [(s["name"], s["rows_out"]) for s in report["plan"]["flow"]["sources"]]
+    assert wanted == [("a.jsonl", 15), ("b.parquet", 45)]
+    assert report["rows_added"] > 0
+    assert report["rows_in"] + report["rows_added"] == report["rows_kept"] + (
+        report["rows_removed"] + report["rows_quarantined"]
+    )
+    scores.run(inputs, tmp_path / "1", **SCORE)
+    left = {str(row["messages"]) for row in _converted(tmp_path / "1" / "data", tmp_path / "2")}
+    drawn = [str(row["messages"]) for row in data(tmp_path / "at-once").to_pylist()]
+    assert len(drawn) == 60 and set(drawn) <= left
+    assert any("added" in line for line in verify(str(tmp_path / "at-once")))
+    assert max(drawn.count(row) for row in set(drawn)) <= 3 * 2  # some rows are copies
+
+
+def _converted(rows: Path, out: Path) -> list[Row]:
+    convert(rows, out, to="messages")
+    return rows_of(out, "data")
+
+
+def test_weights_beside_the_sources_make_the_mixture(chats: Path, tmp_path: Path) -> None:
+    sources = [
+        {"path": str(chats / "a.jsonl"), "name": "much", "weight": 3},
+        {"path": str(chats / "b.parquet"), "name": "little", "weight": 1},
+    ]
+    report = run(write(tmp_path / "r.yaml", sources, [{"mix": {"total": 40}}]), tmp_path / "out")
+    assert [s["rows_out"] for s in report["plan"]["flow"]["sources"]] == [30, 10]
+    assert report["removed_by"] == {"mix: not drawn": report["rows_in"] - 40}
+
+
+def test_leaks_are_looked_for_in_what_is_left(tmp_path: Path) -> None:
+    asked = [
+        {"instruction": f"{' '.join(WORDS[n : n + 14])} {n}?", "output": " ".join(WORDS[:n])}
+        for n in range(2, 40)
+    ]
+    jsonl(tmp_path / "asked.jsonl", [*asked, *asked[5:9]])
+    items = [{"question": row["instruction"], "answer": row["output"]} for row in asked[::3]]
+    jsonl(tmp_path / "bench.jsonl", items)
+    settings = {"against": [f"bench={tmp_path / 'bench.jsonl'}"]}
+    once = {"on": "prompt", "threshold": 0.95, "ngram": 2}
+    steps = [{"dedup": once}, {"decontaminate": settings}, {"score": SCORE}]
+    recipe = write(tmp_path / "r.yaml", [tmp_path / "asked.jsonl"], steps)
+    report = run(recipe, tmp_path / "at-once")
+    runs.run(tmp_path / "asked.jsonl", tmp_path / "1", **once)
+    leaks.run(tmp_path / "1" / "data", tmp_path / "2", *settings["against"])
+    scores.run(tmp_path / "2" / "data", tmp_path / "3", **SCORE)
+    assert data(tmp_path / "at-once").equals(data(tmp_path / "3"))
+    (bench,) = report["plan"]["leaks"]["benchmarks"]
+    assert bench["name"] == "bench" and report["removed_by"]["decontaminate"] >= len(items) - 1
+    matches = rows_of(tmp_path / "at-once", "matches")
+    assert len(matches) == len(rows_of(tmp_path / "2", "matches"))
+    assert "index_hash" in (tmp_path / "at-once" / "README.md").read_text()
+
+
 def test_a_run_that_was_stopped_goes_on(chats: Path, tmp_path: Path) -> None:
     steps = [{"dedup": DEDUP}, {"score": SCORE}]
     recipe = write(tmp_path / "r.yaml", [chats], steps, split_bytes=2048)
@@ -167,6 +225,9 @@ def test_a_limit_stops_a_step_that_would_remove_too_much(chats: Path, tmp_path: 
         ([{"score": {"annotate": True}}], {}, "for 'thresher score' alone"),
         ([{"score": {"name": "x"}}, {"dedup": {"name": "x"}}], {}, "two steps have the name 'x'"),
         ([{"score": {"name": "A b"}}], {}, "expected small letters"),
+        ([{"mix": {}}, "dedup"], {}, "mix is the last step but convert"),
+        ([{"mix": {"weights": {"c": 1}}}], {}, "weight of 'c'"),
+        ([{"decontaminate": {"action": "tag", "against": ["x"]}}], {}, "a recipe drops rows"),
         ([], {}, "steps: name at least one"),
         ([{"dedup": {}}], {"source": []}, "unknown setting 'source'"),
         ([{"convert": {"to": "messages"}}], {"text_column": "t"}, "plain text are not converted"),

@@ -1,8 +1,8 @@
 """The writer of recipes: rows are read a second time and go where the steps say, in the form that
 the recipe wants.
 
-Part N of every output comes from task N, in input order. The text is fingerprinted again and must
-be what the steps judged.
+Part N of every output comes from task N, in input order; rows that a mixture draws several times
+come again after all others. The text is fingerprinted again and must be what the steps judged.
 
 Shapes: N rows of a task, R rows of a block.
 """
@@ -24,7 +24,7 @@ from thresher.errors import InternalError
 from thresher.formats.conversion import Conversion, Converted, convert
 from thresher.stage import Receipt, Task
 from thresher.steps.chain import Decided, Outcome
-from thresher.steps.fates import Fates, RowWriter
+from thresher.steps.fates import ADDED, Fates, RowWriter
 from thresher.steps.outputs import (
     AS_JSON,
     FOLDERS,
@@ -78,6 +78,13 @@ class Beside(Protocol):
         """
 
 
+class Copies(Protocol):
+    """How often rows are written."""
+
+    def copies(self, store: Store, task: int) -> Column:
+        """(N,) times that each row of a task is written."""
+
+
 @dataclass(frozen=True)
 class RecipeWrite:
     """What writing a task needs to know.
@@ -91,6 +98,7 @@ class RecipeWrite:
         expected: Fingerprints of the text, by task and split.
         schema_text: Columns of the inputs; unused where rows are converted.
         conversion: How rows are written, but for the formats of the files; None as they came.
+        copies: How often each row is written; None once.
         id_column: Whether users have ids of their own.
         max_doc_bytes: Rows with a larger value are bad.
     """
@@ -103,6 +111,7 @@ class RecipeWrite:
     expected: tuple[tuple[str, ...], ...]
     schema_text: str
     conversion: Conversion | None
+    copies: Copies | None
     id_column: bool
     max_doc_bytes: int
 
@@ -157,9 +166,18 @@ def write_rows(how: RecipeWrite, store: Store, folder: str, task: Task) -> Recei
             for aside in asides.values():
                 aside.add(parts, block, text)
         check.finish()
+        if how.copies is not None:
+            _write_again(how, writing, parts, how.copies.copies(store, task.index))
         told = {name: aside.finish(parts) for name, aside in asides.items()}
         files = parts.finish()
     return writing.receipt(task, len(lines), files, {"flow": flow.tolist(), "besides": told})
+
+
+def _write_again(how: RecipeWrite, writing: _Writing, parts: PartSet, copies: Column) -> None:
+    """Write the rows that are drawn twice once more, then those drawn three times, and so on."""
+    for number in range(1, int(copies.max(initial=1))):
+        for block in read_task(writing.read, None, how.schema, how.max_doc_bytes):
+            writing.write_again(parts, block, copies[block.rows] > number, number)
 
 
 def _reached(outcome: Outcome, number: int) -> Column:
@@ -190,11 +208,11 @@ class _Writing:
 
     def __init__(self, how: RecipeWrite, task: Task, fates: Fates) -> None:
         self._how, self._task, self._fates = how, task, fates
-        self._read: ReadTask = task.payload
-        self._counts = Counts(len(self._read.splits))
-        self._added = [0] * len(self._read.splits)
+        self.read: ReadTask = task.payload
+        self._counts = Counts(len(self.read.splits))
+        self._added = [0] * len(self.read.splits)
         self._losses: Counter[str] = Counter()
-        self._formats: list[Counter[str]] = [Counter() for _ in self._read.splits]
+        self._formats: list[Counter[str]] = [Counter() for _ in self.read.splits]
         self._begin()
 
     def _begin(self) -> None:
@@ -214,9 +232,8 @@ class _Writing:
 
     def _converted(self, block: TaskBlock, data: pa.RecordBatch, rows: Column) -> pa.RecordBatch:
         """Convert the rows that are kept; those that cannot be are quarantined after all."""
-        assert self._how.conversion is not None and self._fates.pieces is not None
-        names = (self._how.reader.formats or {}).get(self._read.splits[block.split].file, ())
-        made = convert(data, replace(self._how.conversion, formats=names))
+        assert self._fates.pieces is not None
+        made = convert(data, self._conversion(block))
         if made.removed.any() or not made.faults.good.all():
             self._refuse(made, rows)
         self._fates.pieces[rows] = np.bincount(made.source, minlength=len(rows))
@@ -224,6 +241,49 @@ class _Writing:
         self._losses += made.losses
         self._formats[block.split] += made.formats
         return made.batch
+
+    def write_again(self, parts: PartSet, block: TaskBlock, wanted: Column, number: int) -> None:
+        """Write the wanted rows of a block once more, with ledger lines that name no file."""
+        rows = block.rows[wanted & (self._fates.state[block.rows] == KEPT)]
+        if not len(rows):
+            return
+        data = block.batch.filter(pa.array(np.isin(block.rows, rows)))
+        source = np.arange(len(rows))
+        if self._how.conversion is not None:
+            made = convert(data, self._conversion(block))
+            data, source = made.batch, made.source
+        parts.write("data", data)
+        parts.write("ledger", self._again(rows[source], source, number))
+        self._added[block.split] += len(data)
+
+    def _again(self, rows: Column, source: Column, number: int) -> pa.RecordBatch:
+        """Return the ledger lines of rows that are written again: ROW#2 and so on."""
+        pieces = self._fates.pieces
+        each = np.ones(len(rows), np.int64) if pieces is None else pieces[rows]
+        begins = np.concatenate([[True], source[1:] != source[:-1]])[: len(rows)]
+        place = np.arange(len(rows)) - np.maximum.accumulate(
+            np.where(begins, np.arange(len(rows)), 0)
+        )
+        own = self.writer.row_ids(rows)
+        told = pa.array(number * each + place + 1).cast(pa.string())
+        located = self._how.rows.locate(docid.pack(self._task.index, rows))[1]
+        count = len(rows)
+        columns = [
+            pc.binary_join_element_wise(own, told, "#"),
+            pa.nulls(count, pa.string()),
+            pa.array(located),
+            pa.repeat("kept", count).cast(pa.string()),
+            pa.repeat(ADDED, count).cast(pa.string()),
+            own,
+            pa.nulls(count, pa.float64()),
+        ]
+        return pa.record_batch(columns, schema=LEDGER)
+
+    def _conversion(self, block: TaskBlock) -> Conversion:
+        """Return how rows of a block's file are converted."""
+        assert self._how.conversion is not None
+        names = (self._how.reader.formats or {}).get(self.read.splits[block.split].file, ())
+        return replace(self._how.conversion, formats=names)
 
     def _refuse(self, made: Converted, rows: Column) -> None:
         fates, bad = self._fates, np.flatnonzero(~made.faults.good)
