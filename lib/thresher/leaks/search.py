@@ -214,7 +214,6 @@ def _lines(indexed: Indexed, judged: _Judged, found: Segments) -> pa.RecordBatch
     starts = tokens.starts[base + figures["first"]]
     stops = tokens.stops[base + figures["last"]]
     bench = index["bench"][judged.items]
-    texts = found.texts.take(pa.array(segments))
     length = figures["L"].astype(np.float64)
     grams = np.maximum(figures["total8"], 1)
     widf = np.where(
@@ -242,7 +241,7 @@ def _lines(indexed: Indexed, judged: _Judged, found: Segments) -> pa.RecordBatch
         "widf": widf,
         "numbers": _numbers(figures),
         "answer_found": judged.beside.answer_found,
-        "train_snippet": _snippets(texts, starts, stops),
+        "train_snippet": _snippets(found.texts, segments, starts, stops),
         "eval_snippet": _beginnings(judged.part.texts.take(pa.array(judged.items))),
         "part": np.full(len(segments), judged.number, np.int64),
         "item": judged.items,
@@ -265,11 +264,15 @@ def _beginnings(texts: pa.Array) -> pa.Array:
     return pc.utf8_slice_codeunits(texts, 0, SNIPPET_CHARACTERS)
 
 
-def _snippets(texts: pa.Array, starts: Column, stops: Column) -> pa.Array:
-    """Return the text around each match, up to a number of characters, whole code points only."""
+def _snippets(texts: pa.Array, segments: Column, starts: Column, stops: Column) -> pa.Array:
+    """Return the text around each match, up to a number of characters, whole code points only.
+
+    A document of many matches is looked into, never copied for each.
+    """
     found = []
-    for text, start, stop in zip(texts, starts.tolist(), stops.tolist(), strict=True):
-        data = text.as_buffer()
+    places = (column.tolist() for column in (segments, starts, stops))
+    for segment, start, stop in zip(*places, strict=True):
+        data = texts[segment].as_buffer()
         spare = max(0, SNIPPET_CHARACTERS - (stop - start)) // 2
         low = max(0, start - spare)
         piece = bytes(data[low : low + 4 * SNIPPET_CHARACTERS])
