@@ -16,6 +16,7 @@ import typer
 import thresher
 from thresher.errors import InternalError, Stopped, ThresherError, from_os_error
 from thresher_jobs import mix_command as _mix_command  # noqa: F401 - its command
+from thresher_jobs import rebuild_command as _rebuild_command  # noqa: F401 - its command
 from thresher_jobs import run_command as _run_command  # noqa: F401 - its commands
 from thresher_jobs import split_command as _split_command  # noqa: F401 - its command
 from thresher_jobs import versions_command as _versions_command  # noqa: F401 - its commands

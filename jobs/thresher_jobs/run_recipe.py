@@ -315,3 +315,14 @@ def dry_lines(recipe: Recipe, typed: Sequence[Step]) -> Iterator[str]:
     )
     for note in plan.notes:
         yield f"note    {note}"
+
+
+def inputs_of(recipe: Recipe) -> tuple[list[list[Any]], dict[str, Any]]:
+    """Return what a run would be made of now: pins of the sources, digests of the steps' files.
+
+    Raises:
+        ThresherError: What the run would begin with.
+    """
+    plan = plan_of(recipe)
+    steps, _ = make_steps(typed_steps(recipe), recipe, plan)
+    return plan.pins(), {step.name: step.check() for step in steps}

@@ -1,0 +1,67 @@
+"""`thresher rebuild`: the command of the night."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from thresher_jobs.cli_options import Cluster, EngineName, JsonLogs, Quiet, Set, Workers
+from thresher_jobs.cli_params import engine_of
+from thresher_jobs.commands import app
+
+
+@app.command("rebuild")
+def rebuild_command(
+    context: typer.Context,
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file.")],
+    store: Annotated[
+        str, typer.Option("--store", help="A folder or s3://bucket/prefix.", metavar="STORE")
+    ],
+    work: Annotated[
+        str | None,
+        typer.Option("--work", help="Local folder for the run; STORE.work.", metavar="DIR"),
+    ] = None,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Go on while another night is at work.")
+    ] = False,
+    new_settings: Annotated[
+        bool,
+        typer.Option("--new-settings", help="Allow another recipe than the version before."),
+    ] = False,
+    single_writer: Annotated[
+        bool,
+        typer.Option("--single-writer", help="Allow a store without put-if-absent."),
+    ] = False,
+    settings: Set = None,
+    engine: EngineName = None,
+    workers: Workers = None,
+    cluster: Cluster = None,
+    quiet: Quiet = False,
+    json_logs: JsonLogs = False,
+) -> None:
+    """Run a recipe over what its sources hold now, and commit the result as a version.
+
+    A version equals a run from the inputs alone. Nothing changed: nothing is committed. Readers see
+    one whole version; 'thresher versions STORE' lists them.
+    """
+    from thresher_jobs.progress import Show
+    from thresher_jobs.rebuild import night_lines, rebuild
+    from thresher_jobs.recipe import load_recipe, relative_to
+
+    read = relative_to(load_recipe(recipe, settings or []), recipe)
+    options = engine_of(context)
+    with Show(quiet, json_logs) as show:
+        night = rebuild(
+            read,
+            store,
+            options,
+            show,
+            work=work,
+            wait=not no_wait,
+            new_settings=new_settings,
+            single_writer=single_writer,
+        )
+    if not quiet:
+        for line in night_lines(night):
+            print(line)

@@ -1,0 +1,135 @@
+"""Nights: every version equals a run of the recipe from the inputs alone."""
+
+from __future__ import annotations
+
+import random
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.jobs import recipes
+from tests.jobs.runs import Command, Row, jsonl, tree
+from thresher.engines.options import EngineOptions
+from thresher.errors import ConfigError, LimitError
+from thresher.versions.history import open_history
+from thresher_jobs.rebuild import Night, rebuild
+from thresher_jobs.recipe import load_recipe
+from thresher_jobs.versions import export
+
+STEPS: list[dict[str, Any]] = [
+    {"dedup": {"on": "conversation", "threshold": 0.6, "ngram": 2}},
+    {"score": {"profile": "sft", "rules": {"short": {"signal": "response_words", "min": 4}}}},
+]
+WORDS = ["sow", "reap", "bind", "cart", "thresh", "winnow", "sieve", "sack", "mill", "bake"]
+
+
+def _rows(rng: random.Random, count: int) -> list[Row]:
+    return [
+        {"instruction": f"What {rng.randrange(30)}?", "output": " ".join(rng.choices(WORDS, k=8))}
+        for _ in range(count)
+    ]
+
+
+def _night(recipe: Path, store: Path, **more: Any) -> Night:
+    return rebuild(load_recipe(str(recipe)), str(store), EngineOptions(), **more)
+
+
+def _same_as_from_scratch(recipe: Path, store: Path, folder: Path) -> None:
+    recipes.run(recipe, folder / "scratch")
+    export(str(store), "latest", str(folder / "exported"))
+    made = tree(folder / "scratch")
+    kept = tree(folder / "exported")
+    assert {n: h for n, h in kept.items() if n in made} == made
+
+
+def test_every_night_equals_a_run_from_scratch(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    inputs = tmp_path / "inputs"
+    recipe = recipes.write(tmp_path / "r.yaml", [inputs], STEPS, split_bytes=2048)
+    jsonl(inputs / "a.jsonl", _rows(rng, 60))
+    for number in range(6):
+        files = sorted(inputs.iterdir())
+        change = rng.choice(["add", "change", "delete"]) if number else "add"
+        if change == "add" or len(files) == 1:
+            jsonl(inputs / f"n{number}.jsonl", _rows(rng, 20))
+        elif change == "change":
+            jsonl(rng.choice(files), _rows(rng, 30))
+        else:
+            rng.choice(files).unlink()
+        night = _night(recipe, tmp_path / "store")
+        assert night.changed and night.version.number == number + 1
+        _same_as_from_scratch(recipe, tmp_path / "store", tmp_path / f"night-{number}")
+
+
+def test_a_night_without_news_commits_nothing_and_one_with_news_writes_only_what_is_new(
+    tmp_path: Path,
+) -> None:
+    rng = random.Random(4)
+    for name in "abcd":
+        jsonl(tmp_path / "inputs" / f"{name}.jsonl", _rows(rng, 40))
+    recipe = recipes.write(tmp_path / "r.yaml", [tmp_path / "inputs"], STEPS, split_bytes=2048)
+    first = _night(recipe, tmp_path / "store")
+    again = _night(recipe, tmp_path / "store")
+    assert (first.changed, again.changed) == (True, False)
+    assert again.version.number == first.version.number == 1
+    jsonl(tmp_path / "inputs" / "e.jsonl", _rows(rng, 2))
+    third = _night(recipe, tmp_path / "store")
+    assert third.changes.added == ("e.jsonl",) and not third.changes.changed
+    assert 0 < third.new_bytes < first.new_bytes
+    assert not (tmp_path / "store.work").exists()
+
+
+def test_another_recipe_is_refused_unless_it_is_meant(tmp_path: Path) -> None:
+    jsonl(tmp_path / "a.jsonl", _rows(random.Random(5), 30))
+    recipe = recipes.write(tmp_path / "r.yaml", [tmp_path / "a.jsonl"], STEPS)
+    _night(recipe, tmp_path / "store")
+    other = recipes.write(tmp_path / "o.yaml", [tmp_path / "a.jsonl"], STEPS[:1])
+    with pytest.raises(ConfigError, match="was made with other settings"):
+        _night(other, tmp_path / "store")
+    assert _night(other, tmp_path / "store", new_settings=True).version.number == 2
+
+
+def test_a_night_that_fails_commits_nothing_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    rows = [{"instruction": "Which?", "output": "one"}] * 9 + _rows(random.Random(6), 3)
+    jsonl(tmp_path / "a.jsonl", rows)
+    strict = [{"score": {**STEPS[1]["score"], "max_removed_fraction": 0.1}}]
+    recipe = recipes.write(tmp_path / "r.yaml", [tmp_path / "a.jsonl"], strict)
+    with pytest.raises(LimitError):
+        _night(recipe, tmp_path / "store")
+    assert open_history(str(tmp_path / "store")).records() == []
+    jsonl(tmp_path / "a.jsonl", _rows(random.Random(7), 20))
+    assert _night(recipe, tmp_path / "store").version.number == 1
+
+
+def test_two_nights_at_once_end_as_if_one_after_the_other(tmp_path: Path) -> None:
+    jsonl(tmp_path / "a.jsonl", _rows(random.Random(8), 40))
+    recipe = recipes.write(tmp_path / "r.yaml", [tmp_path / "a.jsonl"], STEPS)
+    nights: list[Night] = []
+
+    def one(number: int) -> None:
+        work = str(tmp_path / f"work-{number}")
+        nights.append(_night(recipe, tmp_path / "store", work=work, wait=False))
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(night.changed for night in nights) == [False, True]
+    assert [r.version for r in open_history(str(tmp_path / "store")).records()] == [1]
+
+
+def test_the_command_tells_the_night_and_its_versions(tmp_path: Path, thresher: Command) -> None:
+    jsonl(tmp_path / "a.jsonl", _rows(random.Random(9), 40))
+    recipe = recipes.write(tmp_path / "r.yaml", [tmp_path / "a.jsonl"], STEPS)
+    store = str(tmp_path / "store")
+    said = thresher("rebuild", str(recipe), "--store", store)
+    assert said.code == 0 and "version      1" in said.out and "1 new" in said.out
+    said = thresher("rebuild", str(recipe), "--store", store)
+    assert said.code == 0 and "nothing changed: version 1 stays in force" in said.out
+    said = thresher("versions", store, "--verify")
+    assert said.code == 0 and "whole" in said.out
+    said = thresher("rebuild", str(recipe), "--store", "s3://nowhere/at-all")
+    assert said.code == 2 and "--work DIR" in said.err
