@@ -13,6 +13,7 @@ from thresher.params import build, load_yaml
 from thresher_jobs.convert_params import ConvertParams
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.profiles import chosen, load_profile
+from thresher_jobs.recipe import load_recipe, typed_steps
 from thresher_jobs.score_params import ScoreParams
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +21,7 @@ PROFILES = sorted((ROOT / "cluster").glob("*.yaml"))
 RECIPES = sorted((ROOT / "jobs" / "recipes").glob("dedup-*.yaml"))
 CONVERSIONS = sorted((ROOT / "jobs" / "recipes").glob("convert-*.yaml"))
 SCORES = sorted((ROOT / "jobs" / "recipes").glob("score-*.yaml"))
+WHOLE = sorted((ROOT / "jobs" / "recipes").glob("run-*.yaml"))
 NAMED = ("laptop", "workstation", "ray-local", "spark-local", "datacenter")
 
 
@@ -82,9 +84,20 @@ def test_every_score_recipe_is_a_valid_set_of_parameters(path: Path) -> None:
     assert chosen(load_profile(params.profile), params).rules
 
 
+@pytest.mark.parametrize("path", WHOLE, ids=lambda path: path.stem)
+def test_every_whole_recipe_has_steps_that_can_be(path: Path) -> None:
+    text = path.read_text()
+    assert f"thresher run jobs/recipes/{path.name} --out" in text
+    recipe = load_recipe(str(path))
+    for step in typed_steps(recipe):
+        if isinstance(step.params, ScoreParams):
+            assert chosen(load_profile(step.params.profile), step.params).rules
+    assert all(source.licence for source in recipe.sources)
+
+
 def test_there_are_recipes_of_every_job_and_no_others() -> None:
-    assert RECIPES and CONVERSIONS and SCORES
-    recipes = sorted([*RECIPES, *CONVERSIONS, *SCORES])
+    assert RECIPES and CONVERSIONS and SCORES and WHOLE
+    recipes = sorted([*RECIPES, *CONVERSIONS, *SCORES, *WHOLE])
     assert sorted((ROOT / "jobs" / "recipes").iterdir()) == recipes
 
 
