@@ -42,6 +42,12 @@ class Candidates(NamedTuple):
     scanned: Column
     figures: dict[str, Column]
 
+    def take(self, places: Column) -> Candidates:
+        """Return some of the pairs."""
+        pairs = Pairs(self.pairs.segments[places], self.pairs.items[places])
+        figures = {name: column[places] for name, column in self.figures.items()}
+        return Candidates(pairs, self.scanned[places], figures)
+
 
 def with_channels(
     part: Part, presets: Sequence[Preset], texts: pa.Array, tokens: Tokens, pairs: Pairs

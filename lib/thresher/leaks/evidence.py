@@ -90,12 +90,11 @@ class Evidence(NamedTuple):
         return count
 
 
-class _Known(NamedTuple):
-    """What the kernel needs of the index."""
+class Known(NamedTuple):
+    """What kernels need of an index."""
 
     term_token: Column
     idf: Column
-    rare: Column
     token_hash: Column
     token_slots: Column
     ngrams: Column
@@ -116,8 +115,21 @@ _PLAIN = (
 )  # fmt: skip
 
 
+def known_of(index: Index) -> Known:
+    """Return what kernels need of an index."""
+    return Known(
+        index["term_token"],
+        index["idf"],
+        index["token_hash"],
+        index["token_slots"],
+        frozen(np.array(index.ngrams, np.int64)),
+        index["number_offsets"],
+        index["number_keys"],
+    )
+
+
 @kernel
-def _take(stored: Any, known: Any, own: Any, item: Any, stamp: Any) -> Any:
+def take(stored: Any, known: Any, own: Any, item: Any, stamp: Any) -> Any:
     """Fill the scratch of a sub-item; return its distinct tokens."""
     begin, end = stored.offsets[item], stored.offsets[item + 1]
     num_distinct = 0
@@ -129,7 +141,6 @@ def _take(stored: Any, known: Any, own: Any, item: Any, stamp: Any) -> Any:
             own.stamps[token], own.local[token] = stamp, num_distinct
             own.distinct[num_distinct] = token
             own.weights[num_distinct] = known.idf[term]
-            own.rare[num_distinct] = known.rare[term]
             num_distinct += 1
     return num_distinct
 
@@ -192,14 +203,14 @@ def _measure(
         if num == 0:
             continue
         mark = pair + 1
-        num_distinct = _take(stored, known, own, item, mark)
+        num_distinct = take(stored, known, own, item, mark)
         _cover(stored, known, common, own, num, begin, text, size, outputs, pair)
         exact, longest, place = find_span(own, num, text, length, known.ngrams[0])
         plain[0], plain[1] = exact, longest
         if longest > 0:
             plain[2], plain[3] = place, place + longest - 1
         width = window(num)
-        weight, first, last = find_window(own, num_distinct, mark, text, length, width)
+        weight, first, last = find_window(own, num_distinct, mark, text, length, width, _I(1))
         plain[4], plain[5], plain[6] = weight, first, last
         if last < 0:
             continue
@@ -232,22 +243,10 @@ def evidence(
     longest, longest_item = int(texts.max(initial=1)), int(lengths.max(initial=1))
     num_numbers = np.diff(index["number_offsets"])[pairs.items]
     text = make_prepared(longest, len(index["token_hash"]) + 1, num_grams)
-    own = _make_own(
-        longest, longest_item, len(index["token_hash"]), int(num_numbers.max(initial=1))
-    )
+    own = make_own(longest, longest_item, len(index["token_hash"]), int(num_numbers.max(initial=1)))
     covered, distinctive, shared = (np.zeros((count, num_grams), np.int64) for _ in range(3))
     plain_columns = np.zeros((count, len(_PLAIN)), np.int64)
     outputs = _Outputs(covered, distinctive, shared, plain_columns)
-    known = _Known(
-        index["term_token"],
-        index["idf"],
-        index["rare"],
-        index["token_hash"],
-        index["token_slots"],
-        frozen(np.array(index.ngrams, np.int64)),
-        index["number_offsets"],
-        index["number_keys"],
-    )
     _measure(
         frozen(tokens.hashes),
         frozen(tokens.offsets),
@@ -255,7 +254,7 @@ def evidence(
         frozen(pairs.items),
         Numbers(*(frozen(column) for column in found)),
         index.stored,
-        known,
+        known_of(index),
         tuple(index[f"common{n}"] for n in index.ngrams),
         text,
         own,
@@ -275,7 +274,8 @@ def evidence(
     )
 
 
-def _make_own(longest: int, longest_item: int, num_tokens: int, num_numbers: int) -> Own:
+def make_own(longest: int, longest_item: int, num_tokens: int, num_numbers: int) -> Own:
+    """Allocate scratch for sub-items of `longest_item` tokens and texts of `longest`."""
     words = (longest_item + 63) // 64
     return Own(
         np.empty(longest_item, np.int32),
@@ -285,7 +285,6 @@ def _make_own(longest: int, longest_item: int, num_tokens: int, num_numbers: int
         np.zeros(num_tokens, np.int32),
         np.empty(longest_item, np.int32),
         np.empty(longest_item, np.int64),
-        np.empty(longest_item, np.uint8),
         np.empty(longest_item, np.int64),
         np.empty(longest_item * words, np.uint64),
         np.empty(words, np.uint64),

@@ -30,13 +30,12 @@ class Own(NamedTuple):
     stamps: Column  # (V,) int32: for which pair `local` holds
     distinct: Column  # (D,) int32: the tokens
     weights: Column  # (D,) int64
-    rare: Column  # (D,) uint8
     counts: Column  # (D,) int64: occurrences in a window
     masks: Column  # uint64: bits of the sub-item's places, for each distinct token
     row: Column  # uint64: a row of the comparison
     groups: Column  # int32: of the numbers near a window
     have: Column  # int64: of each distinct number
-    blocks: Column  # int64: weight of rare tokens in each block of the text
+    blocks: Column  # int64: weight of tokens in each block of the text
     ends: Column  # (2, SKIPS + 1) int64
 
 
@@ -137,40 +136,61 @@ def _sweep(
 
 
 @kernel
-def find_window(own: Any, num_distinct: Any, stamp: Any, text: Any, length: Any, width: Any) -> Any:
-    """Return (weight, first place, last place) of the window that weighs most.
+def _weigh_blocks(own: Any, num_distinct: Any, text: Any, length: Any, width: Any) -> Any:
+    """Weigh the sub-item's tokens in each block of a window's width.
+
+    Tokens that stand there more than once in four blocks are left out. A window that ends in a
+    block weighs no more than the block, the one before it and those.
+
+    Returns:
+        Blocks; the weight of the tokens left out; the block that weighs most with the one before.
+    """
+    num_blocks = (length + width - 1) // width
+    own.blocks[:num_blocks] = 0
+    frequent = _I(0)
+    for local in range(num_distinct):
+        token = own.distinct[local]
+        first = _I(text.heads[token]) if text.stamps[token] == text.stamps[-1] else _I(-1)
+        place, times = first, _I(0)
+        while place >= 0 and times <= num_blocks >> 2:
+            place = _I(text.following[place])
+            times += 1
+        if place >= 0:
+            frequent += own.weights[local]
+            continue
+        place, last = first, _I(-1)
+        while place >= 0:
+            block = place // width
+            if block != last:
+                own.blocks[block] += own.weights[local]
+                last = block
+            place = _I(text.following[place])
+    heaviest: Any = _I(0)
+    most, before = _I(-1), _I(0)
+    for block in range(num_blocks):
+        if before + own.blocks[block] > most:
+            heaviest, most = block, before + own.blocks[block]
+        before = own.blocks[block]
+    return num_blocks, frequent, heaviest
+
+
+@kernel
+def find_window(
+    own: Any, num_distinct: Any, stamp: Any, text: Any, length: Any, width: Any, least: Any
+) -> Any:
+    """Return (weight, first place, last place) of the window that weighs most, 0 and -1 where none
+    weighs `least`.
 
     Of equal windows the one that ends first counts, cut to the tokens that give it its weight.
-    Blocks of a long text are left out where even all of the sub-item's frequent tokens, besides
-    the rare ones that are there, would weigh less.
+    Blocks of a long text are left out where what is there, and what is nearly everywhere, would
+    weigh less.
     """
     tokens = text.tokens
-    best = (_I(0), _I(-1))
+    best = (least - 1, _I(-1))
     if length <= _WHOLE_TEXT * width:
         best = _sweep(own, num_distinct, stamp, tokens, width, _I(0), length, best)
     else:
-        num_blocks = (length + width - 1) // width
-        own.blocks[:num_blocks] = 0
-        frequent = _I(0)
-        for local in range(num_distinct):
-            if not own.rare[local]:
-                frequent += own.weights[local]
-                continue
-            token = own.distinct[local]
-            place = _I(text.heads[token]) if text.stamps[token] == text.stamps[-1] else _I(-1)
-            last = _I(-1)
-            while place >= 0:
-                block = place // width
-                if block != last:
-                    own.blocks[block] += own.weights[local]
-                    last = block
-                place = _I(text.following[place])
-        heaviest: Any = _I(0)
-        most, before = _I(-1), _I(0)
-        for block in range(num_blocks):
-            if before + own.blocks[block] > most:
-                heaviest, most = block, before + own.blocks[block]
-            before = own.blocks[block]
+        num_blocks, frequent, heaviest = _weigh_blocks(own, num_distinct, text, length, width)
         best = _sweep(
             own, num_distinct, stamp, tokens, width,
             heaviest * width, min(length, (heaviest + 1) * width), best,
@@ -185,7 +205,7 @@ def find_window(own: Any, num_distinct: Any, stamp: Any, text: Any, length: Any,
                     block * width, min(length, (block + 1) * width), best,
                 )  # fmt: skip
     weight, last = best
-    if weight == 0:
+    if last < 0:
         return _I(0), _I(-1), _I(-1)
     for local in range(num_distinct):
         own.counts[local] = 0

@@ -19,16 +19,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from thresher.leaks import vocabulary as v
 from thresher.leaks.items import FIELDS, Items, Numbers, no_numbers
-from thresher.leaks.keys import REACH, TOKENS_LIMIT, mark, mixed, room
+from thresher.leaks.keys import REACH, TOKENS_LIMIT, mark, mixed, room, set_token_bit
 from thresher.leaks.numbers import LEAST_TELLING, telling_numbers
 from thresher.leaks.plain_words import plain_hashes
 from thresher.leaks.tables import (
     LEAST_WEAK,
+    LEAST_WHOLE,
+    NO_TABLE,
     Counting,
     Stored,
     Table,
     blocks_of,
     gram_table,
+    opening_bloom,
     pair_table,
     with_wholes,
 )
@@ -40,8 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["FIELDS", "Index", "IndexOptions", "Items", "Numbers", "build"]
 
 Column = np.ndarray[Any, Any]
-VERSION = 1
-LEAST_WHOLE = 3  # tokens; a shorter sub-item is found only where it is a whole text
+VERSION = 2
 LEAST_NUMBERS, MOST_NUMBERS = 3, 12  # of a sub-item that is looked for by its numbers
 _U, _I = np.uint64, np.int64
 
@@ -125,6 +127,11 @@ class Index:
         return _frozen(np.diff(self["offsets"]))
 
     @cached_property
+    def uids_ascend(self) -> bool:
+        """Whether sub-items of one item lie together."""
+        return bool((np.diff(self["uid"]) >= 0).all())
+
+    @cached_property
     def stored(self) -> Stored:
         """Return the stored tokens, as kernels read them."""
         mask = np.uint64((1 << self.hash_bits) - 1)
@@ -166,7 +173,7 @@ def build(
     groups = v.find_groups(words, own, items.bench, items.uid)
     sizes = np.append(groups.sizes, 1)[words.term_bench]
     frequencies = np.maximum(v.document_frequencies(words, groups, own), 1)
-    idf, rare = v.weights(frequencies, sizes), v.rare(frequencies, sizes)
+    idf = v.weights(frequencies, sizes)
     mask = np.uint64((1 << options.hash_bits) - 1)
     stored = Stored(words.terms, words.term_hash, offsets, blocks_of(offsets), num_items, mask)
     limits = np.empty(0, np.int64)
@@ -174,9 +181,10 @@ def build(
         share = np.maximum(groups.sizes // options.common_share, 3)
         limits = np.minimum(options.common_items, share)
     counting = Counting(items.bench.astype(np.int32), groups.twin, limits)
-    arrays, lengths = _tables(stored, counting, ngrams)
     lead = v.leads(words, groups, own, LEAST_WEAK)
     leading = lead == np.arange(num_items)
+    shared = np.where(leading, 0, np.diff(own)[lead])
+    arrays, lengths = _tables(stored, counting, shared, ngrams)
     arrays |= _numbers(
         items.numbers or no_numbers(num_items),
         mask,
@@ -184,10 +192,11 @@ def build(
         leading & (np.diff(own) >= LEAST_WEAK),
     )
     total = np.zeros(num_items, np.int64)
-    _sum_weights(words.terms, own, idf, np.zeros(len(idf), np.int64), total)
+    fresh = np.zeros((int(own[-1]) >> 3) + 1, np.uint8)
+    _sum_weights(words.terms, own, idf, np.zeros(len(idf), np.int64), total, fresh)
     telling = v.rare(frequencies, sizes, v.PAIR_EVERY) & ~np.isin(words.term_hash, plain_hashes())
-    pair_marks = np.zeros(room(int(telling.sum()), 16.0, 64) // 64, np.uint64)
-    pairs = Table(np.zeros(16, np.uint32), np.empty(0, np.uint32), np.zeros(1, np.uint64))
+    pair_marks = np.zeros(room(int(telling.sum()), 8.0, 64) // 64, np.uint64)
+    pairs = NO_TABLE
     if options.pairs:
         pairs = pair_table(stored, counting, leading, telling, idf, REACH)
         _mark_pairs(words.terms, words.term_hash, pairs.postings, pair_marks)
@@ -200,13 +209,13 @@ def build(
         "term_hash": words.term_hash,
         "term_token": words.term_token,
         "idf": idf,
-        "rare": rare.astype(np.uint8),
         "token_hash": words.token_hash,
         "token_slots": words.token_slots,
         "bench": counting.bench,
         "field": items.field.astype(np.int8),
         "uid": items.uid.astype(np.int64),
         "total": total,
+        "fresh": fresh,
         "pair_tokens": pair_marks,
         "led_items": np.argsort(lead, kind="stable").astype(np.int64),
         "led_starts": np.searchsorted(np.sort(lead), np.arange(num_items + 1)),
@@ -223,7 +232,7 @@ def _named(name: str, table: Table) -> dict[str, Column]:
 
 
 def _tables(
-    stored: Stored, counting: Counting, ngrams: tuple[int, ...]
+    stored: Stored, counting: Counting, shared: Column, ngrams: tuple[int, ...]
 ) -> tuple[dict[str, Column], list[int]]:
     """Make the tables of n-grams, and of whole sub-items where no n-gram can find them."""
     arrays: dict[str, Column] = {}
@@ -232,7 +241,8 @@ def _tables(
     shorter = None
     for n in ngrams:
         common = np.zeros(num_bytes, np.uint8)
-        arrays |= _named(f"gram{n}", gram_table(stored, counting, n, shorter, common, seeded))
+        table = gram_table(stored, counting, shared, n, shorter, common, seeded)
+        arrays |= _named(f"gram{n}", table)
         arrays[f"common{n}"] = common
         shorter = (n, common)
     arrays["seeded"] = seeded
@@ -244,20 +254,26 @@ def _tables(
     for n in sorted(set(range(1, ngrams[0])) | set(ngrams)):
         chosen = np.flatnonzero((size == n) & (seeded == 0))
         if len(chosen):
-            table = Table(*(arrays[f"gram{n}_{p}"] for p in Table._fields)) if n in ngrams else None
-            arrays |= _named(f"gram{n}", with_wholes(stored, counting, n, table, chosen))
+            found = Table(*(arrays[f"gram{n}_{p}"] for p in Table._fields)) if n in ngrams else None
+            arrays |= _named(f"gram{n}", with_wholes(stored, counting, n, found, chosen))
             whole.append(n)
-    return arrays, [n for n in whole if n not in ngrams]
+    wholes = [n for n in whole if n not in ngrams]
+    others = [n for n in (*ngrams[1:], *wholes) if n >= LEAST_WHOLE]
+    arrays["opening_bloom"] = opening_bloom(stored, [arrays[f"gram{n}_postings"] for n in others])
+    return arrays, wholes
 
 
 @kernel
-def _sum_weights(terms: Column, offsets: Column, idf: Column, last: Column, total: Column) -> None:
-    """Sum the weights of each sub-item's distinct tokens."""
+def _sum_weights(
+    terms: Column, offsets: Column, idf: Column, last: Column, total: Column, fresh: Column
+) -> None:
+    """Sum the weights of each sub-item's distinct tokens; mark where each is for the first time."""
     for item in range(total.shape[0]):
         for position in range(offsets[item], offsets[item + 1]):
             if last[terms[position]] != item + 1:
                 last[terms[position]] = item + 1
                 total[item] += idf[terms[position]]
+                fresh[position >> 3] |= 1 << (position & 7)
 
 
 @kernel
@@ -265,8 +281,8 @@ def _mark_pairs(terms: Column, term_hash: Column, postings: Column, marks: Colum
     """Enter the tokens of pairs into a bitmap."""
     for posting in postings:
         position, distance = _I(posting) >> 3, (_I(posting) >> 1) & 3
-        mark(marks, mixed(term_hash[terms[position]]))
-        mark(marks, mixed(term_hash[terms[position + distance]]))
+        set_token_bit(marks, term_hash[terms[position]])
+        set_token_bit(marks, term_hash[terms[position + distance]])
 
 
 @kernel
@@ -284,9 +300,14 @@ def _sort_numbers(offsets: Column, keys: Column, least: Any, most: Any, sets: Co
 
 
 @kernel
-def _mark_sets(keys: Column, bloom: Column) -> None:
-    for key in keys:
+def _mark_sets(
+    set_keys: Column, bloom: Column, chosen: Column, offsets: Column, keys: Column, members: Column
+) -> None:
+    for key in set_keys:
         mark(bloom, key)
+    for item in chosen:
+        for place in range(offsets[item], offsets[item + 1]):
+            set_token_bit(members, keys[place])
 
 
 def _common_sets(sets: Column, chosen: Column, counting: Counting) -> Column:
@@ -317,7 +338,8 @@ def _numbers(
     sizes = np.zeros(MOST_NUMBERS + 2, np.uint8)
     sizes[np.unique(counts[chosen])] = 1
     bloom = np.zeros(room(len(set_keys), 16.0, 64) // 64, np.uint64)
-    _mark_sets(set_keys, bloom)
+    members = np.zeros(room(int(counts[chosen].sum()), 4.0, 64) // 64, np.uint64)
+    _mark_sets(set_keys, bloom, chosen, offsets, keys, members)
     return {
         "number_offsets": offsets,
         "number_keys": keys,
@@ -326,4 +348,5 @@ def _numbers(
         "set_items": order.astype(np.uint32),
         "set_sizes": sizes,
         "set_bloom": bloom,
+        "set_members": members,
     }

@@ -2,10 +2,11 @@
 
 An entry is a place in the stored tokens: `position << 2 | distance`, distance 0 for the n-gram that
 begins there, 1 for one that counts only where its whole sub-item follows; for pairs, how far
-behind the first token the second is, 1 to 3. A table has three
-arrays: `slots` (open addressing: 0 is free, GONE a key without entries, else where the key's
-postings begin, plus 1), `postings` (`entry << 1 | last`: the last one of a key is marked) and
-`bloom` (two bits of one word a key), which ends most look-ups. Keys are not stored: a key is
+behind the first token the second is, 1 to 3. A table has four
+arrays: `slots` (open addressing: 0 is free, else where the key's postings begin, plus 1), `tags`
+(8 bits of each slot's key, 0 where it is free), `postings` (`entry << 1 | last`: the last one of a
+key is marked) and `bloom` (two bits of one word a key). The bloom ends most look-ups and the tags
+nearly all others, so that stored tokens are read for true hits only. Keys are not stored: a key is
 compared by the tokens of its first entry, so two keys of one hash never mix.
 """
 
@@ -21,7 +22,9 @@ _U, _I = np.uint64, np.int64
 BASE = 0x9E3779B97F4A7C15  # odd: of the polynomial over an n-gram's token hashes
 _BASE, _MIX_A, _MIX_B = _U(BASE), _U(0xD6E8FEB86659FD93), _U(0xC2B2AE3D27D4EB4F)
 _PAIR, _SIX, _63, _LOW = _U(0x27D4EB2F165667C5), _U(6), _U(63), _U(0xFFFFFFFF)
-GONE = 0xFFFFFFFF
+_64, _TOKEN_SHIFT = _U(64), _U(20)
+GONE = 0xFFFFFFFF  # of a slot, while a table is made: a key without postings
+_TAG_SHIFT, _TAG_MASK = _U(12), _U(0xFF)  # above the bits that choose those of the bloom
 REACH = 3  # tokens between the first and the second of a pair, at most
 TOKENS_LIMIT = 1 << 29  # an entry and its mark fit in 32 bits
 
@@ -45,9 +48,15 @@ def mixed(total: Any) -> Any:
 
 
 @inlined
+def spread(value: Any) -> Any:
+    """Return a token hash as it goes into the key of a pair: the sum of two is mixed."""
+    return (value ^ (value >> _U(31))) * _PAIR
+
+
+@inlined
 def pair_key(a: Any, b: Any) -> Any:
     """Return the same key for (a, b) and (b, a)."""
-    return mixed((a ^ (a >> _U(31))) * _PAIR + (b ^ (b >> _U(31))) * _PAIR)
+    return mixed(spread(a) + spread(b))
 
 
 @inlined
@@ -56,6 +65,13 @@ def slot_of(key: Any, num_slots: Any) -> Any:
     value = key * _MIX_B
     value = (value ^ (value >> _U(32))) & _LOW
     return _I((value * _U(num_slots)) >> _U(32))
+
+
+@inlined
+def tag_of(key: Any) -> Any:
+    """Return a few bits of a key, never 0, that tell most others of its slots apart."""
+    tag = (key >> _TAG_SHIFT) & _TAG_MASK
+    return np.uint8(tag if tag != 0 else 1)
 
 
 @inlined
@@ -82,6 +98,25 @@ def mark(bloom: Any, key: Any) -> None:
     bits = (_U(1) << (key & _63)) | (_U(1) << ((key >> _SIX) & _63))
     place = _word_of(bloom, key)
     bloom[place] = bloom[place] | bits
+
+
+@inlined
+def _bit_of(bits: Any, value: Any) -> Any:
+    return (value >> _TOKEN_SHIFT) & (_U(bits.shape[0]) * _64 - _U(1))
+
+
+@inlined
+def token_bit(bits: Any, value: Any) -> Any:
+    """Return the bit of a token in a bitmap of tokens, a power of two of words."""
+    bit = _bit_of(bits, value)
+    return (bits[bit >> _SIX] >> (bit & _63)) & _U(1)
+
+
+@inlined
+def set_token_bit(bits: Any, value: Any) -> None:
+    """Enter a token into a bitmap of tokens."""
+    bit = _bit_of(bits, value)
+    bits[bit >> _SIX] |= _U(1) << (bit & _63)
 
 
 @inlined

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thresher.leaks.index import MOST_NUMBERS
-from thresher.leaks.keys import maybe, mixed
+from thresher.leaks.gram_scan import add_led
+from thresher.leaks.index import LEAST_NUMBERS, MOST_NUMBERS
+from thresher.leaks.keys import maybe, mixed, token_bit
 from thresher.leaks.weak import SHORT_TEXT, enough, possible, window
-from thresher.text.kernel import kernel
+from thresher.text.kernel import inlined, kernel
 
 Column = np.ndarray[Any, Any]
 MOST_SKIPPED = 8  # numbers of a sub-item, one further number being inside
@@ -20,15 +21,23 @@ _U, _I = np.uint64, np.int64
 
 
 class Sets(NamedTuple):
-    """The look-up from a set of numbers to sub-items."""
+    """The look-up from a set of numbers to sub-items, and scratch.
+
+    Attributes:
+        members: A bitmap of the numbers that any set has.
+        rejected: (I,) int32 row + 1 where no window of the text is heavy enough.
+    """
 
     keys: Column
     starts: Column
     items: Column
     sizes: Column
     bloom: Column
+    members: Column
     offsets: Column
     numbers: Column
+    weights: Any
+    rejected: Column
 
 
 @kernel
@@ -50,28 +59,13 @@ def _same_set(own: Column, keys: Column, begin: Any, end: Any, left_out: Any) ->
 
 @kernel
 def _look_up(
-    hashes: Column,
-    begin: Any,
-    end: Any,
-    numbers: Any,
-    initial: Any,
-    final: Any,
-    left_out: Any,
-    total: Any,
-    sets: Any,
-    stored: Any,
-    weights: Any,
-    bench: Any,
-    row: Any,
-    count: Any,
-    found: Any,
-    seen: Column,
-) -> Any:
+    hashes: Column, begin: Any, end: Any,
+    numbers: Any, initial: Any, final: Any, left_out: Any, total: Any,
+    sets: Any, stored: Any, grams: Any, bench: Any, row: Any, count: Any, found: Any,
+) -> Any:  # fmt: skip
     """Add the sub-items with these numbers; return the new count, or -1 without room."""
     num = final + 1 - initial - (left_out >= 0)
     key = mixed(total + _U(num)) & stored.mask
-    if not maybe(sets.bloom, key):
-        return count
     at, above = _I(0), _I(sets.keys.shape[0])
     while at < above:
         middle = (at + above) >> 1
@@ -82,11 +76,12 @@ def _look_up(
     if at == sets.keys.shape[0] or sets.keys[at] != key:
         return count
     place = begin + numbers.places[final]
+    weights = sets.weights
     for index in range(sets.starts[at], sets.starts[at + 1]):
         item = _I(sets.items[index])
         own = sets.numbers[sets.offsets[item] : sets.offsets[item + 1]]
         width = window(stored.offsets[item + 1] - stored.offsets[item])
-        if abs(seen[item]) == row + 1 or own.shape[0] != num:
+        if found.seen[item] == row + 1 or sets.rejected[item] == row + 1 or own.shape[0] != num:
             continue
         if numbers.places[final] - numbers.places[initial] >= width:
             continue
@@ -94,68 +89,72 @@ def _look_up(
             continue
         if not possible(stored, weights, bench, item, hashes, begin, end, place):
             if end - begin <= SHORT_TEXT:
-                seen[item] = -(row + 1)
+                sets.rejected[item] = row + 1
             continue
         low, high = max(begin, place - width + 1), min(end, place + width)
         if not enough(stored, weights, bench, item, hashes, low, high):
             if end - begin <= SHORT_TEXT and not enough(
                 stored, weights, bench, item, hashes, begin, end
             ):
-                seen[item] = -(row + 1)
+                sets.rejected[item] = row + 1
             continue
-        if count == found.rows.shape[0]:
-            return -1
-        seen[item] = row + 1
-        found.rows[count], found.items[count] = row, item
-        count += 1
+        count = add_led(grams, found, row, item, count)
+        if count < 0:
+            return count
     return count
+
+
+@inlined
+def _maybe_set(sets: Any, total: Any, size: Any, mask: Any) -> Any:
+    return maybe(sets.bloom, mixed(total + _U(size)) & mask)
 
 
 @kernel
 def scan_numbers(
-    hashes: Column,
-    offsets: Column,
-    numbers: Any,
-    sets: Any,
-    stored: Any,
-    weights: Any,
-    bench: Any,
-    row: Any,
-    count: Any,
-    found: Any,
-    seen: Column,
-) -> Any:
-    """Find sub-items by their numbers."""
-    keys = numbers.keys
-    while row < offsets.shape[0] - 1:
-        begin, end = offsets[row], offsets[row + 1]
-        first = count
-        bench.near_chunk[0] = -1
-        start, stop = numbers.offsets[row], numbers.offsets[row + 1]
-        for final in range(start, stop):
-            total = _U(0)
-            for initial in range(final, max(start, final - MOST_NUMBERS + 1) - 1, -1):
-                total += mixed(keys[initial])
-                size = final + 1 - initial
-                if sets.sizes[size] and maybe(sets.bloom, mixed(total + _U(size)) & stored.mask):
-                    count = _look_up(
-                        hashes, begin, end, numbers, initial, final, -1, total,
-                        sets, stored, weights, bench, row, count, found, seen,
-                    )  # fmt: skip
-                    if count < 0:
-                        return row, first
-                if size > MOST_SKIPPED + 1 or not sets.sizes[size - 1]:
-                    continue
-                for left_out in range(initial + 1, final):
-                    rest = total - mixed(keys[left_out]) + _U(size - 1)
-                    if not maybe(sets.bloom, mixed(rest) & stored.mask):
-                        continue  # a call costs more than this
-                    count = _look_up(
-                        hashes, begin, end, numbers, initial, final, left_out,
-                        total - mixed(keys[left_out]),
-                        sets, stored, weights, bench, row, count, found, seen,
-                    )  # fmt: skip
-                    if count < 0:
-                        return row, first
-        row += 1
-    return row, count
+    hashes: Column, begin: Any, end: Any,
+    numbers: Any, sets: Any, stored: Any, grams: Any, bench: Any, row: Any, count: Any, found: Any,
+) -> Any:  # fmt: skip
+    """Add the sub-items that numbers of a text lead to; return the new count, or -1.
+
+    A run of numbers ends with two of a set, and at most one inside it is of none: a second number
+    that no set has ends all longer runs.
+    """
+    keys, members, mask = numbers.keys, sets.members, stored.mask
+    start, stop = numbers.offsets[row], numbers.offsets[row + 1]
+    for final in range(start + LEAST_NUMBERS - 1, stop):
+        if token_bit(members, keys[final]) == 0:
+            continue
+        total = mixed(keys[final])
+        foreign: Any = _I(-1)  # the one number inside the run that no set has
+        for initial in range(final - 1, max(start, final - MOST_NUMBERS + 1) - 1, -1):
+            total += mixed(keys[initial])
+            size = final + 1 - initial
+            if token_bit(members, keys[initial]) == 0:
+                if foreign >= 0:
+                    break
+                foreign = initial
+                continue
+            if foreign < 0 and sets.sizes[size] and _maybe_set(sets, total, size, mask):
+                count = _look_up(
+                    hashes, begin, end, numbers, initial, final, -1, total,
+                    sets, stored, grams, bench, row, count, found,
+                )  # fmt: skip
+                if count < 0:
+                    return count
+            if size > MOST_SKIPPED + 1 or not sets.sizes[size - 1]:
+                continue
+            low: Any = initial + 1
+            high: Any = final
+            if foreign >= 0:
+                low, high = foreign, foreign + 1
+            for left_out in range(low, high):
+                rest = total - mixed(keys[left_out])
+                if not _maybe_set(sets, rest, size - 1, mask):
+                    continue  # a call costs more than this
+                count = _look_up(
+                    hashes, begin, end, numbers, initial, final, left_out, rest,
+                    sets, stored, grams, bench, row, count, found,
+                )  # fmt: skip
+                if count < 0:
+                    return count
+    return count

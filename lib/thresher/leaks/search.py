@@ -26,6 +26,7 @@ from thresher.leaks.items import FIELDS
 from thresher.leaks.matches import LABEL_ROLES, MATCHES, SNIPPET_CHARACTERS
 from thresher.leaks.numbers import find_numbers
 from thresher.leaks.presets import Preset, covered_name, grams_name
+from thresher.leaks.reach import within_reach
 from thresher.leaks.scan import scan
 from thresher.leaks.segments import ROLES, Segments
 from thresher.leaks.tokens import Tokens, tokenise
@@ -125,6 +126,9 @@ def _judge(
     numbers = find_numbers(found.texts, tokens)
     candidates = with_channels(
         part, presets, found.texts, tokens, scan(part.index, tokens, numbers)
+    )
+    candidates = candidates.take(
+        within_reach(part.index, presets, tokens, candidates.pairs, candidates.figures)
     )
     pairs = candidates.pairs
     if not len(pairs.segments):

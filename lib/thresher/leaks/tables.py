@@ -3,24 +3,37 @@
 An n-gram is over-common in a benchmark when more than `limit` of its items, each text counted once,
 have it, or when it lies within an allowed sequence; then that benchmark's entries are left out and
 marked in `common`. Of the longer n only the n-grams are entered in which every shorter one is
-over-common: the others are found by the shorter.
+over-common: the others are found by the shorter. What a sub-item has in common with the one that
+leads it is entered for the leader only: who shares an n-gram with that shares it with both.
 
 Shapes: I sub-items, T tokens, E entries.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from thresher.leaks.keys import GONE, item_at, mark, mixed, pair_key, roll, slot_after, slot_of
+from thresher.leaks.keys import (
+    GONE,
+    item_at,
+    mark,
+    mixed,
+    pair_key,
+    roll,
+    slot_after,
+    slot_of,
+    tag_of,
+)
 from thresher.text.kernel import inlined, kernel
 
 Column = np.ndarray[Any, Any]
 _U, _I = np.uint64, np.int64
 _GONE = _I(GONE)
 PAIR = 0  # as n: entries are pairs
+LEAST_WHOLE = 3  # tokens; a shorter sub-item is found only where it is a whole text
 LEAST_WEAK = 12  # tokens of a sub-item that is looked for by rare tokens and numbers
 BITS_PER_KEY = 10  # 3 % of other keys pass
 SLOTS = 13  # for ten keys
@@ -51,6 +64,12 @@ class Table(NamedTuple):
     slots: Column
     postings: Column
     bloom: Column
+    tags: Column = np.empty(0, np.uint8)
+
+
+NO_TABLE = Table(
+    np.zeros(16, np.uint32), np.empty(0, np.uint32), np.zeros(1, np.uint64), np.zeros(16, np.uint8)
+)
 
 
 def blocks_of(offsets: Column) -> Column:
@@ -116,22 +135,28 @@ def _equal(stored: Any, left: Any, right: Any, n: Any) -> Any:
 
 
 @kernel
-def _enter(stored: Any, entries: Column, n: Any, slots: Column, following: Column) -> None:
+def _enter(
+    stored: Any, entries: Column, n: Any, slots: Column, tags: Column, following: Column
+) -> None:
     """Chain entries of one key; from the last on, so that chains run forwards."""
     size = _I(slots.shape[0])
     for index in range(entries.shape[0] - 1, -1, -1):
         entry = entries[index]
-        slot = slot_of(_key(stored, entry, n), size)
-        while slots[slot] != 0 and not _equal(stored, entries[slots[slot] - 1], entry, n):
+        key = _key(stored, entry, n)
+        slot, tag = slot_of(key, size), tag_of(key)
+        while tags[slot] != 0 and (
+            tags[slot] != tag or not _equal(stored, entries[slots[slot] - 1], entry, n)
+        ):
             slot = slot_after(slot, size)
         following[index] = slots[slot]
-        slots[slot] = index + 1
+        slots[slot], tags[slot] = index + 1, tag
 
 
 @kernel
 def _settle(
     stored: Any,
     counting: Any,
+    shared: Column,
     entries: Column,
     n: Any,
     slots: Column,
@@ -140,7 +165,8 @@ def _settle(
     common: Column,
     seeded: Column,
 ) -> Any:
-    """Turn chains into postings without the over-common; return numbers of postings and keys."""
+    """Turn chains into postings, without the over-common and what leaders have; return numbers of
+    postings and keys."""
     limits = counting.limits
     no_limits = limits.shape[0] == 0
     counts = np.zeros(limits.shape[0], np.int64)
@@ -185,8 +211,9 @@ def _settle(
                 counting_needed and counts[counting.bench[item]] > limits[counting.bench[item]]
             ):
                 common[position >> 3] |= 1 << (position & 7)
-            else:
-                seeded[item] = 1
+                continue
+            seeded[item] = 1
+            if shared[item] == 0 or position - stored.offsets[item] + n > shared[item]:
                 postings[end] = entry << 1
                 end += 1
         if end > start:
@@ -199,8 +226,9 @@ def _settle(
 
 
 @kernel
-def _pack(stored: Any, old: Column, postings: Column, n: Any, slots: Column, bloom: Column) -> None:
-    """Enter the keys that are left into a table of their size, and into the bitmap."""
+def _pack(stored: Any, old: Column, postings: Column, n: Any, table: Any) -> None:
+    """Enter the keys that are left into a table of their size, and into the bloom."""
+    slots, tags, bloom = table.slots, table.tags, table.bloom
     size = _I(slots.shape[0])
     for start in old:
         if start == 0 or start == _GONE:
@@ -208,32 +236,65 @@ def _pack(stored: Any, old: Column, postings: Column, n: Any, slots: Column, blo
         key = _key(stored, postings[start - 1] >> 1, n)
         mark(bloom, key)
         slot = slot_of(key, size)
-        while slots[slot] != 0:
+        while tags[slot] != 0:
             slot = slot_after(slot, size)
-        slots[slot] = start
+        slots[slot], tags[slot] = start, tag_of(key)
 
 
 def make_table(
-    stored: Stored, counting: Counting, entries: Column, n: int, common: Column, seeded: Column
+    stored: Stored,
+    counting: Counting,
+    entries: Column,
+    n: int,
+    common: Column,
+    seeded: Column,
+    shared: Column | None = None,
 ) -> Table:
-    """Make the table of entries, in ascending order; mark over-common ones and seeded sub-items."""
-    slots = np.zeros(len(entries) * SLOTS // 10 + 16, np.uint32)
+    """Make the table of entries, in ascending order; mark over-common ones and seeded sub-items.
+
+    Args:
+        shared: (I,) int64 first tokens of each sub-item that are entered for its leader.
+    """
+    if shared is None:
+        shared = np.zeros(stored.num_items, np.int64)
+    size = len(entries) * SLOTS // 10 + 16
+    slots, tags = np.zeros(size, np.uint32), np.zeros(size, np.uint8)
     following = np.empty(len(entries), np.uint32)
-    _enter(stored, entries, n, slots, following)
+    _enter(stored, entries, n, slots, tags, following)
+    del tags
     postings = np.empty(len(entries), np.uint32)
-    end, keys = _settle(stored, counting, entries, n, slots, following, postings, common, seeded)
+    end, keys = _settle(
+        stored, counting, shared, entries, n, slots, following, postings, common, seeded
+    )
     del following
     if end < len(entries):
         postings = postings[:end].copy()
-    packed = np.zeros(keys * SLOTS // 10 + 16, np.uint32)
+    size = keys * SLOTS // 10 + 16
     bloom = np.zeros(keys * BITS_PER_KEY // 64 + 1, np.uint64)
-    _pack(stored, slots, postings, n, packed, bloom)
-    return Table(packed, postings, bloom)
+    table = Table(np.zeros(size, np.uint32), postings, bloom, np.zeros(size, np.uint8))
+    _pack(stored, slots, postings, n, table)
+    return table
+
+
+@kernel
+def _mark_openings(stored: Any, postings: Column, bloom: Column) -> None:
+    for posting in postings:
+        mark(bloom, _key(stored, posting >> 1, LEAST_WHOLE))
+
+
+def opening_bloom(stored: Stored, postings: Sequence[Column]) -> Column:
+    """Return a bloom of the first tokens of all entries of the tables that are seldom hit."""
+    num = sum(map(len, postings))
+    bloom = np.zeros(num * BITS_PER_KEY // 64 + 1, np.uint64)
+    for some in postings:
+        _mark_openings(stored, some, bloom)
+    return bloom
 
 
 def gram_table(
     stored: Stored,
     counting: Counting,
+    shared: Column,
     n: int,
     shorter: tuple[int, Column] | None,
     common: Column,
@@ -244,7 +305,7 @@ def gram_table(
     nothing = np.empty(0, np.uint32)
     places = np.empty(int(_places(stored.offsets, n, m, over, nothing, True)), np.uint32)
     _places(stored.offsets, n, m, over, places, False)
-    return make_table(stored, counting, places, n, common, seeded)
+    return make_table(stored, counting, places, n, common, seeded, shared)
 
 
 @inlined

@@ -19,7 +19,7 @@ import pyarrow as pa
 from thresher.leaks import vocabulary as v
 from thresher.leaks.hits import cover, find_hits
 from thresher.leaks.items import FIELDS, Items
-from thresher.leaks.keys import GONE, item_at, maybe, mixed, power, roll, same_gram, slot_after
+from thresher.leaks.keys import item_at, maybe, mixed, power, roll, same_gram, slot_after, tag_of
 from thresher.leaks.keys import slot_of as slot_of_key
 from thresher.leaks.scan import Pairs, frozen
 from thresher.leaks.tables import Counting, Stored, Table, blocks_of, make_table
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 Column = np.ndarray[Any, Any]
 _U, _I = np.uint64, np.int64
-_GONE = _I(GONE)
 N = 8
 MOST_NUMBERS = 4
 _QUESTION = FIELDS.index("question")
@@ -59,6 +58,7 @@ class Templates(NamedTuple):
     slots: Column
     postings: Column
     bloom: Column
+    tags: Column
 
     @property
     def stored(self) -> Stored:
@@ -186,7 +186,7 @@ def _scan(
 ) -> tuple[Any, Any]:
     """Find sub-items from `row` on; stop where there is too little room for a text."""
     hashes, marks = folded.hashes, folded.marks
-    bloom, slots, postings = table.bloom, table.slots, table.postings
+    bloom, slots, tags, postings = table.bloom, table.slots, table.tags, table.postings
     size = _I(slots.shape[0])
     while row < offsets.shape[0] - 1:
         begin, end = offsets[row], offsets[row + 1]
@@ -210,15 +210,15 @@ def _scan(
             key = mixed(total)
             if not maybe(bloom, key):
                 continue
-            slot = slot_of_key(key, size)
-            while slots[slot] != 0:
-                if slots[slot] != _GONE and same_gram(
+            slot, tag = slot_of_key(key, size), tag_of(key)
+            while tags[slot] != 0:
+                if tags[slot] == tag and same_gram(
                     stored.terms, stored.term_hash, _I(postings[_I(slots[slot]) - 1]) >> 3,
                     hashes, start, N,
                 ):  # fmt: skip
                     break
                 slot = slot_after(slot, size)
-            if slots[slot] == 0:
+            if tags[slot] == 0:
                 continue
             index, last = _I(slots[slot]) - 1, _I(0)
             while last == 0:
@@ -248,7 +248,7 @@ def find_templates(templates: Templates, texts: pa.Array, tokens: Tokens) -> tup
         return Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64)), np.zeros(0, np.int64)
     folded = fold(texts, tokens)
     stored = templates.stored
-    table = Table(templates.slots, templates.postings, templates.bloom)
+    table = Table(templates.slots, templates.postings, templates.bloom, templates.tags)
     num_rows, row, room = len(folded.rows), 0, max(1024, len(folded.rows))
     parts: list[tuple[Column, Column]] = []
     while row < num_rows:

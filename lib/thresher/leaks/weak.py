@@ -13,14 +13,16 @@ import numpy as np
 
 from thresher.leaks.index import Index
 from thresher.leaks.keys import room, slot_of
-from thresher.text.kernel import inlined
+from thresher.leaks.tables import get_bit
+from thresher.text.kernel import inlined, kernel
 
 Column = np.ndarray[Any, Any]
 _U, _I = np.uint64, np.int64
 CHUNK_BITS = 8
 CHUNK = 1 << CHUNK_BITS  # tokens; a bitmap is of a chunk and the ones before and behind it
 NEAR_WORDS = 128
-SHORT_TEXT = 2048  # tokens; the bitmap of such a text is of all of it
+OWN_WORDS = 16
+SHORT_TEXT = 512  # tokens; the bitmap of such a text is of all of it
 
 
 class Weights(NamedTuple):
@@ -29,6 +31,7 @@ class Weights(NamedTuple):
     idf: Column  # (K,) int64
     total: Column  # (I,) int64: of each sub-item's distinct tokens
     percent: int  # of the total that must be reached
+    fresh: Column  # bits: whether a stored token is the sub-item's first of its kind
 
 
 class Bench(NamedTuple):
@@ -38,7 +41,9 @@ class Bench(NamedTuple):
     stamps: Column  # int64
     counts: Column  # int64
     weights: Column  # int64
-    places: Column  # int64, of the stretch
+    own: Column  # (OWN_WORDS,) uint64: a bitmap of the sub-item's tokens
+    places: Column  # int64: where in the stretch tokens of the sub-item are
+    slots: Column  # int64: which they are
     clock: Column  # (1,) int64
     near: Column  # (NEAR_WORDS,) uint64: a bitmap of the tokens near a place
     near_chunk: Column  # (1,) int64: which chunk of the tokens it is of, -1 for none
@@ -55,13 +60,15 @@ window = inlined(window_of)
 def make_bench(index: Index) -> Bench:
     """Allocate scratch for one thread."""
     longest = int(index.lengths.max(initial=1))
-    size = room(longest, 2.0)
+    size, stretch = room(longest, 2.0), max(2 * window_of(longest), SHORT_TEXT)
     return Bench(
         np.zeros(size, np.uint64),
         np.zeros(size, np.int64),
         np.zeros(size, np.int64),
         np.zeros(size, np.int64),
-        np.empty(max(2 * window_of(longest), SHORT_TEXT), np.int64),
+        np.zeros(OWN_WORDS, np.uint64),
+        np.empty(stretch, np.int64),
+        np.empty(stretch, np.int64),
         np.zeros(1, np.int64),
         np.zeros(NEAR_WORDS, np.uint64),
         np.full(1, -1, np.int64),
@@ -70,15 +77,16 @@ def make_bench(index: Index) -> Bench:
 
 def weights_of(index: Index, percent: int) -> Weights:
     """Return what the tokens of an index weigh, and how much of it is needed."""
-    return Weights(index["idf"], index["total"], percent)
+    return Weights(index["idf"], index["total"], percent, index["fresh"])
 
 
 @inlined
-def _near(value: Any) -> Any:
+def near_bit(value: Any) -> Any:
+    """Return a token's place in a bitmap of NEAR_WORDS words."""
     return _I((value >> _U(20)) & _U(64 * NEAR_WORDS - 1))
 
 
-@inlined
+@kernel
 def possible(
     stored: Any, weights: Any, bench: Any, item: Any, hashes: Any, begin: Any, end: Any, place: Any
 ) -> Any:
@@ -97,60 +105,93 @@ def possible(
         bench.near_chunk[0] = chunk
         bench.near[:] = _U(0)
         for near in range(low, high):
-            bit = _near(hashes[near])
+            bit = near_bit(hashes[near])
             bench.near[bit >> 6] |= _U(1) << _U(bit & 63)
-    needed = weights.total[item] * weights.percent
-    weight = _I(0)
+    total = weights.total[item]
+    missing = (100 * total - total * weights.percent) // 100  # may be
     for position in range(first, stop):
+        if get_bit(weights.fresh, position) == 0:
+            continue
         term = stored.terms[position]
-        bit = _near(stored.term_hash[term])
-        if (bench.near[bit >> 6] >> _U(bit & 63)) & _U(1) != _U(0):
-            weight += weights.idf[term]
-            if weight * 100 >= needed:
-                return True
-    return False
+        bit = near_bit(stored.term_hash[term])
+        if (bench.near[bit >> 6] >> _U(bit & 63)) & _U(1) == _U(0):
+            missing -= weights.idf[term]
+            if missing < 0:
+                return False
+    return True
 
 
 @inlined
-def enough(
-    stored: Any, weights: Any, bench: Any, item: Any, hashes: Any, low: Any, high: Any
-) -> Any:
-    """Tell whether a window within [low, high) has the share of the sub-item's weight."""
-    begin, end = stored.offsets[item], stored.offsets[item + 1]
+def _slot(bench: Any, value: Any, size: Any, clock: Any) -> Any:
+    """Return where a token of the sub-item is in the table, or could be."""
+    slot = slot_of(value, size)
+    while bench.stamps[slot] == clock and bench.hashes[slot] != value:
+        slot = (slot + 1) & (size - 1)
+    return slot
+
+
+@inlined
+def _take(stored: Any, weights: Any, bench: Any, begin: Any, end: Any, size: Any) -> Any:
+    """Enter a sub-item's tokens into the table and the bitmap."""
     clock = bench.clock[0] + 1
     bench.clock[0] = clock
-    size = _I(4)
-    while size < 2 * (end - begin):
-        size *= 2
+    bench.own[:] = _U(0)
     for position in range(begin, end):
         term = stored.terms[position]
         value = stored.term_hash[term]
-        slot = slot_of(value, size)
-        while bench.stamps[slot] == clock and bench.hashes[slot] != value:
-            slot = (slot + 1) & (size - 1)
+        slot = _slot(bench, value, size, clock)
         if bench.stamps[slot] != clock:
             bench.stamps[slot], bench.hashes[slot] = clock, value
             bench.counts[slot], bench.weights[slot] = 0, weights.idf[term]
-    needed = weights.total[item] * weights.percent
-    width = window(end - begin)
-    weight = _I(0)
+            bit = near_bit(value) & (64 * OWN_WORDS - 1)
+            bench.own[bit >> 6] |= _U(1) << _U(bit & 63)
+    return clock
+
+
+@kernel
+def enough(
+    stored: Any, weights: Any, bench: Any, item: Any, hashes: Any, low: Any, high: Any
+) -> Any:
+    """Tell whether a window within [low, high) has the share of the sub-item's weight.
+
+    First the tokens of the stretch that the sub-item has are collected; most stretches have too few
+    of them for any window.
+    """
+    begin, end = stored.offsets[item], stored.offsets[item + 1]
+    size = _I(4)
+    while size < 2 * (end - begin):
+        size *= 2
+    clock = _take(stored, weights, bench, begin, end, size)
+    num, weight = _I(0), _I(0)
     for place in range(low, high):
         value = hashes[place]
-        if place - low >= width:
-            old = bench.places[place - width - low]
-            if old >= 0:
-                bench.counts[old] -= 1
-                if bench.counts[old] == 0:
-                    weight -= bench.weights[old]
-        slot = slot_of(value, size)
-        while bench.stamps[slot] == clock and bench.hashes[slot] != value:
-            slot = (slot + 1) & (size - 1)
-        found = bench.stamps[slot] == clock
-        bench.places[place - low] = slot if found else -1
-        if found:
-            bench.counts[slot] += 1
-            if bench.counts[slot] == 1:
-                weight += bench.weights[slot]
-                if weight * 100 >= needed:
-                    return True
+        bit = near_bit(value) & (64 * OWN_WORDS - 1)
+        if (bench.own[bit >> 6] >> _U(bit & 63)) & _U(1) == _U(0):
+            continue
+        slot = _slot(bench, value, size, clock)
+        if bench.stamps[slot] == clock:
+            bench.places[num], bench.slots[num] = place, slot
+            num += 1
+            weight += bench.weights[slot] if bench.counts[slot] == 0 else 0
+            bench.counts[slot] = 1
+    needed = weights.total[item] * weights.percent
+    if weight * 100 < needed:
+        return False
+    for index in range(num):
+        bench.counts[bench.slots[index]] = 0
+    width = window(end - begin)
+    weight, oldest = _I(0), _I(0)
+    for index in range(num):
+        while bench.places[oldest] <= bench.places[index] - width:
+            slot = bench.slots[oldest]
+            bench.counts[slot] -= 1
+            if bench.counts[slot] == 0:
+                weight -= bench.weights[slot]
+            oldest += 1
+        slot = bench.slots[index]
+        bench.counts[slot] += 1
+        if bench.counts[slot] == 1:
+            weight += bench.weights[slot]
+            if weight * 100 >= needed:
+                return True
     return False
