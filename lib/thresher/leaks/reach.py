@@ -2,7 +2,7 @@
 
 Most candidates share a few words with a text and no more. For each pair three figures are bounded
 from above: the sub-item's tokens in shared n-grams, its longest run, and the weight of its tokens
-in a window. The tokens that occur anywhere in a short text bound all three. In a long one nearly
+in a window. The tokens and n-grams anywhere in a short text bound all three. In a long one nearly
 all occur, so there n-grams, runs and windows are found. Pairs of one item and text stay together,
 as a verdict looks at all of them.
 
@@ -21,13 +21,14 @@ from thresher.leaks.evidence import known_of, make_own, take
 from thresher.leaks.figures import SKIPS, find_span, find_window
 from thresher.leaks.firing import guarded, reaches
 from thresher.leaks.index import Index
+from thresher.leaks.keys import mixed, power, roll
 from thresher.leaks.prepared import first_place, make_prepared, prepare
 from thresher.leaks.presets import Preset
 from thresher.leaks.rules import Exact, FuzzyIdf, LongestSpan, NgramRatio, NumberMatch
 from thresher.leaks.scan import Pairs, frozen
 from thresher.leaks.tables import get_bit
 from thresher.leaks.weak import NEAR_WORDS, near_bit, window
-from thresher.text.kernel import kernel
+from thresher.text.kernel import inlined, kernel
 
 if TYPE_CHECKING:
     from thresher.leaks.tokens import Tokens
@@ -45,6 +46,13 @@ class _Bounds(NamedTuple):
     longest: Column  # (C,) int64
     weight: Column  # (C,) int64
     whole: Column  # (C,) bool
+
+
+class _Near(NamedTuple):
+    """Scratch: what occurs in a text."""
+
+    tokens: Column  # (NEAR_WORDS,) uint64
+    grams: Column  # (NEAR_WORDS,) uint64
 
 
 def within_reach(
@@ -136,9 +144,10 @@ def _bound(index: Index, tokens: Tokens, pairs: Pairs, share: Fraction) -> _Boun
     )
     texts = np.diff(tokens.offsets)[pairs.segments]
     hashes, offsets, known = frozen(tokens.hashes), frozen(tokens.offsets), known_of(index)
+    near = _Near(np.zeros(NEAR_WORDS, np.uint64), np.zeros(NEAR_WORDS, np.uint64))
     _bound_short(
         hashes, offsets, frozen(pairs.segments), frozen(pairs.items),
-        index.stored, known, index["fresh"], bounds,
+        index.stored, known, index["fresh"], near, power(index.ngrams[0]), bounds,
     )  # fmt: skip
     longest = int(texts.max())
     if longest > SHORT_TEXT:
@@ -153,19 +162,42 @@ def _bound(index: Index, tokens: Tokens, pairs: Pairs, share: Fraction) -> _Boun
     return bounds
 
 
+@inlined
+def _there(bitmap: Any, bit: Any) -> Any:
+    return (bitmap[bit >> 6] >> _U(bit & 63)) & _U(1) != _U(0)
+
+
+@kernel
+def _read(hashes: Column, begin: Any, end: Any, n: Any, oldest: Any, near: Any) -> None:
+    """Enter the tokens and n-grams of a text into bitmaps."""
+    near.tokens[:] = _U(0)
+    near.grams[:] = _U(0)
+    total = _U(0)
+    for place in range(begin, end):
+        bit = near_bit(hashes[place])
+        near.tokens[bit >> 6] |= _U(1) << _U(bit & 63)
+        total = roll(total, hashes[place])
+        if place - begin >= n:
+            total -= hashes[place - n] * oldest
+        if place - begin >= n - 1:
+            bit = near_bit(mixed(total))
+            near.grams[bit >> 6] |= _U(1) << _U(bit & 63)
+
+
 @kernel
 def _bound_short(
     hashes: Column, offsets: Column, segments: Column, items: Column,
-    stored: Any, known: Any, fresh: Column, bounds: Any,
+    stored: Any, known: Any, fresh: Column, near: Any, oldest: Any, bounds: Any,
 ) -> None:  # fmt: skip
-    """Bound figures by the tokens that occur anywhere in a text; long texts are left out.
+    """Bound figures by the tokens and n-grams that occur anywhere in a text; long texts are left
+    out.
 
-    Shared n-grams lie in runs of such tokens, and the longest span is a stretch of the sub-item
-    with such a run, and at most four other tokens.
+    Longer n-grams are shared where all shorter ones within are. The longest span is a stretch of
+    the sub-item with a shared n-gram, and at most four tokens that do not occur.
     """
-    bitmap = np.zeros(NEAR_WORDS, np.uint64)
     absent = np.empty(SKIPS + 1, np.int64)  # the last places of tokens that do not occur
-    ngrams, idf = known.ngrams, known.idf
+    reach = np.empty(known.ngrams.shape[0], np.int64)  # one past the last token that is covered
+    ngrams, idf, n = known.ngrams, known.idf, known.ngrams[0]
     before = _I(-1)
     for pair in range(items.shape[0]):
         segment, item = segments[pair], items[pair]
@@ -173,34 +205,41 @@ def _bound_short(
             continue
         if segment != before:
             before = segment
-            bitmap[:] = _U(0)
-            for place in range(offsets[segment], offsets[segment + 1]):
-                bit = near_bit(hashes[place])
-                bitmap[bit >> 6] |= _U(1) << _U(bit & 63)
+            _read(hashes, offsets[segment], offsets[segment + 1], n, oldest, near)
         begin, end = stored.offsets[item], stored.offsets[item + 1]
-        absent[:] = begin - 1
-        weight, num_absent, longest, seed = _I(0), _I(0), _I(0), _I(-1)
+        absent[:], reach[:] = begin - 1, begin
         bounds.covered[pair, :] = 0
-        for position in range(begin, end + 1):
-            if position < end:
-                term = stored.terms[position]
-                bit = near_bit(stored.term_hash[term])
-                if (bitmap[bit >> 6] >> _U(bit & 63)) & _U(1) != _U(0):
-                    weight += idf[term] * get_bit(fresh, position)
-                    continue
-            run = position - 1 - absent[num_absent % (SKIPS + 1)]
-            if run >= ngrams[0]:
-                seed = position - run
+        weight, num_absent, longest, seed = _I(0), _I(0), _I(0), _I(-1)
+        run, shared = (
+            _I(0),
+            _I(0),
+        )  # tokens that occur in a row, shared n-grams in a row
+        for position in range(begin, end):
+            term = stored.terms[position]
+            if not _there(near.tokens, near_bit(stored.term_hash[term])):
+                num_absent, run, shared = num_absent + 1, _I(0), _I(0)
+                absent[num_absent % (SKIPS + 1)] = position
+                continue
+            weight += idf[term] * get_bit(fresh, position)
+            run += 1
+            if run >= n:
+                total = _U(0)
+                for k in range(position - n + 1, position + 1):
+                    total = roll(total, stored.term_hash[stored.terms[k]])
+                shared = shared + 1 if _there(near.grams, near_bit(mixed(total))) else _I(0)
+                if shared > 0:
+                    seed = position - n + 1
+                    for grams in range(ngrams.shape[0]):
+                        own = ngrams[grams]
+                        if shared > own - n:
+                            first = max(reach[grams], position + 1 - own)
+                            bounds.covered[pair, grams] += position + 1 - first
+                            reach[grams] = position + 1
             start = absent[(num_absent + 1) % (SKIPS + 1)] + 1
             if seed >= start:
-                longest = max(longest, position - start)
-            for grams in range(ngrams.shape[0]):
-                if run >= ngrams[grams]:
-                    bounds.covered[pair, grams] += run
-            num_absent += 1
-            absent[num_absent % (SKIPS + 1)] = position
-        bounds.weight[pair], bounds.whole[pair] = weight, num_absent == 1
-        bounds.longest[pair] = longest
+                longest = max(longest, position + 1 - start)
+        bounds.weight[pair], bounds.longest[pair] = weight, longest
+        bounds.whole[pair] = num_absent == 0
 
 
 @kernel
