@@ -24,6 +24,8 @@ STEPS: list[dict[str, Any]] = [
     {"dedup": {"on": "conversation", "threshold": 0.95, "ngram": 2}},
     {"score": {"profile": "sft", "groups": ["prompts"], "per_prompt": 2, "prefer": "longest"}},
     {"dedup": {"method": "bloom", "on": "response", "exact_on": "words", "filter_bytes": 4096}},
+    {"decontaminate": {"preset": "audit"}},
+    {"mix": {"by": "tokens", "weights": {"chats": 2, "asked": 1, "more": 0}, "max_repeats": 3, "seed": 5}},
     {"convert": {"to": "messages"}},
 ]
 
@@ -41,8 +43,22 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     jsonl(folder / "chats.jsonl", rows)
     asked = [{"instruction": f"Question {i % 70}?", "output": answer * (i % 5)} for i in range(90)]
     parquet(folder / "asked.parquet", asked, 15)
-    sources = [folder / "chats.jsonl", folder / "asked.parquet"]
-    return write(folder / "r.yaml", sources, STEPS, split_bytes=4096)
+    riddle = "Which of the four millers of the valley lent the widow a sieve before the rye"
+    jsonl(folder / "bench.jsonl", [{"question": f"{riddle} was ripe?", "answer": "The third."}])
+    jsonl(folder / "more.jsonl", [chat(f"Tell me. {riddle} was ripe?", "It was the third one.")])
+    steps = [
+        {kind: {**said, "against": [f"bench={folder / 'bench.jsonl'}"]}}
+        if kind == "decontaminate"
+        else {kind: said}
+        for step in STEPS
+        for kind, said in step.items()
+    ]
+    sources = [
+        {"path": str(folder / "chats.jsonl"), "name": "chats"},
+        {"path": str(folder / "asked.parquet"), "name": "asked"},
+        {"path": str(folder / "more.jsonl"), "name": "more"},
+    ]
+    return write(folder / "r.yaml", sources, steps, split_bytes=4096)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +67,8 @@ def reference(tmp_path_factory: pytest.TempPathFactory, recipe: Path) -> dict[st
     out = tmp_path_factory.mktemp("reference") / "out"
     report = run(recipe, out)
     gone = {s["name"]: s["left_out"] for s in report["plan"]["flow"]["sources"]}
-    steps = ("read", "dedup", "score", "dedup-2")
+    steps = ("read", "dedup", "score", "dedup-2", "decontaminate", "mix")
+    assert report["rows_added"]
     assert all(sum(source[step] for source in gone.values()) for step in steps)
     return tree(out)
 

@@ -66,7 +66,8 @@ def count_task(
     whole = read_table(store, whole_name(found, task.index))
     for step in alive:
         left = step.mask(store, task.index)
-        doubts = doubts.filter(pa.array(left[np.asarray(doubts["line"], np.int64)]))
+        if len(doubts):  # without any it has no columns
+            doubts = doubts.filter(pa.array(left[np.asarray(doubts["line"], np.int64)]))
         whole = whole.filter(pa.array(left[np.asarray(whole["line"], np.int64)]))
     indexed = search.open_index(store.root, search.index)
     counts = count_rows(indexed, doubts)
