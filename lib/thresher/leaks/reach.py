@@ -21,7 +21,7 @@ from thresher.leaks.evidence import known_of, make_own, take
 from thresher.leaks.figures import SKIPS, find_span, find_window
 from thresher.leaks.firing import guarded, reaches
 from thresher.leaks.index import Index
-from thresher.leaks.keys import mixed, power, roll
+from thresher.leaks.keys import mixed, power, roll, same_gram
 from thresher.leaks.prepared import first_place, make_prepared, prepare
 from thresher.leaks.presets import Preset
 from thresher.leaks.rules import Exact, FuzzyIdf, LongestSpan, NgramRatio, NumberMatch
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 Column = np.ndarray[Any, Any]
 _U, _I = np.uint64, np.int64
 SHORT_TEXT = 2048  # tokens
+GRAM_SLOTS = 2048
 _BY_OTHER_FIGURES = ("templated", "minhash")
 
 
@@ -49,10 +50,12 @@ class _Bounds(NamedTuple):
 
 
 class _Near(NamedTuple):
-    """Scratch: what occurs in a text."""
+    """Scratch: what occurs in a text, and one span."""
 
-    tokens: Column  # (NEAR_WORDS,) uint64
-    grams: Column  # (NEAR_WORDS,) uint64
+    tokens: Column  # (NEAR_WORDS,) uint64: a bitmap
+    heads: Column  # (GRAM_SLOTS,) int32: the last place of n-grams of a slot, plus 1
+    following: Column  # (SHORT_TEXT,) int32: the place of such an n-gram before, plus 1
+    ends: Column  # (2, SKIPS + 1) int64
 
 
 def within_reach(
@@ -144,7 +147,12 @@ def _bound(index: Index, tokens: Tokens, pairs: Pairs, share: Fraction) -> _Boun
     )
     texts = np.diff(tokens.offsets)[pairs.segments]
     hashes, offsets, known = frozen(tokens.hashes), frozen(tokens.offsets), known_of(index)
-    near = _Near(np.zeros(NEAR_WORDS, np.uint64), np.zeros(NEAR_WORDS, np.uint64))
+    near = _Near(
+        np.zeros(NEAR_WORDS, np.uint64),
+        np.zeros(GRAM_SLOTS, np.int32),
+        np.zeros(SHORT_TEXT, np.int32),
+        np.zeros((2, SKIPS + 1), np.int64),
+    )
     _bound_short(
         hashes, offsets, frozen(pairs.segments), frozen(pairs.items),
         index.stored, known, index["fresh"], near, power(index.ngrams[0]), bounds,
@@ -163,25 +171,86 @@ def _bound(index: Index, tokens: Tokens, pairs: Pairs, share: Fraction) -> _Boun
 
 
 @inlined
-def _there(bitmap: Any, bit: Any) -> Any:
-    return (bitmap[bit >> 6] >> _U(bit & 63)) & _U(1) != _U(0)
+def _gram_bit(stored: Any, position: Any, n: Any) -> Any:
+    total = _U(0)
+    for k in range(position, position + n):
+        total = roll(total, stored.term_hash[stored.terms[k]])
+    return near_bit(mixed(total)) & (GRAM_SLOTS - 1)
 
 
 @kernel
 def _read(hashes: Column, begin: Any, end: Any, n: Any, oldest: Any, near: Any) -> None:
-    """Enter the tokens and n-grams of a text into bitmaps."""
+    """Enter the tokens of a text into a bitmap, its n-grams into chains."""
     near.tokens[:] = _U(0)
-    near.grams[:] = _U(0)
+    near.heads[:] = 0
     total = _U(0)
     for place in range(begin, end):
         bit = near_bit(hashes[place])
         near.tokens[bit >> 6] |= _U(1) << _U(bit & 63)
         total = roll(total, hashes[place])
-        if place - begin >= n:
+        first = place - begin - n + 1
+        if first > 0:
             total -= hashes[place - n] * oldest
-        if place - begin >= n - 1:
-            bit = near_bit(mixed(total))
-            near.grams[bit >> 6] |= _U(1) << _U(bit & 63)
+        if first >= 0:
+            slot = near_bit(mixed(total)) & (GRAM_SLOTS - 1)
+            near.following[first] = near.heads[slot]
+            near.heads[slot] = first + 1
+
+
+@inlined
+def _extend(
+    stored: Any, hashes: Any, at: Any, low: Any, high: Any, shift: Any, step: Any, ends: Any
+) -> None:
+    """Fill how far a sub-item's tokens from `at` on, up to `low` or `high`, are those of a text
+    `shift` further, allowing 0 to SKIPS others."""
+    skipped, reached, offset = _I(0), _I(0), _I(0)
+    ends[0] = 0
+    while low <= at + step * offset < high:
+        position = at + step * offset
+        offset += 1
+        if stored.term_hash[stored.terms[position]] == hashes[position + shift]:
+            reached = offset
+            ends[skipped] = reached
+        else:
+            skipped += 1
+            if skipped > SKIPS:
+                break
+            ends[skipped] = reached
+    for left in range(skipped + 1, SKIPS + 1):
+        ends[left] = reached
+
+
+@kernel
+def _spans(
+    hashes: Column, start: Any, stop: Any, stored: Any, begin: Any, end: Any, position: Any,
+    n: Any, near: Any, longest: Any,
+) -> Any:  # fmt: skip
+    """Look at the places of a text with the n-gram of a sub-item's token.
+
+    Returns:
+        Whether there is one; the longest span so far: what came in, or one that begins there.
+    """
+    place = _I(near.heads[_gram_bit(stored, position, n)]) - 1
+    there = False
+    while place >= 0:
+        at = start + place
+        place = _I(near.following[place]) - 1
+        if not same_gram(stored.terms, stored.term_hash, position, hashes, at, n):
+            continue
+        there = True
+        if (
+            position > begin
+            and at > start
+            and stored.term_hash[stored.terms[position - 1]] == hashes[at - 1]
+        ):
+            continue  # of the span of the n-gram before
+        shift = at - position
+        low, high = max(begin, start - shift), min(end, stop - shift)
+        _extend(stored, hashes, position, low, high, shift, 1, near.ends[0])
+        _extend(stored, hashes, position - 1, low, high, shift, -1, near.ends[1])
+        for before in range(SKIPS + 1):
+            longest = max(longest, near.ends[1, before] + near.ends[0, SKIPS - before])
+    return there, longest
 
 
 @kernel
@@ -189,57 +258,49 @@ def _bound_short(
     hashes: Column, offsets: Column, segments: Column, items: Column,
     stored: Any, known: Any, fresh: Column, near: Any, oldest: Any, bounds: Any,
 ) -> None:  # fmt: skip
-    """Bound figures by the tokens and n-grams that occur anywhere in a text; long texts are left
-    out.
+    """Bound weights by the tokens that occur anywhere in a text; find n-grams and spans. Long texts
+    are left out.
 
-    Longer n-grams are shared where all shorter ones within are. The longest span is a stretch of
-    the sub-item with a shared n-gram, and at most four tokens that do not occur.
+    Longer n-grams are shared at most where all shorter ones within are.
     """
-    absent = np.empty(SKIPS + 1, np.int64)  # the last places of tokens that do not occur
     reach = np.empty(known.ngrams.shape[0], np.int64)  # one past the last token that is covered
     ngrams, idf, n = known.ngrams, known.idf, known.ngrams[0]
-    before = _I(-1)
+    before, start, stop = _I(-1), _I(0), _I(0)
     for pair in range(items.shape[0]):
         segment, item = segments[pair], items[pair]
         if offsets[segment + 1] - offsets[segment] > SHORT_TEXT:
             continue
         if segment != before:
-            before = segment
-            _read(hashes, offsets[segment], offsets[segment + 1], n, oldest, near)
+            before, start, stop = segment, offsets[segment], offsets[segment + 1]
+            _read(hashes, start, stop, n, oldest, near)
         begin, end = stored.offsets[item], stored.offsets[item + 1]
-        absent[:], reach[:] = begin - 1, begin
+        reach[:] = begin
         bounds.covered[pair, :] = 0
-        weight, num_absent, longest, seed = _I(0), _I(0), _I(0), _I(-1)
-        run, shared = (
-            _I(0),
-            _I(0),
-        )  # tokens that occur in a row, shared n-grams in a row
+        weight, present, longest = _I(0), _I(0), _I(0)
+        run, shared = _I(0), _I(0)  # tokens that occur in a row, shared n-grams in a row
         for position in range(begin, end):
             term = stored.terms[position]
-            if not _there(near.tokens, near_bit(stored.term_hash[term])):
-                num_absent, run, shared = num_absent + 1, _I(0), _I(0)
-                absent[num_absent % (SKIPS + 1)] = position
+            bit = near_bit(stored.term_hash[term])
+            if (near.tokens[bit >> 6] >> _U(bit & 63)) & _U(1) == _U(0):
+                run, shared = _I(0), _I(0)
                 continue
             weight += idf[term] * get_bit(fresh, position)
+            present += 1
             run += 1
-            if run >= n:
-                total = _U(0)
-                for k in range(position - n + 1, position + 1):
-                    total = roll(total, stored.term_hash[stored.terms[k]])
-                shared = shared + 1 if _there(near.grams, near_bit(mixed(total))) else _I(0)
-                if shared > 0:
-                    seed = position - n + 1
-                    for grams in range(ngrams.shape[0]):
-                        own = ngrams[grams]
-                        if shared > own - n:
-                            first = max(reach[grams], position + 1 - own)
-                            bounds.covered[pair, grams] += position + 1 - first
-                            reach[grams] = position + 1
-            start = absent[(num_absent + 1) % (SKIPS + 1)] + 1
-            if seed >= start:
-                longest = max(longest, position + 1 - start)
+            if run < n:
+                continue
+            there, longest = _spans(
+                hashes, start, stop, stored, begin, end, position - n + 1, n, near, longest
+            )
+            shared = shared + 1 if there else _I(0)
+            for grams in range(ngrams.shape[0]):
+                own = ngrams[grams]
+                if shared > own - n:
+                    first = max(reach[grams], position + 1 - own)
+                    bounds.covered[pair, grams] += position + 1 - first
+                    reach[grams] = position + 1
         bounds.weight[pair], bounds.longest[pair] = weight, longest
-        bounds.whole[pair] = num_absent == 0
+        bounds.whole[pair] = present == end - begin
 
 
 @kernel
