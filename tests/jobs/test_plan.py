@@ -48,7 +48,7 @@ class CountingEngine(LocalEngine):
     def run_map(self, store: Store, stage: MapStage, tasks: list[Task], done: Progress) -> None:
         super().run_map(store, stage, tasks, done)
         if stage.name == "attributes":
-            parts = store.path(stage.folder).glob("part-*.arrow")
+            parts = store.path(stage.folder).rglob("part-*.arrow")
             self.attribute_bytes = sum(part.stat().st_size for part in parts)
 
 
