@@ -84,17 +84,17 @@ def find_span(own: Any, num: Any, text: Any, length: Any, n: Any) -> Any:
                 return True, num, place
             place = _I(text.following[place])
         return False, _I(0), _I(-1)
-    best, best_place = _I(0), _I(-1)
+    best, best_place, forwards = _I(0), _I(-1), _I(1)
     for i in range(num - n + 1):
         place = _I(own.places[i])
         while place >= 0:
             if i > 0 and place > 0 and own.tokens[i - 1] == tokens[place - 1]:
                 place = _I(text.following_gram[place])
                 continue
-            _extend(own, num, tokens, length, i, place, 1, own.ends[0])
+            _extend(own, num, tokens, length, i, place, forwards, own.ends[0])
             if i == 0 and own.ends[0, 0] == num:
                 return True, num, place
-            _extend(own, num, tokens, length, i - 1, place - 1, -1, own.ends[1])
+            _extend(own, num, tokens, length, i - 1, place - 1, -forwards, own.ends[1])
             for before in range(_ENDS):
                 span = own.ends[1, before] + own.ends[0, SKIPS - before]
                 start = place - own.ends[1, before]

@@ -305,7 +305,7 @@ def scan_grams(
         num = 0
         if stop > first:
             num = _collect(
-                hashes, first, stop, LEAST_WHOLE, mask,
+                hashes, first, stop, _I(LEAST_WHOLE), mask,
                 grams.oldest_opening, grams.openings, hits,
             )  # fmt: skip
         for hit in range(num):

@@ -120,6 +120,7 @@ def scan_numbers(
     that no set has ends all longer runs.
     """
     keys, members, mask = numbers.keys, sets.members, stored.mask
+    nothing = _I(-1)  # a constant argument would be compiled for alone
     start, stop = numbers.offsets[row], numbers.offsets[row + 1]
     for final in range(start + LEAST_NUMBERS - 1, stop):
         if token_bit(members, keys[final]) == 0:
@@ -136,7 +137,7 @@ def scan_numbers(
                 continue
             if foreign < 0 and sets.sizes[size] and _maybe_set(sets, total, size, mask):
                 count = _look_up(
-                    hashes, begin, end, numbers, initial, final, -1, total,
+                    hashes, begin, end, numbers, initial, final, nothing, total,
                     sets, stored, grams, bench, row, count, found,
                 )  # fmt: skip
                 if count < 0:

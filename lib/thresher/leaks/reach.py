@@ -231,7 +231,7 @@ def _spans(
         Whether there is one; the longest span so far: what came in, or one that begins there.
     """
     place = _I(near.heads[_gram_bit(stored, position, n)]) - 1
-    there = False
+    there, forwards = False, _I(1)
     while place >= 0:
         at = start + place
         place = _I(near.following[place]) - 1
@@ -246,8 +246,8 @@ def _spans(
             continue  # of the span of the n-gram before
         shift = at - position
         low, high = max(begin, start - shift), min(end, stop - shift)
-        _extend(stored, hashes, position, low, high, shift, 1, near.ends[0])
-        _extend(stored, hashes, position - 1, low, high, shift, -1, near.ends[1])
+        _extend(stored, hashes, position, low, high, shift, forwards, near.ends[0])
+        _extend(stored, hashes, position - 1, low, high, shift, -forwards, near.ends[1])
         for before in range(SKIPS + 1):
             longest = max(longest, near.ends[1, before] + near.ends[0, SKIPS - before])
     return there, longest

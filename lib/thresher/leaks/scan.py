@@ -75,7 +75,6 @@ def _scan(
             )
         if count < 0:
             return row, first
-        found.items[first:count].sort()
         row += 1
     return row, count
 
@@ -127,4 +126,6 @@ def scan(index: Index, tokens: Tokens, numbers: Numbers | None = None) -> Pairs:
         if row == num_rows:
             break
         room *= 2
-    return Pairs(*map(np.concatenate, zip(*parts, strict=True)))
+    rows, items = map(np.concatenate, zip(*parts, strict=True))
+    codes = np.sort(rows * index.num_items + items)
+    return Pairs(*np.divmod(codes, max(index.num_items, 1)))

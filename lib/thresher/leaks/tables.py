@@ -279,7 +279,7 @@ def make_table(
 @kernel
 def _mark_openings(stored: Any, postings: Column, bloom: Column) -> None:
     for posting in postings:
-        mark(bloom, _key(stored, posting >> 1, LEAST_WHOLE))
+        mark(bloom, _key(stored, _I(posting >> 1), _I(LEAST_WHOLE)))
 
 
 def opening_bloom(stored: Stored, postings: Sequence[Column]) -> Column:
@@ -355,7 +355,12 @@ def _pairs(
             if not known:
                 entries[count] = entry
                 count += 1
-        entries[first:count].sort()
+        for chosen in range(first + 1, count):  # few, and numba takes a second a type to sort
+            entry, at = entries[chosen], chosen
+            while at > first and entries[at - 1] > entry:
+                entries[at] = entries[at - 1]
+                at -= 1
+            entries[at] = entry
     return count
 
 
