@@ -1,19 +1,25 @@
-"""What the README says that can be computed: the table of parameters and the output of the demo.
+"""What the README says that can be computed: the table of parameters, what leaks are found, and the
+output of the demo.
 
-`python -m tests.contracts.readme` writes both into README.md; a test demands that they are there.
+`python -m tests.contracts.readme` writes all into README.md (with names, only those); a test
+demands that they are there.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic_core import PydanticUndefined
 
+from thresher.report import figures
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.read_params import ReadParams
 
@@ -36,6 +42,74 @@ def _shown(value: object) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{value}`"
+
+
+def leaks() -> str:
+    """Return what `benchmarks/leak_recall.py` has measured, as tables."""
+    path = ROOT / "benchmarks" / "results" / "leak_recall.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    recall, sets = found["recall"], found["sets"]
+    presets = list(recall)
+    default = recall[presets[0]]
+    edits = [
+        [f"{kind} ({counts['of']:,})", *(_found(recall[preset][kind]) for preset in presets)]
+        for kind, counts in default.items()
+    ]
+    lengths = [
+        [kind, *(_share(band[0], band[2]) for band in counts["by_length"].values())]
+        for kind, counts in default.items()
+    ]
+    shares: dict[bool, list[list[str]]] = {True: [], False: []}
+    for name, by_preset in sets.items():
+        for number, one in enumerate(by_preset[presets[0]]):
+            cells = [by_preset[preset][number] for preset in presets]
+            shares[one["right"]].append(
+                [
+                    f"{name}: {one['what']} ({one['of']:,})",
+                    *(
+                        _share(cell["found"], cell["of"], 1 if one["right"] else 2)
+                        for cell in cells
+                    ),
+                ]
+            )
+    return "\n\n".join(
+        [
+            _table(["edit (items), % found", *presets], edits),
+            _table(["to be found, %", *presets], shares[True]),
+            _table(["not to be found, %", *presets], shares[False]),
+            _table(
+                ["default, % found by tokens of the question", *default["verbatim"]["by_length"]],
+                lengths,
+            ),
+            _suspects(default),
+        ]
+    )
+
+
+def _suspects(default: dict[str, Any]) -> str:
+    """Say how much of what is not called leaked is suspect at least."""
+    told = [
+        f"{figures.share(default[kind]['leaked_or_suspect'], default[kind]['of'], 0)} of the items "
+        f"with {what}"
+        for kind, what in (
+            ("20 % of words", "20 % of their words changed"),
+            ("other numbers", "other numbers, which are templates of another problem,"),
+        )
+    ]
+    return f"At least suspect, and so in the report, are {' and '.join(told)} by default."
+
+
+def _found(counts: dict[str, Any]) -> str:
+    return _share(counts["leaked"], counts["of"])
+
+
+def _share(part: int, whole: int, digits: int = 0) -> str:
+    return figures.share(part, whole, digits).removesuffix(" %")
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---", *("---:" for _ in head[1:])], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def demo() -> str:
@@ -63,12 +137,19 @@ def demo_block() -> str:
     return f"```\n$ thresher demo\n{demo()}\n```"
 
 
+SECTIONS: dict[str, Callable[[], str]] = {
+    "parameters": parameters,
+    "leaks": leaks,
+    "demo": demo_block,
+}
+
+
 def main() -> None:
     """Write the generated sections."""
     path = ROOT / "README.md"
     text = path.read_text(encoding="utf-8")
-    for name, content in (("parameters", parameters()), ("demo", demo_block())):
-        text = text.replace(section(text, name), content)
+    for name in sys.argv[1:] or SECTIONS:
+        text = text.replace(section(text, name), SECTIONS[name]())
     path.write_text(text, encoding="utf-8")
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.contracts.readme import ROOT, demo_block, parameters, section
+from tests.contracts.readme import ROOT, demo_block, leaks, parameters, section
 from thresher.transforms.bands import choose_bands
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -14,6 +14,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_the_table_of_parameters_is_the_parameters() -> None:
     assert section(README, "parameters") == parameters()
+
+
+def test_the_tables_of_leaks_are_what_was_measured() -> None:
+    assert section(README, "leaks") == leaks()
 
 
 @pytest.mark.slow
