@@ -290,7 +290,7 @@ def make_own(longest: int, longest_item: int, num_tokens: int, num_numbers: int)
         np.empty(words, np.uint64),
         np.empty(2 * window_of(longest_item), np.int32),
         np.empty(num_numbers, np.int64),
-        np.empty(longest // window_of(1) + 2, np.int64),
+        np.zeros(longest // window_of(1) + 3, np.int64),
         np.empty((2, SKIPS + 1), np.int64),
     )
 

@@ -17,6 +17,7 @@ Column = np.ndarray[Any, Any]
 _U, _I = np.uint64, np.int64
 SKIPS = 4  # tokens that may differ within a span
 _ENDS = SKIPS + 1
+_SELDOM = 32  # times in a text
 _WHOLE_TEXT = 4  # windows; longer texts are looked at by blocks of a window
 
 
@@ -35,7 +36,7 @@ class Own(NamedTuple):
     row: Column  # uint64: a row of the comparison
     groups: Column  # int32: of the numbers near a window
     have: Column  # int64: of each distinct number
-    blocks: Column  # int64: weight of tokens in each block of the text
+    blocks: Column  # int64, zeros: weight of tokens in each block of the text
     ends: Column  # (2, SKIPS + 1) int64
 
 
@@ -136,42 +137,49 @@ def _sweep(
 
 
 @kernel
-def _weigh_blocks(own: Any, num_distinct: Any, text: Any, length: Any, width: Any) -> Any:
-    """Weigh the sub-item's tokens in each block of a window's width.
+def _weigh_blocks(own: Any, num_distinct: Any, text: Any, width: Any, most_often: Any) -> Any:
+    """Add the weights of the sub-item's tokens to the blocks of a window's width they stand in.
 
-    Tokens that stand there more than once in four blocks are left out. A window that ends in a
-    block weighs no more than the block, the one before it and those.
+    A window that ends in a block weighs no more than the block, the one before it, and the tokens
+    that stand in the text more than `most_often` times, which are left out.
 
     Returns:
-        Blocks; the weight of the tokens left out; the block that weighs most with the one before.
+        The weight of those left out; the most that two blocks weigh, and the second of them.
     """
-    num_blocks = (length + width - 1) // width
-    own.blocks[:num_blocks] = 0
-    frequent = _I(0)
+    frequent, most, heaviest = _I(0), _I(0), _I(0)
     for local in range(num_distinct):
         token = own.distinct[local]
-        first = _I(text.heads[token]) if text.stamps[token] == text.stamps[-1] else _I(-1)
-        place, times = first, _I(0)
-        while place >= 0 and times <= num_blocks >> 2:
-            place = _I(text.following[place])
-            times += 1
-        if place >= 0:
-            frequent += own.weights[local]
+        if text.stamps[token] != text.stamps[-1]:
             continue
-        place, last = first, _I(-1)
+        weight = own.weights[local]
+        if text.counts[token] > most_often:
+            frequent += weight
+            continue
+        place, last = _I(text.heads[token]), _I(-1)
         while place >= 0:
             block = place // width
             if block != last:
-                own.blocks[block] += own.weights[local]
+                own.blocks[block] += weight
+                with_next = own.blocks[block] + own.blocks[block + 1]
+                if with_next > most:
+                    most, heaviest = with_next, block + 1
+                if block > 0 and own.blocks[block - 1] + own.blocks[block] > most:
+                    most, heaviest = own.blocks[block - 1] + own.blocks[block], block
                 last = block
             place = _I(text.following[place])
-    heaviest: Any = _I(0)
-    most, before = _I(-1), _I(0)
-    for block in range(num_blocks):
-        if before + own.blocks[block] > most:
-            heaviest, most = block, before + own.blocks[block]
-        before = own.blocks[block]
-    return num_blocks, frequent, heaviest
+    return frequent, most, heaviest
+
+
+@kernel
+def _clear_blocks(own: Any, num_distinct: Any, text: Any, width: Any, most_often: Any) -> None:
+    """Undo `_weigh_blocks`."""
+    for local in range(num_distinct):
+        token = own.distinct[local]
+        if text.stamps[token] == text.stamps[-1] and text.counts[token] <= most_often:
+            place = _I(text.heads[token])
+            while place >= 0:
+                own.blocks[place // width] = 0
+                place = _I(text.following[place])
 
 
 @kernel
@@ -183,14 +191,25 @@ def find_window(
 
     Of equal windows the one that ends first counts, cut to the tokens that give it its weight.
     Blocks of a long text are left out where what is there, and what is nearly everywhere, would
-    weigh less.
+    weigh less. Whether any can weigh `least` is first asked of the seldom tokens.
     """
     tokens = text.tokens
     best = (least - 1, _I(-1))
     if length <= _WHOLE_TEXT * width:
         best = _sweep(own, num_distinct, stamp, tokens, width, _I(0), length, best)
     else:
-        num_blocks, frequent, heaviest = _weigh_blocks(own, num_distinct, text, length, width)
+        num_blocks = (length + width - 1) // width
+        often = max(_SELDOM, num_blocks >> 2)
+        most_often = _I(_SELDOM) if least > 1 else often
+        frequent, most, heaviest = _weigh_blocks(own, num_distinct, text, width, most_often)
+        while frequent + most >= least and most_often < often:
+            _clear_blocks(own, num_distinct, text, width, most_often)
+            most_often = min(8 * most_often, often)
+            frequent, most, heaviest = _weigh_blocks(own, num_distinct, text, width, most_often)
+        if frequent + most < least:
+            _clear_blocks(own, num_distinct, text, width, most_often)
+            return _I(0), _I(-1), _I(-1)
+        heaviest = min(heaviest, num_blocks - 1)
         best = _sweep(
             own, num_distinct, stamp, tokens, width,
             heaviest * width, min(length, (heaviest + 1) * width), best,
@@ -204,6 +223,7 @@ def find_window(
                     own, num_distinct, stamp, tokens, width,
                     block * width, min(length, (block + 1) * width), best,
                 )  # fmt: skip
+        own.blocks[:num_blocks] = 0
     weight, last = best
     if last < 0:
         return _I(0), _I(-1), _I(-1)

@@ -24,7 +24,8 @@ class Prepared(NamedTuple):
     tokens: Column  # (m,) int32: places among the index's tokens, -1 for others
     following: Column  # (m,) int32: the next place of the same token, -1 for none
     heads: Column  # (V,) int32: the first place of each token
-    stamps: Column  # (V,) int32: for which text `heads` holds
+    stamps: Column  # (V,) int32: for which text `heads` and `counts` hold
+    counts: Column  # (V,) int32: places of each token
     slots: Column  # (G, ...) int32: tables from n-gram to first place + 1
     following_gram: Column  # (m,) int32: the next place of the same shortest n-gram, -1 for none
     hashes: Column  # (m,) uint64
@@ -37,6 +38,7 @@ def make_prepared(longest: int, num_tokens: int, num_grams: int) -> Prepared:
         np.empty(longest, np.int32),
         np.empty(num_tokens, np.int32),
         np.zeros(num_tokens, np.int32),
+        np.empty(num_tokens, np.int32),
         np.empty((num_grams, room(longest, 2.0)), np.int32),
         np.empty(longest, np.int32),
         np.empty(longest, np.uint64),
@@ -89,14 +91,16 @@ def prepare(
         token = _I(token_slots[slot]) - 1
         tokens[place] = token
         if token >= 0:
-            text.following[place] = text.heads[token] if text.stamps[token] == stamp else -1
+            known = text.stamps[token] == stamp
+            text.following[place] = text.heads[token] if known else -1
+            text.counts[token] = text.counts[token] + 1 if known else 1
             text.heads[token], text.stamps[token] = place, stamp
     for grams in range(ngrams.shape[0]):
         n = ngrams[grams]
-        known = 0
+        run = 0
         for place in range(length - 1, -1, -1):
-            known = known + 1 if tokens[place] >= 0 else 0
-            if known < n:
+            run = run + 1 if tokens[place] >= 0 else 0
+            if run < n:
                 continue
             slot = slot_of(_gram_key(text.hashes, place, n, mask), size)
             while text.slots[grams, slot] != 0 and not _same(
