@@ -30,6 +30,7 @@ SETTINGS = [
     ("spark", 2, "flaky", "rendered"),
 ]
 SOAK = {
+    ("ray", 2, "flaky", "judged"),
     ("ray", 1, "shuffled", "rendered"),
     ("spark", 2, "shuffled", "chats"),
     ("spark", 2, "twice", "judged"),

@@ -132,7 +132,10 @@ def changed(
 
 @pytest.mark.parametrize(
     ("kind", "workers", "chaos"),
-    [pytest.param(*s, id="-".join(map(str, s)), marks=marks(s[0])) for s in CHANGING],
+    [
+        pytest.param(*s, id="-".join(map(str, s)), marks=marks(s[0], s[0] == "spark"))
+        for s in CHANGING
+    ],
 )
 def test_the_engine_changes_rows_to_the_bytes_of_one_local_worker(
     kind: str,
@@ -178,7 +181,10 @@ def phrased_reference(
 
 @pytest.mark.parametrize(
     ("kind", "workers", "chaos"),
-    [pytest.param(*s, id="-".join(map(str, s)), marks=marks(s[0])) for s in CHANGING],
+    [
+        pytest.param(*s, id="-".join(map(str, s)), marks=marks(s[0], s[0] == "spark"))
+        for s in CHANGING
+    ],
 )
 def test_the_engine_searches_in_all_ways_to_the_bytes_of_one_local_worker(
     kind: str,

@@ -25,7 +25,14 @@ STEPS: list[dict[str, Any]] = [
     {"score": {"profile": "sft", "groups": ["prompts"], "per_prompt": 2, "prefer": "longest"}},
     {"dedup": {"method": "bloom", "on": "response", "exact_on": "words", "filter_bytes": 4096}},
     {"decontaminate": {"preset": "audit"}},
-    {"mix": {"by": "tokens", "weights": {"chats": 2, "asked": 1, "more": 0}, "max_repeats": 3, "seed": 5}},
+    {
+        "mix": {
+            "by": "tokens",
+            "weights": {"chats": 2, "asked": 1, "more": 0},
+            "max_repeats": 3,
+            "seed": 5,
+        }
+    },
     {"convert": {"to": "messages"}},
 ]
 
