@@ -77,7 +77,7 @@ def every() -> list[Setting]:
 
 
 def pairwise() -> list[Setting]:
-    """Choose settings in which every two values of different factors meet: what CI and the soak run together.
+    """Choose settings in which every two values of different factors meet, the soak included.
 
     Greedy: always the setting that adds the most new pairs, the first of equals.
     """
