@@ -12,11 +12,11 @@ files are indexed as `thresher decontaminate --against DATA/evals` does, and sea
 * `leaked`: a training set of which every row is an item; `items`: the evaluation items themselves.
 
 `search` is the whole search of a block as a worker does it, `tokens` its first part. Beside it are
-`python_8` and `python_13`, a look-up of all word n-grams in a set (which does not say how much of an
-item is there), and `read`, the same texts read from a Parquet file (zstd) by pyarrow. A figure is
-megabytes (10^6 bytes of UTF-8) a second of processor time, the best of the repeats; rounds visit all
-contestants in turn, so that a noisy minute hits them alike. Run it on a machine that does nothing
-else: most of the time goes into reads that miss the caches, which neighbours share.
+`python_8` and `python_13`, a look-up of all word n-grams in a set (which does not say how much of
+an item is there), and `read`, the same texts read from a Parquet file (zstd) by pyarrow. A figure
+is megabytes (10^6 bytes of UTF-8) a second of processor time, the best of the repeats; rounds visit
+all contestants in turn, so that a noisy minute hits them alike. Run it on a machine that does
+nothing else: most of the time goes into reads that miss the caches, which neighbours share.
 
 `--datatrove` names the interpreter of an environment made from `peers/datatrove.txt`: its n-gram
 decontamination filter then looks for the same items in the first of the texts. `--scale` builds
