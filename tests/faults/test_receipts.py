@@ -77,7 +77,7 @@ def test_work_without_its_receipt_or_file_is_done_again(
     with pytest.raises(Stopped):
         runs.run(source, out, listener=StopAt("buckets"), split_bytes=2048)
     (folder,) = (out / ".thresher").glob("attributes-*")
-    for name in ("receipt-00001.json", "part-00001.arrow"):
+    for name in ("receipt-00001.json", "attributes/part-00001.arrow"):
         if victim == "both" or name.startswith("receipt") == (victim == "receipt"):
             (folder / name).unlink()
     report = runs.run(source, out, split_bytes=2048)

@@ -231,7 +231,7 @@ def test_a_truncated_stage_file_does_not_count_as_done(tmp_path: Path) -> None:
     file = runs.parquet(tmp_path / "in.parquet", rows, 10)
     with pytest.raises(Stopped):
         runs.run(file, tmp_path / "out", listener=StopAfterSelect(1), split_bytes=2048)
-    (victim,) = (tmp_path / "out" / ".thresher").glob("attributes-*/part-00002.arrow")
+    (victim,) = (tmp_path / "out" / ".thresher").glob("attributes-*/attributes/part-00002.arrow")
     victim.write_bytes(b"")
     report = runs.run(file, tmp_path / "out", split_bytes=2048)
     assert runs.resumed(report)["attributes"] == report["plan"]["tasks"] - 1
