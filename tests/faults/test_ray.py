@@ -69,7 +69,14 @@ def test_workers_killed_in_every_kind_of_stage_change_nothing(
     assert runs.tree(out) == unbroken
 
 
-@pytest.mark.parametrize("stage", ["map:attributes", "emit:buckets", "reduce:decide"])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        pytest.param("map:attributes", marks=pytest.mark.soak),
+        pytest.param("emit:buckets", marks=pytest.mark.soak),
+        "reduce:decide",
+    ],
+)
 def test_a_node_lost_in_the_middle_of_a_stage_costs_less_than_a_minute(
     nodes: Nodes, source: Path, unbroken: dict[str, str], tmp_path: Path, stage: str
 ) -> None:
