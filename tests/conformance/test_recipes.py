@@ -82,7 +82,10 @@ def reference(tmp_path_factory: pytest.TempPathFactory, recipe: Path) -> dict[st
 
 @pytest.mark.parametrize(
     ("kind", "workers", "chaos", "driver_rows"),
-    [pytest.param(*s, id="-".join(map(str, s)), marks=marks(s[0], s[0] == "ray")) for s in SETTINGS],
+    [
+        pytest.param(*s, id="-".join(map(str, s)), marks=marks(s[0], s[0] == "ray"))
+        for s in SETTINGS
+    ],
 )
 def test_a_recipe_gives_the_same_bytes_everywhere(
     tmp_path: Path,
