@@ -136,6 +136,7 @@ TestProtocol.settings = settings(max_examples=20, stateful_step_count=30, deadli
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_hundreds_of_histories_keep_the_protocol() -> None:
     many = settings(max_examples=400, stateful_step_count=50, deadline=None)
     run_state_machine_as_test(Protocol, settings=many)  # type: ignore[no-untyped-call]
