@@ -9,6 +9,7 @@ at the inputs and plans on top.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import shutil
@@ -77,8 +78,8 @@ def rebuild(
         store: A folder or `s3://bucket/prefix`.
         options: Where to run.
         listener: Called as work goes on.
-        work: A local folder for the run; `STORE.work` for a store that is one. A night that was
-            stopped goes on there.
+        work: A local folder to run in; `STORE.work` for a store that is one. A night that was
+            stopped goes on there. Only what nights of this store made there is removed.
         wait: Whether to wait while another night is at work.
         new_settings: Allow another recipe than that of the version before.
         single_writer: Allow a store without put-if-absent.
@@ -87,7 +88,8 @@ def rebuild(
     Raises:
         ThresherError: One of its classes; nothing is committed.
     """
-    place = _work_folder(store, work)
+    address = store.rstrip("/") if "://" in store else str(Path(store).absolute())
+    place = _work_folder(store, work) / f"night-{digest_of(address)[:12]}"
     history = open_history(store, single_writer=single_writer)
     settings = {
         "order": "content",
@@ -107,6 +109,7 @@ def rebuild(
             made.append(Night(before, False, before.manifest.rows, Changes(), 0))
             return None
         folder = place / digest_of([settings, pins, files])
+        _clear(place, folder)
         report = run_recipe(recipe, str(folder), options, listener)
         if _plain(inputs_of(recipe)) != [pins, files]:
             raise InputError(
@@ -121,7 +124,7 @@ def rebuild(
         write(history, clock, plan)
     if not made:
         raise InternalError("a night came to nothing")
-    shutil.rmtree(place, ignore_errors=True)
+    _clear(place)
     return made[-1]
 
 
@@ -146,6 +149,18 @@ def _work_folder(store: str, work: str | None) -> Path:
             remedy="--work DIR, a local folder that all workers see",
         )
     return Path(f"{store.rstrip('/')}.work").absolute()
+
+
+def _clear(place: Path, but: Path | None = None) -> None:
+    """Remove what nights of one store left in its own folder inside the folder to work in, but for
+    one run; the folder to work in goes if nothing else is in it."""
+    for left in sorted(place.iterdir()) if place.is_dir() else []:
+        if left != but:
+            shutil.rmtree(left, ignore_errors=True)
+    if but is None:
+        for folder in (place, place.parent):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def _plain(value: Any) -> Any:

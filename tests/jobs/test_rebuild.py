@@ -133,3 +133,16 @@ def test_the_command_tells_the_night_and_its_versions(tmp_path: Path, thresher: 
     assert said.code == 0 and "whole" in said.out
     said = thresher("rebuild", str(recipe), "--store", "s3://nowhere/at-all")
     assert said.code == 2 and "--work DIR" in said.err
+
+
+def test_a_folder_to_work_in_loses_only_what_the_night_made(tmp_path: Path) -> None:
+    jsonl(tmp_path / "inputs" / "a.jsonl", _rows(random.Random(7), 20))
+    recipe = recipes.write(tmp_path / "r.yaml", [tmp_path / "inputs"], STEPS)
+    mine = tmp_path / "scratch" / "thesis.txt"
+    mine.parent.mkdir()
+    mine.write_text("years of work")
+    assert _night(recipe, tmp_path / "store", work=str(mine.parent)).changed
+    assert [path.name for path in mine.parent.iterdir()] == ["thesis.txt"]
+    jsonl(tmp_path / "inputs" / "b.jsonl", _rows(random.Random(8), 20))
+    assert _night(recipe, tmp_path / "store").changed
+    assert not (tmp_path / "store.work").exists()
