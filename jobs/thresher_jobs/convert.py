@@ -307,14 +307,25 @@ def _check_limits(run: Run, state: State, params: ConvertParams, converted: list
                 f"max_quarantined_fraction {params.max_quarantined_fraction}: {reasons}",
                 remedy="look at the rows, choose another --to, or raise the limit with --set",
             )
-    real = {what: count for what, count in losses.items() if what not in FORM_LOSSES}
-    if problem is None and params.strict and real:
-        told = ", ".join(f"{what} in {count} rows" for what, count in sorted(real.items()))
-        problem = LimitError(
-            f"{params.to} cannot hold all that there is: {told}",
-            remedy="choose another --to, or leave --strict out",
-        )
+    problem = problem or lost(params, losses)
     if problem is not None:
         for folder in OUTPUTS:
             run.store.remove(folder)
         raise problem
+
+
+def lost(params: ConvertParams, losses: Mapping[str, int]) -> LimitError | None:
+    """Return the error that --strict calls for when anything is lost.
+
+    Args:
+        params: What to write.
+        losses: Rows by what they lost.
+    """
+    real = {what: count for what, count in losses.items() if what not in FORM_LOSSES}
+    if not (params.strict and real):
+        return None
+    told = ", ".join(f"{what} in {count} rows" for what, count in sorted(real.items()))
+    return LimitError(
+        f"{params.to} cannot hold all that there is: {told}",
+        remedy="choose another --to, or leave --strict out",
+    )

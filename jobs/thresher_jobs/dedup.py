@@ -226,7 +226,8 @@ def _check_removed(state: State, params: DedupParams, counts: RemovalCounts) -> 
 
 def _blame(state: State, params: DedupParams, blamed: list[tuple[int, int]]) -> str:
     leaders = np.array([leader for leader, _ in blamed], np.uint64)
-    texts = dict(selecting.select_texts(_select_params(state, params), leaders, state.plan.tasks))
+    tasks = state.plan.tasks
+    texts = dict(selecting.select_texts(state.compared, leaders, tasks, params.max_doc_bytes))
     names = state.row_map.row_ids(leaders).to_pylist()
     lines = []
     for name, (leader, count) in zip(names, blamed, strict=True):

@@ -158,6 +158,8 @@ def _names(steps: Sequence[Mapping[str, Any]]) -> list[str]:
     for step in steps:
         kind = next(iter(step), "")
         said = (step[kind] or {}).get("name") if isinstance(step.get(kind), Mapping) else None
+        if said is not None and not isinstance(said, str):
+            raise ConfigError(f"step {kind}: its name {said!r} is not text")
         number = 1 + sum(n == kind or n.startswith(f"{kind}-") for n in names)
         names.append(said or (kind if number == 1 else f"{kind}-{number}"))
     return names
@@ -216,7 +218,7 @@ def _typed(recipe: Recipe, name: str, kind: str, settings: Mapping[str, Any]) ->
     for key in settings:
         if key in READ_ONCE:
             raise ConfigError(f"step {name}: {key} is said once, at the top of the recipe")
-        if key in NOT_IN_STEPS:
+        if settings[key] and key in NOT_IN_STEPS:
             raise ConfigError(f"step {name}: {key} is for 'thresher {NOT_IN_STEPS[key]}' alone")
     shared = {
         key: getattr(recipe, key)
@@ -237,7 +239,7 @@ def resolved(recipe: Recipe, steps: Sequence[Step]) -> dict[str, Any]:
     said = {"about": top.pop("about")} if recipe.about else {}
     top.pop("about", None)
     sources = [source.model_dump(mode="json", exclude_none=True) for source in recipe.sources]
-    shared = {*READ_ONCE}
+    shared = {*READ_ONCE, *NOT_IN_STEPS}
     inner = [
         {step.kind: {"name": step.name, **step.params.model_dump(mode="json", exclude=shared)}}
         for step in steps

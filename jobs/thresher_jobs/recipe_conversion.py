@@ -6,21 +6,23 @@ is quarantined, and a row may become several.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import thresher
-from thresher.errors import ConfigError
+from thresher.errors import ConfigError, LimitError
 from thresher.formats.conversion import Conversion
 from thresher.formats.detection import Detected, Evidence, gather
 from thresher.params import digest_of
-from thresher.stage import Task
+from thresher.planning import Plan
+from thresher.stage import Receipt, Task
 from thresher.steps.first_read import Probe, counted
 from thresher.steps.reading import ReadTask, TaskBlock
 from thresher.steps.surveying import ColumnTypes
 from thresher.store import Published, Store
-from thresher_jobs.convert import State, choose_conversion, load_template
+from thresher_jobs.convert import State, choose_conversion, load_template, lost
 from thresher_jobs.convert_params import ConvertParams
 from thresher_jobs.recipe_steps import Passed
 
@@ -107,3 +109,31 @@ class ConvertStep:
         surveyed = [counted(r, self.name) for r in passed.receipts]
         state = State(passed.plan, surveyed, dict(self._detected))
         return choose_conversion(state, self.params, self.rendering)
+
+    def check(self, plan: Plan, reached: Sequence[int], written: Sequence[Receipt]) -> None:
+        """Refuse when too much cannot be converted, or with `strict` when anything is lost.
+
+        Args:
+            plan: What was read.
+            reached: By source, the rows that earlier steps left.
+            written: Receipts of the writing stage.
+
+        Raises:
+            LimitError: Naming source or loss.
+        """
+        limit = self.params.max_quarantined_fraction
+        bad: Counter[int] = Counter()
+        losses: Counter[str] = Counter()
+        for task, receipt in zip(plan.tasks, written, strict=True):
+            bad[task.payload.source] += receipt.facts["unconvertible"]
+            losses += Counter(receipt.facts["losses"])
+        for number, (source, rows) in enumerate(zip(plan.inputs.sources, reached, strict=True)):
+            if bad[number] > limit * rows:
+                raise LimitError(
+                    f"step {self.name} cannot convert {bad[number]} of {rows} rows of source "
+                    f"'{source.name}', more than max_quarantined_fraction {limit}",
+                    remedy="look at the source with 'thresher convert', or raise the limit",
+                )
+        problem = lost(self.params, losses)
+        if problem is not None:
+            raise problem

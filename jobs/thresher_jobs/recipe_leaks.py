@@ -42,8 +42,6 @@ class LeakStep(RecipeStep):
         ConfigError: Rows should be changed or tagged.
     """
 
-    kind = "decontaminate"
-
     def __init__(self, name: str, params: DecontaminateParams) -> None:
         super().__init__(name)
         if params.action != "drop":

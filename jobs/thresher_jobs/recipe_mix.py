@@ -38,8 +38,6 @@ class MixStep(RecipeStep):
         ConfigError: Shares are said in two places, or of a source that is not there.
     """
 
-    kind = "mix"
-
     def __init__(
         self, name: str, params: MixParams, sources: Sequence[tuple[str, float | None]]
     ) -> None:

@@ -87,10 +87,12 @@ class Recipes:
     flow: Flow
 
 
-def flow_of(plan: Plan, written: Sequence[Receipt], steps: Sequence[str]) -> Flow:
+def flow_of(
+    plan: Plan, written: Sequence[Receipt], steps: Sequence[str], conversion: str | None
+) -> Flow:
     """Count rows by source and the step that decided about them."""
-    names = (UNREAD, *steps)
-    counts = np.zeros((len(plan.inputs.sources), len(names) + 1), np.int64)
+    names = (UNREAD, *steps, *([] if conversion is None else [conversion]))
+    counts = np.zeros((len(plan.inputs.sources), len(steps) + 3), np.int64)
     out = np.zeros(len(plan.inputs.sources), np.int64)
     for task, receipt in zip(plan.tasks, written, strict=True):
         source = task.payload.source
@@ -101,7 +103,7 @@ def flow_of(plan: Plan, written: Sequence[Receipt], steps: Sequence[str]) -> Flo
         SourceFlow(
             source.name,
             int(counts[number].sum()),
-            dict(zip(names, counts[number, 1:].tolist(), strict=True)),
+            dict(zip(names, counts[number, 1:].tolist(), strict=False)),
             int(out[number]),
         )
         for number, source in enumerate(plan.inputs.sources)
@@ -125,7 +127,7 @@ def publish(run: Run, found: Recipes, begin: float) -> dict[str, Any]:
         part = step.report(run, told, reached)
         facts |= part.pop("plan", {})
         notes += part.pop("notes", [])
-        top |= part
+        top |= {key: value for key, value in part.items() if value or key not in top}
         if isinstance(step, DedupStep):
             _count_copies(counts, step)
     if found.conversion is not None:

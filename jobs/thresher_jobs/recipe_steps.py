@@ -16,7 +16,7 @@ import pyarrow as pa
 import thresher
 from thresher.formats.detection import Detected
 from thresher.params import digest_of
-from thresher.planning import Plan
+from thresher.planning import Plan, check_named
 from thresher.report import Report
 from thresher.run import Run
 from thresher.signals.profile import check_rules
@@ -38,6 +38,7 @@ from thresher_jobs.dedup import find_copies, keep_wanted
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.dedup_stages import audit
 from thresher_jobs.dedup_state import State, attribute_params
+from thresher_jobs.first_pass import found_schemas
 from thresher_jobs.profiles import chosen, load_profile
 from thresher_jobs.score import make_step, read_assets, signals_of
 from thresher_jobs.score_params import ScoreParams
@@ -84,8 +85,6 @@ class RecipeStep(ABC):
     Args:
         name: Unique in the recipe.
     """
-
-    kind: str
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -138,8 +137,6 @@ class RecipeStep(ABC):
 class DedupStep(RecipeStep):
     """Copies and near copies."""
 
-    kind = "dedup"
-
     def __init__(self, name: str, params: DedupParams) -> None:
         super().__init__(name)
         self._params = params
@@ -158,7 +155,19 @@ class DedupStep(RecipeStep):
         return self._probe
 
     def decide(self, passed: Passed, alive: tuple[Decided, ...], key: str) -> Decided:
-        """Find the copies among the rows that are left."""
+        """Find the copies among the rows that are left.
+
+        Raises:
+            InputError: A column to compare or to choose by is missing.
+        """
+        if self._params.on is None or self._params.keep_column:
+            check_named(
+                passed.plan.inputs,
+                found_schemas(passed.plan, passed.receipts),
+                self._params.compared if self._params.on is None else (),
+                [(name, "keep") for name in [self._params.keep_column] if name],
+                self._params.union_columns,
+            )
         seen = Attributes(noted(passed.folder, self._probe), alive)
         state = State(
             passed.plan, stage_key(CODE_VERSION, key, self.name), passed.driver_rows,
@@ -205,8 +214,6 @@ class DedupStep(RecipeStep):
 
 class ScoreStep(RecipeStep):
     """Quality by rules on signals."""
-
-    kind = "score"
 
     def __init__(self, name: str, params: ScoreParams) -> None:
         super().__init__(name)

@@ -140,8 +140,17 @@ def _run(recipe: Recipe, options: EngineOptions, run: Run, typed: Sequence[Step]
     written = _write(recipe, passed, steps, decided, conversion)
     for file in passed.plan.inputs.files:
         check_unchanged(file)
-    flow = flow_of(passed.plan, written, [step.name for step in steps])
-    _check_removed(run, typed, flow)
+    names = [step.name for step in steps]
+    flow = flow_of(passed.plan, written, names, None if conversion is None else conversion.name)
+    try:
+        _check_removed(typed, flow)
+        if conversion is not None:
+            reached = [source.reached(conversion.name) for source in flow.sources]
+            conversion.check(passed.plan, reached, written)
+    except LimitError:
+        for folder in (*FOLDERS, MATCH_FOLDER):
+            run.store.remove(folder)
+        raise
     return publish(run, Recipes(recipe, made_of, passed, steps, conversion, written, flow), begin)
 
 
@@ -258,6 +267,7 @@ def _write(
         tuple(tuple(r.facts["fingerprints"]) for r in passed.receipts),
         encode_schema(schema),
         None if conversion is None else conversion.choose(passed),
+        "" if conversion is None else conversion.name,
         next((step.draws for step in steps if isinstance(step, MixStep)), None),
         recipe.id_column is not None,
         recipe.max_doc_bytes,
@@ -269,11 +279,11 @@ def _write(
     )
 
 
-def _check_removed(run: Run, typed: Sequence[Step], flow: Flow) -> None:
+def _check_removed(typed: Sequence[Step], flow: Flow) -> None:
     """Refuse when a step would remove too much of what reaches it from a source.
 
     Raises:
-        LimitError: Nothing is published; the outputs are gone.
+        LimitError: Naming step and source.
     """
     for step in typed:
         limit = getattr(step.params, "max_removed_fraction", None)
@@ -282,8 +292,6 @@ def _check_removed(run: Run, typed: Sequence[Step], flow: Flow) -> None:
         for source in flow.sources:
             reached, removed = source.reached(step.name), source.left_out[step.name]
             if removed > limit * reached:
-                for folder in (*FOLDERS, MATCH_FOLDER):
-                    run.store.remove(folder)
                 raise LimitError(
                     f"step {step.name} would remove {removed} of {reached} rows of source "
                     f"'{source.name}', more than max_removed_fraction {limit}",

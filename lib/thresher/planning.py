@@ -167,6 +167,31 @@ def agree_on_schema(
     Raises:
         InputError: A named column is missing or no string; files disagree.
     """
+    ordered = check_named(inputs, schemas, columns, named, union_columns)
+    schema = unify(ordered, union_columns=union_columns)
+    reserved = [n for n in schema.names if n in RESERVED]
+    if reserved:
+        raise InputError(
+            f"column '{reserved[0]}' has a name that Thresher's own outputs use",
+            path=ordered[0][0],
+            remedy="rename or drop it",
+        )
+    return schema
+
+
+def check_named(
+    inputs: Inputs,
+    schemas: dict[int, pa.Schema],
+    columns: Sequence[str],
+    named: Sequence[tuple[str, str]],
+    union_columns: bool,
+) -> list[tuple[str, pa.Schema]]:
+    """Check the columns that a job names, as `agree_on_schema` does, where files need not agree on
+    others; return each file's path and types.
+
+    Raises:
+        InputError: A named column is missing or no string.
+    """
     ordered = [(inputs.files[f].path, schemas[f]) for f in sorted(schemas)]
     flags = [*((name, "--text-column or --columns") for name in columns), *named]
     for path, schema in ordered:
@@ -177,24 +202,10 @@ def agree_on_schema(
             if name in columns and name in schema.names:
                 require_strings(name, schema.field(name).type, path)
     if union_columns:
-        everything = pa.schema(
-            list(
-                {
-                    name: field for _, s in ordered for name, field in zip(s.names, s, strict=True)
-                }.values()
-            )
-        )
+        fields = {f.name: f for _, schema in ordered for f in schema}
         for name, flag in flags:
-            require_column(name, everything, "all inputs", flag)
-    schema = unify(ordered, union_columns=union_columns)
-    reserved = [n for n in schema.names if n in RESERVED]
-    if reserved:
-        raise InputError(
-            f"column '{reserved[0]}' has a name that Thresher's own outputs use",
-            path=ordered[0][0],
-            remedy="rename or drop it",
-        )
-    return schema
+            require_column(name, pa.schema(list(fields.values())), "all inputs", flag)
+    return ordered
 
 
 RESERVED = ("_row_id", "_removed_by", "_reason", "_matched_id", "_score")

@@ -9,13 +9,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from tests.jobs import leaks, runs, scores
 from tests.jobs.converts import run as convert
 from tests.jobs.recipes import run, write
 from tests.jobs.runs import Command, Row, jsonl, parquet, rows_of, tree
-from thresher.errors import ConfigError, LimitError
-from thresher_jobs.recipe import load_recipe, typed_steps
+from thresher.errors import ConfigError, InputError, LimitError
+from thresher_jobs.recipe import load_recipe, resolved, typed_steps
 from thresher_jobs.verify import verify
 
 WORDS = [f"{a}{b}" for a in "bcdfgklmnprst" for b in ("arn", "eld", "ill", "oat", "ust")]
@@ -225,6 +226,7 @@ def test_a_limit_stops_a_step_that_would_remove_too_much(chats: Path, tmp_path: 
         ([{"score": {"annotate": True}}], {}, "for 'thresher score' alone"),
         ([{"score": {"name": "x"}}, {"dedup": {"name": "x"}}], {}, "two steps have the name 'x'"),
         ([{"score": {"name": "A b"}}], {}, "expected small letters"),
+        ([{"score": {"name": 5}}], {}, "its name 5 is not text"),
         ([{"mix": {}}, "dedup"], {}, "mix is the last step but convert"),
         ([{"mix": {"weights": {"c": 1}}}], {}, "weight of 'c'"),
         ([{"decontaminate": {"action": "tag", "against": ["x"]}}], {}, "a recipe drops rows"),
@@ -239,6 +241,63 @@ def test_a_wrong_recipe_is_refused_before_a_row_is_read(
     with pytest.raises(ConfigError, match=message):
         run(write(tmp_path / "r.yaml", [chats], steps, **more), tmp_path / "out")
     assert not (tmp_path / "out" / "data").exists()
+
+
+def test_what_explain_prints_is_a_recipe_of_the_same_run(chats: Path, tmp_path: Path) -> None:
+    steps = ["dedup", {"score": SCORE}, {"convert": {"to": "messages"}}]
+    first = load_recipe(str(write(tmp_path / "r.yaml", [chats], steps)))
+    told = resolved(first, typed_steps(first))
+    (tmp_path / "told.yaml").write_text(yaml.safe_dump(told))
+    again = load_recipe(str(tmp_path / "told.yaml"))
+    assert resolved(again, typed_steps(again)) == told
+
+
+@pytest.mark.parametrize("dedup", [{"columns": ["instruction", "nothing"]}, {"keep": "best:votes"}])
+def test_a_column_that_a_step_needs_and_files_lack_is_told(
+    chats: Path, tmp_path: Path, dedup: dict[str, Any]
+) -> None:
+    with pytest.raises(InputError, match=r"nothing|votes"):
+        run(write(tmp_path / "r.yaml", [chats], [{"dedup": dedup}]), tmp_path / "out")
+    assert not (tmp_path / "out" / "data").exists()
+
+
+def test_too_many_copies_are_shown_before_anything_is_written(chats: Path, tmp_path: Path) -> None:
+    steps = [{"dedup": {**DEDUP, "max_removed_fraction": 0.0}}]
+    with pytest.raises(LimitError, match="Largest clusters"):
+        run(write(tmp_path / "r.yaml", [chats], steps), tmp_path / "out")
+
+
+def test_what_cannot_be_converted_counts_as_the_steps_own(tmp_path: Path) -> None:
+    rows: list[Row] = [
+        {"messages": [{"role": "user", "content": f"Ask {n}"}]}
+        if n % 3 == 0
+        else {
+            "messages": [
+                {"role": "user", "content": f"Ask {n}"},
+                {"role": "assistant", "content": f"Told {n}"},
+            ]
+        }
+        for n in range(12)
+    ]
+    jsonl(tmp_path / "in" / "a.jsonl", rows)
+    steps = [{"convert": {"to": "alpaca", "name": "into-alpaca"}}]
+    recipe = write(tmp_path / "r.yaml", [tmp_path / "in"], steps)
+    report = run(recipe, tmp_path / "out")
+    (source,) = report["plan"]["flow"]["sources"]
+    assert source["left_out"] == {"read": 0, "into-alpaca": 4} and source["rows_out"] == 8
+    verify(str(tmp_path / "out"))
+    limit = ["max_quarantined_fraction=0.3"]
+    with pytest.raises(LimitError, match="cannot convert 4 of 12 rows of source"):
+        run(recipe, tmp_path / "less", settings=limit)
+    assert not (tmp_path / "less" / "data").exists()
+
+
+def test_strict_refuses_a_loss(tmp_path: Path) -> None:
+    row = {"instruction": "Say it", "output": "It.", "system": "Be blithe."}
+    jsonl(tmp_path / "in" / "a.jsonl", [row] * 3)
+    steps = [{"convert": {"to": "prompt-completion", "strict": True}}]
+    with pytest.raises(LimitError, match="cannot hold all that there is"):
+        run(write(tmp_path / "r.yaml", [tmp_path / "in"], steps), tmp_path / "out")
 
 
 def test_settings_reach_a_step_by_its_name(chats: Path, tmp_path: Path) -> None:

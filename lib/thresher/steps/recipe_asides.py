@@ -29,10 +29,7 @@ Column = np.ndarray[Any, Any]
 def judge_scores(
     how: SiftStep, alive: tuple[Decided, ...], store: Store, folder: str, task: Task
 ) -> Receipt:
-    """Write the events of one task's rows by the rules on their signals.
-
-    Facts: `first`, removed rows by the first rule that each fails.
-    """
+    """Write the events of one task's rows by the rules on their signals."""
     sifted = Sifted(how, store, task.index)
     count = len(sifted.fates.state)
     left = left_by(alive, store, task.index, count)

@@ -98,6 +98,7 @@ class RecipeWrite:
         expected: Fingerprints of the text, by task and split.
         schema_text: Columns of the inputs; unused where rows are converted.
         conversion: How rows are written, but for the formats of the files; None as they came.
+        converts: Name of the step that says so.
         copies: How often each row is written; None once.
         id_column: Whether users have ids of their own.
         max_doc_bytes: Rows with a larger value are bad.
@@ -111,6 +112,7 @@ class RecipeWrite:
     expected: tuple[tuple[str, ...], ...]
     schema_text: str
     conversion: Conversion | None
+    converts: str
     copies: Copies | None
     id_column: bool
     max_doc_bytes: int
@@ -138,7 +140,8 @@ def write_rows(how: RecipeWrite, store: Store, folder: str, task: Task) -> Recei
     """Write one task's rows.
 
     The receipt's facts hold by split the rows and bytes by verdict, by step and split the rows that
-    it removed or could not judge, and by the name of a step what it counted beside the rows.
+    it removed or could not judge, the conversion last, and by the name of a step what it counted
+    beside the rows.
 
     Raises:
         InputError: The text is no longer what was judged.
@@ -149,7 +152,8 @@ def write_rows(how: RecipeWrite, store: Store, folder: str, task: Task) -> Recei
     fates = _fates(how, lines, outcome)
     writing = _Writing(how, task, fates)
     check = TextCheck(read, how.expected[task.index])
-    flow = np.zeros((len(read.splits), len(how.steps) + 2), np.int64)
+    steps = len(how.steps) + 2
+    flow = np.zeros((len(read.splits), steps + 1), np.int64)
     with contextlib.ExitStack() as stack:
         parts = stack.enter_context(PartSet(store, task.index, how.outputs()))
         asides = {
@@ -159,10 +163,11 @@ def write_rows(how: RecipeWrite, store: Store, folder: str, task: Task) -> Recei
         for block in read_task(read, None, how.schema, how.max_doc_bytes):
             text = how.reader.texts(block, read).text
             check.add(block.split, text)
-            writing.write(parts, block, text)
+            refused = writing.write(parts, block, text)
             bad = np.array([b.row for b in block.bad], np.int64)
             every = np.concatenate([block.rows, bad])
-            flow[block.split] += np.bincount(outcome.step[every] + 1, minlength=flow.shape[1])
+            flow[block.split, :-1] += np.bincount(outcome.step[every] + 1, minlength=steps)
+            flow[block.split, [0, -1]] += (-refused, refused)
             for aside in asides.values():
                 aside.add(parts, block, text)
         check.finish()
@@ -213,6 +218,7 @@ class _Writing:
         self._added = [0] * len(self.read.splits)
         self._losses: Counter[str] = Counter()
         self._formats: list[Counter[str]] = [Counter() for _ in self.read.splits]
+        self._refused = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -220,8 +226,8 @@ class _Writing:
             "run", self._task.index, self._how.rows, self._fates, as_json=self._how.schema is None
         )
 
-    def write(self, parts: PartSet, block: TaskBlock, text: pa.Array) -> None:
-        """Write a block's rows to all outputs."""
+    def write(self, parts: PartSet, block: TaskBlock, text: pa.Array) -> int:
+        """Write a block's rows to all outputs; return how many the conversion refused."""
         kept = self.writer.kept(block)
         data = block.batch if kept.all() else block.batch.filter(pa.array(kept))
         if self._how.conversion is not None:
@@ -229,6 +235,7 @@ class _Writing:
         ids = docid.pack(self._task.index, block.rows)
         self._counts.add(block, Judged(ids, self._fates.state[block.rows], text))
         self.writer.write(parts, block, data)
+        return int(kept.sum()) - int((self._fates.state[block.rows] == KEPT).sum())
 
     def _converted(self, block: TaskBlock, data: pa.RecordBatch, rows: Column) -> pa.RecordBatch:
         """Convert the rows that are kept; those that cannot be are quarantined after all."""
@@ -287,6 +294,7 @@ class _Writing:
 
     def _refuse(self, made: Converted, rows: Column) -> None:
         fates, bad = self._fates, np.flatnonzero(~made.faults.good)
+        self._refused += len(bad)
         state = fates.state.copy()
         state[rows[made.removed]] = REMOVED
         state[rows[bad]] = QUARANTINED
@@ -298,7 +306,7 @@ class _Writing:
         gone[rows[made.removed]] = True
         reason = pc.if_else(pa.array(gone), "undesirable", fates.reason)
         detail = pc.if_else(pa.array(gone), "undesirable", fates.detail)
-        by = pc.if_else(pa.array(gone), "convert", fates.by)
+        by = pc.if_else(pa.array(gone), self._how.converts, fates.by)
         self._fates = replace(
             fates,
             state=state,
@@ -328,5 +336,10 @@ class _Writing:
             rows_out=rows + sum(self._added),
             bytes_in=self._counts.bytes(),
             files=files,
-            facts={**facts, "splits": splits, "losses": dict(sorted(self._losses.items()))},
+            facts={
+                **facts,
+                "splits": splits,
+                "losses": dict(sorted(self._losses.items())),
+                "unconvertible": self._refused,
+            },
         )

@@ -298,7 +298,7 @@ def _signatures(
 
 
 def select_texts(
-    params: SelectParams, ids: Column, tasks: tuple[Task, ...]
+    compared: Compared, ids: Column, tasks: tuple[Task, ...], max_doc_bytes: int
 ) -> Iterator[tuple[int, str]]:
     """Read the texts of a few rows straight from the inputs; for messages about rows not yet
     written."""
@@ -307,9 +307,9 @@ def select_texts(
         read: ReadTask = task.payload
         low, high = docid.task_range(number)
         mine = ids[(ids >= low) & (ids < high)]
-        for block in read_task(read, params.compared.wanted(read), None, params.max_doc_bytes):
+        for block in read_task(read, compared.wanted(read), None, max_doc_bytes):
             here = docid.pack(number, block.rows)
             file = read.splits[block.split].file
-            text = params.compared.texts(block.batch, file, read.files[block.split].path)
+            text = compared.texts(block.batch, file, read.files[block.split].path)
             for place in np.flatnonzero(np.isin(here, mine)).tolist():
                 yield int(here[place]), (text[place].as_py() or "")[:SHOWN_CHARACTERS]
