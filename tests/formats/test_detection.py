@@ -16,6 +16,8 @@ CASES: dict[str, Row] = {
     "alpaca": {"instruction": "a", "input": "", "output": "b"},
     "alpaca-response": {"instruction": "a", "input": "", "response": "b"},
     "open-orca": {"system_prompt": "s", "question": "a", "response": "b"},
+    "problem-solution": {"problem": "a", "solution": "b", "answer": "c"},
+    "question-solution": {"question": "a", "solution": "b"},
     "question-answer": {"question": "a", "answer": "b"},
     "metharme": {"prompt": "a", "generation": "b"},
     "oasst": {"INSTRUCTION": "a", "RESPONSE": "b"},

@@ -17,7 +17,7 @@ FORMAT_NAMES = (
     "preference-messages", "sharegpt-preference", "ultra", "preference-whole", "hh",
     "preference-text", "alpaca-kto", "argilla-kto", "intel-kto", "kto", "kto-response",
     "kto-chat", "kto-messages", "kto-sharegpt", "alpaca", "alpaca-response", "open-orca",
-    "question-answer", "metharme", "oasst", "tldr", "prompt-completion", "prompt-response",
-    "prompt-completion-chat", "sharegpt", "messages", "messages-parts", "llamafactory-v1",
-    "stepwise", "nectar", "ranked", "text", "prompt", "prompt-chat",
+    "problem-solution", "question-solution", "question-answer", "metharme", "oasst", "tldr",
+    "prompt-completion", "prompt-response", "prompt-completion-chat", "sharegpt", "messages",
+    "messages-parts", "llamafactory-v1", "stepwise", "nectar", "ranked", "text", "prompt", "prompt-chat",
 )  # fmt: skip
