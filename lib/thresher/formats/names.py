@@ -19,5 +19,6 @@ FORMAT_NAMES = (
     "kto-chat", "kto-messages", "kto-sharegpt", "alpaca", "alpaca-response", "open-orca",
     "problem-solution", "question-solution", "question-answer", "metharme", "oasst", "tldr",
     "prompt-completion", "prompt-response", "prompt-completion-chat", "sharegpt", "messages",
-    "messages-parts", "llamafactory-v1", "stepwise", "nectar", "ranked", "text", "prompt", "prompt-chat",
+    "messages-parts", "llamafactory-v1", "stepwise", "nectar", "ranked", "text", "prompt",
+    "prompt-chat",
 )  # fmt: skip
