@@ -39,6 +39,7 @@ from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.dedup_stages import audit
 from thresher_jobs.dedup_state import State, attribute_params
 from thresher_jobs.first_pass import found_schemas
+from thresher_jobs.memory import Memory
 from thresher_jobs.profiles import chosen, load_profile
 from thresher_jobs.score import make_step, read_assets, signals_of
 from thresher_jobs.score_params import ScoreParams
@@ -62,6 +63,7 @@ class Passed:
         detected: By file, its formats; None where a column is the text.
         rows: From ids to row ids.
         driver_rows: What the driver may hold.
+        memory: What is known of the night before; None where there are no nights.
     """
 
     run: Run
@@ -72,6 +74,7 @@ class Passed:
     detected: Mapping[int, Detected] | None
     rows: RowMap
     driver_rows: int
+    memory: Memory | None = None
 
     @property
     def task_rows(self) -> tuple[int, ...]:
@@ -84,7 +87,12 @@ class RecipeStep(ABC):
 
     Args:
         name: Unique in the recipe.
+
+    Attributes:
+        nightly: Whether notes are kept for another night.
     """
+
+    nightly = False
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -1,0 +1,47 @@
+"""What a night knows of the version before: the tasks that read the very same rows, and the tables
+that steps kept for it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+Column = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+@dataclass
+class Memory:
+    """What steps of a recipe find of the version before, and keep for the next.
+
+    Args:
+        before: (T,) by task of this night, the task of the version before that read the very same
+            rows; -1 where none did.
+        tasks_before: Tasks of the version before.
+        tables: By (step, name), what the version before kept; empty on a first night.
+
+    Attributes:
+        kept: By (step, name), what this night keeps.
+        text_read: By stage, bytes of input text that steps read beyond the first pass and the
+            writing of rows; all that a night reads is accounted for.
+    """
+
+    before: Column
+    tasks_before: int
+    tables: dict[tuple[str, str], pa.Table]
+    kept: dict[tuple[str, str], pa.Table] = field(default_factory=dict)
+    text_read: Counter[str] = field(default_factory=Counter)
+
+    def table(self, step: str, name: str) -> pa.Table | None:
+        """Return a table of the version before, with its task numbers; None if it kept none."""
+        return self.tables.get((step, name))
+
+    def keep(self, step: str, name: str, table: pa.Table) -> None:
+        """Keep a table for the next night."""
+        self.kept[step, name] = table
+
+    def count_text(self, stage: str, size: int) -> None:
+        """Account for input text that a stage read."""
+        self.text_read[stage] += size
