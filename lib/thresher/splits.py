@@ -3,13 +3,16 @@
 Parquet is cut at row groups, plain JSON lines at byte offsets (a line belongs to the split in which
 it starts), a folder saved by `datasets` at rows; everything else is one split a file. Cuts depend
 on the files and the wanted size alone, never on workers or cluster, so that a split can name a
-stored output.
+stored output; and where tasks begin depends on the files around, so that a night with a new file
+finds nearly all tasks as they were.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate, groupby, pairwise
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -96,18 +99,48 @@ def cut(inputs: Inputs, *, split_bytes: int = SPLIT_BYTES, skip_unreadable: bool
 
 
 def pack(splits: Sequence[Split], inputs: Inputs, target_bytes: int) -> list[list[Split]]:
-    """Pack neighbouring splits of one source into tasks of up to `target_bytes`; order is kept."""
+    """Pack neighbouring splits of one source into tasks of up to `target_bytes`; order is kept.
+
+    Every place between two splits has a rank, a hash of the name of the file that follows and of
+    where the split begins in it. What is too large for one task is cut where the rank is lowest,
+    and so on with both pieces. A file that comes, goes or changes therefore alters the task it
+    lies in and, seldom, neighbours of no more than `target_bytes` on either side; all other tasks
+    read the same splits as before.
+    """
     tasks: list[list[Split]] = []
-    filled = 0
-    source = -1
-    for split in splits:
-        owner = inputs.files[split.file].source
-        if not tasks or owner != source or filled + split.bytes > target_bytes:
-            tasks.append([])
-            filled, source = 0, owner
-        tasks[-1].append(split)
-        filled += split.bytes
+    for _, group in groupby(splits, key=lambda split: inputs.files[split.file].source):
+        mine = list(group)
+        ranks = [_rank(inputs.files[split.file], split) for split in mine]
+        begins = _begins(ranks, [split.bytes for split in mine], target_bytes)
+        tasks += [mine[begin:end] for begin, end in pairwise([*begins, len(mine)])]
     return tasks
+
+
+def _rank(file: InputFile, split: Split) -> bytes:
+    """Return what orders the places before splits: nothing that another file could change."""
+    return hashlib.blake2b(f"{file.name}\n{split.start}".encode(), digest_size=8).digest()
+
+
+def _begins(ranks: Sequence[bytes], sizes: Sequence[int], target_bytes: int) -> list[int]:
+    """Return where tasks begin, the first split included.
+
+    Cutting at the lowest rank again and again cuts a place if and only if what lies around it, up
+    to the next places of lower rank, is too large for one task.
+    """
+    total = [0, *accumulate(sizes)]
+    count = len(ranks)
+    lower_before, lower_after = [0] * count, [count] * count
+    open_places: list[int] = []  # of ascending rank, waiting for a lower one
+    for place in range(1, count):
+        while open_places and ranks[place] < ranks[open_places[-1]]:
+            lower_after[open_places.pop()] = place
+        lower_before[place] = open_places[-1] if open_places else 0
+        open_places.append(place)
+    return [0] + [
+        place
+        for place in range(1, count)
+        if total[lower_after[place]] - total[lower_before[place]] > target_bytes
+    ]
 
 
 def _cut_all(files: Sequence[InputFile], split_bytes: int) -> Iterator[_FileCut | ThresherError]:

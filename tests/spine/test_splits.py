@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import gzip
 import pickle
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from thresher.errors import InputError
-from thresher.inputs import Inputs, list_inputs
+from thresher.inputs import InputFile, Inputs, list_inputs
 from thresher.readers import read_split
-from thresher.splits import cut, pack
+from thresher.splits import Split, cut, pack
+
+Packed = tuple[tuple[str, int, int], ...]
 
 
 def _inputs(tmp_path: Path, name: str, data: bytes) -> Inputs:
@@ -109,4 +114,64 @@ def test_tasks_hold_neighbouring_splits_of_one_source(tmp_path: Path) -> None:
     splits = cut(inputs, split_bytes=45).splits
     tasks = pack(splits, inputs, 135)
     assert [split for task in tasks for split in task] == list(splits)
-    assert [[split.file for split in task] for task in tasks] == [[0, 0, 1], [1], [2, 2]]
+    assert all(len({inputs.files[split.file].source for split in task}) == 1 for task in tasks)
+    assert all(sum(split.bytes for split in task) <= 135 for task in tasks)
+    assert [[split.file for split in task] for task in pack(splits, inputs, 180)] == [
+        [0, 0, 1, 1],
+        [2, 2],
+    ]
+
+
+def _packed(sizes: dict[str, int], split_bytes: int, target: int) -> list[Packed]:
+    """Return what tasks read, by the names of files."""
+    files = [
+        InputFile(0, name, name, "jsonl", None, size, "") for name, size in sorted(sizes.items())
+    ]
+    splits = [
+        Split(number, start, stop, stop - start, None)
+        for number, file in enumerate(files)
+        for start in range(0, file.bytes, split_bytes)
+        for stop in [min(start + split_bytes, file.bytes)]
+    ]
+    tasks = pack(splits, Inputs((), tuple(files), ()), target)
+    assert [split for task in tasks for split in task] == splits
+    return [tuple((files[s.file].name, s.start, s.bytes) for s in task) for task in tasks]
+
+
+def _bytes_of(tasks: Iterable[Packed]) -> int:
+    return sum(size for task in tasks for _, _, size in task)
+
+
+@given(
+    sizes=st.dictionaries(st.text("abc", min_size=1, max_size=4), st.integers(1, 90), min_size=2),
+    target=st.integers(20, 100),
+    data=st.data(),
+)
+def test_a_file_that_comes_or_goes_alters_only_tasks_around_it(
+    sizes: dict[str, int], target: int, data: st.DataObject
+) -> None:
+    gone = data.draw(st.sampled_from(sorted(sizes)))
+    with_it = _packed(sizes, target, target)
+    without = _packed({n: s for n, s in sizes.items() if n != gone}, target, target)
+    assert all(len(task) == 1 or _bytes_of([task]) <= target for task in with_it)
+    altered = set(without) - set(with_it)
+    assert _bytes_of(altered) <= 3 * target
+    places = [place for place, task in enumerate(without) if task in altered]
+    assert places == list(range(places[0], places[-1] + 1)) if places else True
+
+
+def test_files_as_large_as_a_task_are_tasks_of_their_own_whatever_comes_beside_them() -> None:
+    sizes = {**dict.fromkeys("bdfhj", 101), "a": 3, "g": 7, "k": 1}
+    found = _packed(sizes, 200, 100)
+    assert found == [((name, 0, size),) for name, size in sorted(sizes.items())]
+
+
+def test_most_tasks_are_well_filled_and_most_new_files_alter_one() -> None:
+    sizes = {f"{number:04d}": 1 for number in range(0, 4000, 2)}
+    before = set(_packed(sizes, 20, 20))
+    assert len(before) <= 2.1 * len(sizes) / 20
+    altered = [
+        len(before - set(_packed({**sizes, f"{number:04d}": 1}, 20, 20)))
+        for number in range(1, 4000, 400)
+    ]
+    assert sum(altered) <= 1.5 * len(altered)
