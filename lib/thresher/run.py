@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -78,6 +78,14 @@ class Event:
 Listener = Callable[[Event], None]
 
 
+class Planting(Protocol):
+    """What earlier runs have left of a stage."""
+
+    def plant(self, store: Store, stage: Stage) -> Mapping[int, Receipt]:
+        """Put files of earlier runs into the stage's folder; return the receipts of tasks that need
+        not be run, by number. Other stages read no file but those that are put there."""
+
+
 @dataclass
 class Run:
     """One job over one output folder.
@@ -86,11 +94,13 @@ class Run:
         store: The output folder.
         engine: Where stages run.
         listener: Called as work goes on, from the driver's thread.
+        planting: What earlier runs have left.
     """
 
     store: Store
     engine: Engine
     listener: Listener | None = None
+    planting: Planting | None = None
     records: list[StageRecord] = field(default_factory=list)
     _claimed: bool = False
     _locked: int | None = None
@@ -263,7 +273,9 @@ class Run:
         receipts: dict[int, Receipt] = {}
         # Before it is looked into: a network file system remembers what was absent.
         self.store.path(stage.folder).mkdir(parents=True, exist_ok=True)
-        for number in numbers:
+        if self.planting is not None:
+            receipts |= self.planting.plant(self.store, stage)
+        for number in [n for n in numbers if n not in receipts]:
             receipt = load_receipt(self.store, stage.folder, number)
             if receipt is not None:
                 receipts[number] = receipt

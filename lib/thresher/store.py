@@ -9,11 +9,13 @@ because a receipt states their size and hash.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from typing import Any
 from thresher.errors import InternalError, from_os_error
 
 TEMPORARY = ".tmp-"
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV)
 _CHUNK = 1 << 20
 
 
@@ -115,6 +118,27 @@ class Store:
         except OSError as error:
             raise from_os_error(error, str(target)) from error
         return True
+
+    def link(self, name: str, source: Path) -> None:
+        """Give a file that stays as it is a second name, replacing what was there; it is copied where
+        that cannot be had.
+
+        Raises:
+            ResourceError, StorageError: The disk is full or refuses; the source is gone.
+        """
+        target = self.path(name)
+        temporary = target.parent / f"{TEMPORARY}{uuid.uuid4().hex}"
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(source, temporary)
+            os.replace(temporary, target)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise from_os_error(error, str(source)) from error
+            with self.writing(name) as path:
+                shutil.copyfile(source, path)
+        finally:
+            temporary.unlink(missing_ok=True)  # two names of one file: a rename does nothing
 
     def get(self, name: str) -> bytes:
         """Read a small file whole.

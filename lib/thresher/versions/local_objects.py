@@ -47,6 +47,10 @@ class LocalObjects:
         """Return the path of an object."""
         return str(self._store.path(name))
 
+    def path(self, name: str) -> Path:
+        """Return the file that holds an object."""
+        return self._store.path(name)
+
     def get(self, name: str) -> bytes | None:
         """Read an object whole; None when it is absent."""
         path = self._store.path(name)
@@ -100,15 +104,24 @@ class LocalObjects:
         self._sync_up(name)
         return won
 
-    def put_file(self, name: str, path: Path, *, move: bool = False) -> None:
-        """Write a local file as an object; moved where it lies on the same file system."""
-        if not (move and self._moved(name, path)):
+    def put_file(self, name: str, path: Path, *, move: bool = False, share: bool = False) -> None:
+        """Write a local file as an object; moved or shared on the same file system, else copied."""
+        if share:
+            self._share(name, path)
+        elif not (move and self._moved(name, path)):
             with self._store.writing(name) as temporary:
                 shutil.copyfile(path, temporary)
                 sync_file(temporary)
             if move:
                 path.unlink(missing_ok=True)
         self._sync_up(name)
+
+    def _share(self, name: str, path: Path) -> None:
+        self._store.link(name, path)
+        try:
+            sync_file(self._store.path(name))
+        except OSError as error:
+            raise from_os_error(error, str(path)) from error
 
     def _moved(self, name: str, path: Path) -> bool:
         target = self._store.path(name)

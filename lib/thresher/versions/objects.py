@@ -43,6 +43,10 @@ class Objects(Protocol):
         """Return where an object lies, as a path or an address that readers take."""
         ...
 
+    def path(self, name: str) -> Path | None:
+        """Return the local file that holds an object; None where objects are no local files."""
+        ...
+
     def get(self, name: str) -> bytes | None:
         """Read an object whole; None when it is absent."""
         ...
@@ -67,13 +71,14 @@ class Objects(Protocol):
         """
         ...
 
-    def put_file(self, name: str, path: Path, *, move: bool = False) -> None:
+    def put_file(self, name: str, path: Path, *, move: bool = False, share: bool = False) -> None:
         """Write a local file as an object.
 
         Args:
             name: What to write.
             path: The local file.
             move: Whether the local file may be taken instead of copied.
+            share: Whether the local file stays as it is for ever, so that it may be the object too.
         """
         ...
 

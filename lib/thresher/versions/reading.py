@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import BinaryIO
 
 from thresher.errors import InputError, StorageError
-from thresher.store import Store
+from thresher.store import Store, hash_file
 from thresher.versions.manifest import File, Manifest
 from thresher.versions.objects import Objects
 
@@ -92,6 +92,37 @@ class Version:
         """Copy a file under its name into a local folder, its hash checked on the way."""
         with store.writing(name) as target, open(target, "wb") as sink:
             self._copy(self.file(name), sink)
+
+    def place(
+        self, name: str, store: Store, at: str, fetched: Store, *, check: bool = True
+    ) -> None:
+        """Give a file a name in a local folder, its hash checked.
+
+        A file of a local store gets a second name; another is fetched, unless it was before.
+
+        Args:
+            name: Of the file.
+            store: The local folder.
+            at: The name there.
+            fetched: Keeps what is fetched, by hash.
+            check: Whether to read the file for its hash; else its size alone is looked at.
+
+        Raises:
+            InputError: It is not what was written.
+            StorageError: It is missing or unreadable.
+        """
+        file = self.file(name)
+        path = self.objects.path(file.path)
+        if path is None:
+            path = fetched.path(file.sha256)
+            if not path.exists() or path.stat().st_size != file.bytes:
+                with fetched.writing(file.sha256) as target, open(target, "wb") as sink:
+                    self._copy(file, sink)
+        elif not path.exists():
+            raise self._missing(file)
+        store.link(at, path)
+        size, sha256 = hash_file(path) if check else (path.stat().st_size, file.sha256)
+        self._check(file, size, sha256)
 
     def verify(self) -> int:
         """Read every file and check its hash; returns the bytes read."""

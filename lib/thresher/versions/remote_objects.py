@@ -98,6 +98,10 @@ class RemoteObjects:
         """Return the address of an object."""
         return f"{self.address}/{name}"
 
+    def path(self, name: str) -> Path | None:
+        """Return None: no object is a local file."""
+        return None
+
     def get(self, name: str) -> bytes | None:
         """Read an object whole; None when it is absent."""
         try:
@@ -143,7 +147,7 @@ class RemoteObjects:
             return False
         return True
 
-    def put_file(self, name: str, path: Path, *, move: bool = False) -> None:
+    def put_file(self, name: str, path: Path, *, move: bool = False, share: bool = False) -> None:
         """Upload a local file, and look that all of it arrived."""
         self._write(name, lambda: self._fs.put_file(str(path), self._inner(name)))
         there, here = self.size(name), path.stat().st_size

@@ -83,7 +83,13 @@ class Writer:
         self._known = {file.sha256: file for file in self.base.manifest.files} if self.base else {}
 
     def put(
-        self, name: str, data: bytes | Path, *, rows: int | None = None, move: bool = False
+        self,
+        name: str,
+        data: bytes | Path,
+        *,
+        rows: int | None = None,
+        move: bool = False,
+        share: bool = False,
     ) -> File:
         """Write a file of the new version; content that the base or this writer has is not written
         again.
@@ -93,6 +99,7 @@ class Writer:
             data: Its bytes, or a local file that is at rest.
             rows: How many rows it holds, told in the record.
             move: Whether a local file may be taken instead of copied.
+            share: Whether a local file stays as it is for ever, so that it may be the object too.
         """
         checked_name(name)
         if isinstance(data, bytes):
@@ -107,9 +114,22 @@ class Writer:
             if isinstance(data, bytes):
                 self.objects.put(known.path, data)
             else:
-                self.objects.put_file(known.path, data, move=move)
+                self.objects.put_file(known.path, data, move=move, share=share)
             self._known[sha256] = known
         return self._take(known.model_copy(update={"name": name, "rows": rows}))
+
+    def adopt(self, name: str, size: int, sha256: str) -> bool:
+        """Take content that the base or this writer has under a name of the new version, unread; say
+        whether it is there."""
+        known = self._known.get(sha256)
+        if known is None or known.bytes != size:
+            return False
+        self._take(known.model_copy(update={"name": checked_name(name)}))
+        return True
+
+    def distrust(self) -> None:
+        """Write all content again, whatever the base has of it."""
+        self._known = {}
 
     def keep(self, *names: str) -> None:
         """Take files of the base over as they are."""
