@@ -159,7 +159,8 @@ class DedupStep(RecipeStep):
             formats = {file: found.formats for file, found in (detected or {}).items()}
             self._compared = Compared(on=self._params.on, formats=formats)
         wanted = attribute_params(self._params, self._compared)
-        self._probe = AttributeProbe(wanted, self.name)
+        wants = self.nightly and self._params.method == "minhash"
+        self._probe = AttributeProbe(wanted, self.name, shingles=wants)
         return self._probe
 
     def decide(self, passed: Passed, alive: tuple[Decided, ...], key: str) -> Decided:
@@ -176,7 +177,7 @@ class DedupStep(RecipeStep):
                 [(name, "keep") for name in [self._params.keep_column] if name],
                 self._params.union_columns,
             )
-        seen = Attributes(noted(passed.folder, self._probe), alive)
+        seen = Attributes(noted(passed.folder, self._probe), alive, self._probe.shingles)
         state = State(
             passed.plan, stage_key(CODE_VERSION, key, self.name), passed.driver_rows,
             self._compared, seen, passed.receipts,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -21,10 +21,14 @@ import pyarrow.compute as pc
 from thresher.errors import ConfigError, InputError
 from thresher.params import Params
 from thresher.stage import Task
+from thresher.steps.attribute_files import TaskAttributes as TaskAttributes
+from thresher.steps.attribute_files import attribute_name as attribute_name
+from thresher.steps.attribute_files import load_attributes
 from thresher.steps.compared import Compared, Texts
 from thresher.steps.line_files import LineFile
+from thresher.steps.noted_shingles import ShingleFile
 from thresher.steps.reading import ReadTask, TaskBlock
-from thresher.steps.spread import fixed_lists, matrix
+from thresher.steps.spread import fixed_lists
 from thresher.store import Published, Store
 from thresher.text.sketch import Sketch, sketch
 from thresher.transforms.bands import Banding, band_keys
@@ -78,37 +82,6 @@ class AttributeParams(Params):
         return Banding(self.bands, self.rows_per_band) if self.bands else None
 
 
-class TaskAttributes(NamedTuple):
-    """The attributes of all rows of a task, by row number.
-
-    Args:
-        status: (D,) uint8.
-        bytes_hash: (D, 2) uint64 of the compared bytes.
-        word_hash: (D, 2) uint64 of the word sequence, or of the bytes in an exact job.
-        keep: (D,) uint64 keep key, smaller is kept.
-        num_words: (D,) uint32.
-        bands: (D, B) uint64.
-        pictures: (D, 8) uint64, one bit of 512 for each shingle.
-        signatures: (D, P) uint32, P = 0 where they are not kept.
-        ids: The id column as strings, or None.
-    """
-
-    status: Column
-    bytes_hash: Column
-    word_hash: Column
-    keep: Column
-    num_words: Column
-    bands: Column
-    pictures: Column
-    signatures: Column
-    ids: pa.Array | None
-
-
-def attribute_name(folder: str, task: int) -> str:
-    """Return the name of a task's attribute file."""
-    return f"{folder}/part-{task:05d}.arrow"
-
-
 @dataclass(frozen=True)
 class ComparedReader:
     """Rows as the text that is compared."""
@@ -126,10 +99,16 @@ class AttributeProbe:
     """Notes every attribute that copies are found by.
 
     Facts: `nulls`, rows without text; `unjudged`, rows that cannot be judged otherwise.
+
+    Args:
+        params: What to compute.
+        name: Of the probe.
+        shingles: Whether to note the shingles of compared rows too.
     """
 
     params: AttributeParams
     name: str = "attributes"
+    shingles: bool = False
 
     def columns(self, read: ReadTask) -> Sequence[str] | None:
         """List the columns that rows are judged by."""
@@ -137,25 +116,36 @@ class AttributeProbe:
 
     def open(self, store: Store, folder: str, task: Task) -> AttributeNotes:
         """Begin a task's attribute file."""
-        return AttributeNotes(self.params, store, folder, task)
+        kept = ShingleFile(self.params.ngram, store, folder, task.index) if self.shingles else None
+        return AttributeNotes(self.params, store, folder, task, kept)
 
 
 class AttributeNotes:
-    """One task's attribute file."""
+    """One task's attribute file, and its shingles where they are wanted."""
 
-    def __init__(self, params: AttributeParams, store: Store, folder: str, task: Task) -> None:
+    def __init__(
+        self,
+        params: AttributeParams,
+        store: Store,
+        folder: str,
+        task: Task,
+        shingles: ShingleFile | None,
+    ) -> None:
         self._params, self._read = params, task.payload
         self._reader = ComparedReader(params.compared)
         num = params.bands * params.rows_per_band
         self._family = permutations(num, params.seed) if num else None
         self._statuses = np.zeros(len(Status), dtype=np.int64)
         schema = attribute_schema(params)
+        self._shingles = shingles
         self._file = LineFile(store, attribute_name(folder, task.index), schema)
 
     def __enter__(self) -> AttributeNotes:
         return self
 
     def __exit__(self, *error: Any) -> None:
+        if self._shingles is not None:
+            self._shingles.__exit__(*error)
         self._file.__exit__(*error)
 
     def take(self, block: TaskBlock, texts: Any, base: int, count: int) -> None:
@@ -166,6 +156,11 @@ class AttributeNotes:
         self._file.write(batch)
         status = batch.column("status").to_numpy()
         self._statuses += np.bincount(status, minlength=len(Status))
+        if self._shingles is not None:
+            rows = block.rows - base
+            compared = comparable(status, batch.column("num_words").to_numpy(), self._params.ngram)
+            wanted = np.flatnonzero(compared[rows])
+            self._shingles.take(made.text, wanted, rows[wanted], count)
 
     def close(self) -> tuple[tuple[Published, ...], dict[str, Any]]:
         """Publish the file; return what was counted."""
@@ -173,7 +168,17 @@ class AttributeNotes:
             "nulls": int(self._statuses[Status.NULL]),
             "unjudged": int(self._statuses[list(UNJUDGED)].sum()),
         }
-        return (self._file.close(),), facts
+        files = [self._file.close()]
+        if self._shingles is not None:
+            files.append(self._shingles.close())
+        return tuple(files), facts
+
+
+def comparable(status: Column, num_words: Column, ngram: int) -> Column:
+    """Return (D,) bool: rows that near copies are looked for among; of shorter texts only an equal
+    word sequence is near."""
+    found: Column = (status == Status.OK) & (num_words >= ngram)
+    return found
 
 
 def attribute_schema(params: AttributeParams) -> pa.Schema:
@@ -315,53 +320,18 @@ class Attributes:
     Args:
         folder: Of the attribute files.
         alive: Rows that one of these leaves out take no part.
+        shingles: Whether the shingles of compared rows were noted.
     """
 
     folder: str
     alive: tuple[Alive, ...] = ()
+    shingles: bool = False
 
     def load(self, store: Store, task: int) -> TaskAttributes:
         """Read a task's attributes."""
-        found = _load(store, self.folder, task)
+        found = load_attributes(store, self.folder, task)
         if not self.alive:
             return found
         gone = ~np.logical_and.reduce([step.mask(store, task) for step in self.alive])
         status = np.where(gone, np.uint8(Status.GONE), found.status)
         return found._replace(status=status)
-
-
-def _load(store: Store, folder: str, task: int) -> TaskAttributes:
-    """Read a task's attribute file, mapped from disk where it is one batch."""
-    with pa.memory_map(str(store.path(attribute_name(folder, task)))) as source:
-        table = pa.ipc.open_file(source).read_all()
-    near = "bands" in table.column_names
-    nothing = np.zeros((table.num_rows, 0), np.uint64)
-    return TaskAttributes(
-        _flat(table, "status"),
-        _matrix(table, "bytes_hash"),
-        _matrix(table, "word_hash"),
-        _flat(table, "keep"),
-        _flat(table, "num_words"),
-        _matrix(table, "bands") if near else nothing,
-        _matrix(table, "picture") if near else nothing,
-        _matrix(table, "signature") if "signature" in table.column_names else nothing,
-        table.column("id").combine_chunks() if "id" in table.column_names else None,
-    )
-
-
-def _flat(table: pa.Table, name: str) -> Column:
-    chunks = [c.to_numpy() for c in table.column(name).chunks]
-    if len(chunks) == 1:
-        only: Column = chunks[0]
-        return only
-    nothing: Column = np.zeros(0, table.schema.field(name).type.to_pandas_dtype())
-    return np.concatenate(chunks) if chunks else nothing
-
-
-def _matrix(table: pa.Table, name: str) -> Column:
-    chunks = [matrix(c) for c in table.column(name).chunks]
-    if len(chunks) == 1:
-        return chunks[0]
-    kind = table.schema.field(name).type
-    nothing = np.zeros((0, kind.list_size), kind.value_type.to_pandas_dtype())
-    return np.concatenate(chunks) if chunks else nothing

@@ -18,12 +18,10 @@ from thresher.stage import Receipt, Task
 from thresher.steps.attributes import Attributes, TaskAttributes
 from thresher.steps.bucketing import compared_rows
 from thresher.steps.collapsing import part_name
-from thresher.steps.deciding import DecideParams
+from thresher.steps.deciding import DecideParams, shingles_of
 from thresher.steps.owned import Owned
-from thresher.steps.reading import ReadTask, read_task
 from thresher.steps.spread import read_table, write_table
 from thresher.store import Store
-from thresher.text.sketch import shingles
 from thresher.transforms.spotcheck import Samples, invert, meet
 
 Column = np.ndarray[Any, Any]
@@ -53,7 +51,10 @@ def draw(
     found = attributes.load(store, task.index)
     rows = compared_rows(store, found, removed, params.ngram, task.index)
     chosen = np.sort(rows[np.argsort(found.bytes_hash[rows, 0], kind="stable")[:size]])
-    offsets, values = _shingles_of(params, task, chosen)
+    runs = list(shingles_of(params, attributes, store, task, chosen))
+    sizes = np.concatenate([np.zeros(1, np.int64), *(np.diff(run.offsets) for run in runs)])
+    offsets = np.cumsum(sizes)
+    values = np.concatenate([np.zeros(0, np.uint64), *(run.values for run in runs)])
     columns = _order(params, task, found, chosen)
     table = pa.table(
         [
@@ -79,24 +80,6 @@ def _order(
     }
 
 
-def _shingles_of(params: DecideParams, task: Task, rows: Column) -> tuple[Column, Column]:
-    offsets = [np.zeros(1, np.int64)]
-    values = [np.zeros(0, np.uint64)]
-    total = 0
-    read: ReadTask = task.payload
-    for block in read_task(read, params.compared.wanted(read), None, params.max_doc_bytes):
-        places = np.flatnonzero(np.isin(block.rows, rows, assume_unique=True))
-        if not len(places):
-            continue
-        file = read.splits[block.split].file
-        text = params.compared.texts(block.batch, file, read.files[block.split].path)
-        o, v = shingles(text, n=params.ngram, rows=places)
-        offsets.append(o[1:] + total)
-        values.append(v)
-        total += len(v)
-    return np.concatenate(offsets), np.concatenate(values)
-
-
 def compare(
     params: DecideParams,
     attributes: Attributes,
@@ -113,18 +96,11 @@ def compare(
     drawn = pa.concat_tables([read_table(store, name) for name in samples]).combine_chunks()
     inverted = _invert(drawn)
     order = {name: drawn.column(name).to_numpy() for name in ORDER_COLUMNS}
-    read: ReadTask = task.payload
     misses: list[list[int]] = []
     size = 0
-    for block in read_task(read, params.compared.wanted(read), None, params.max_doc_bytes):
-        places = np.flatnonzero(np.isin(block.rows, kept, assume_unique=True))
-        if not len(places):
-            continue
-        file = read.splits[block.split].file
-        text = params.compared.texts(block.batch, file, read.files[block.split].path)
-        size += text.nbytes
-        offsets, values = shingles(text, n=params.ngram, rows=places)
-        own = _order(params, task, found, block.rows[places])
+    for here, offsets, values in shingles_of(params, attributes, store, task, kept):
+        size += values.nbytes
+        own = _order(params, task, found, kept[here])
         for row, sample, shared in meet(inverted, offsets, values, params.threshold).tolist():
             if _place(own, row) < _place(order, sample):
                 union = int(offsets[row + 1] - offsets[row] + inverted.sizes[sample] - shared)

@@ -17,7 +17,7 @@ import pyarrow as pa
 from thresher import docid
 from thresher.errors import InternalError
 from thresher.stage import Receipt, Task
-from thresher.steps.attributes import Attributes, Status, TaskAttributes
+from thresher.steps.attributes import Attributes, TaskAttributes, comparable
 from thresher.steps.collapsing import part_name
 from thresher.steps.owned import Owned
 from thresher.steps.spread import concatenated, read_table, write_table
@@ -34,7 +34,7 @@ def compared_rows(
     store: Store, found: TaskAttributes, removed: Owned, ngram: int, task: int
 ) -> Column:
     """Return the row numbers of a task that near-duplicate search looks at, less removed ones."""
-    looked_at = (found.status == Status.OK) & (found.num_words >= ngram)
+    looked_at = comparable(found.status, found.num_words, ngram)
     looked_at[docid.row_of(removed.of_task(store, task).column("id").to_numpy())] = False
     return np.flatnonzero(looked_at)
 

@@ -1,8 +1,8 @@
 """Pieces are decided: the exchange that brings each piece's rows together with their shingles and
 walks them in order.
 
-Only rows of a piece are read again and shingled. The answer of a piece depends on its rows alone,
-so pieces may be decided apart, in any grouping.
+Only rows of a piece are read again and shingled, or looked up where shingles were noted. The answer
+of a piece depends on its rows alone, so pieces may be decided apart, in any grouping.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from thresher.stage import Receipt, Task
 from thresher.steps.attributes import Attributes, TaskAttributes
 from thresher.steps.collapsing import part_name
 from thresher.steps.compared import Compared
+from thresher.steps.noted_shingles import ShingleRun, noted_shingles
 from thresher.steps.owned import Owned
 from thresher.steps.reading import ReadTask, TaskBlock, read_task
 from thresher.steps.spread import (
@@ -75,6 +76,18 @@ def emit_rows(
     target = partition_of(mixed(piece), partitions)
     rows = docid.row_of(ids)
     found = attributes.load(store, task.index)
+    for here, offsets, values in shingles_of(params, attributes, store, task, rows):
+        batch = _batch(params, task.payload, found, ids[here], piece[here], offsets, values)
+        yield from spread_batch(batch, target[here])
+
+
+def shingles_of(
+    params: DecideParams, attributes: Attributes, store: Store, task: Task, rows: Column
+) -> Iterator[ShingleRun]:
+    """Yield the shingles of a task's rows (ascending), as they were noted, or from the text."""
+    if attributes.shingles:
+        yield from noted_shingles(store, attributes.folder, task.index, rows)
+        return
     read: ReadTask = task.payload
     wanted = params.compared.wanted(read)
     for block in read_task(read, wanted, None, params.max_doc_bytes):
@@ -84,9 +97,7 @@ def emit_rows(
         places = np.searchsorted(block.rows, rows[here])
         file = read.splits[block.split].file
         text = params.compared.texts(block.batch, file, read.files[block.split].path)
-        offsets, values = shingles(text, n=params.ngram, rows=places)
-        batch = _batch(params, read, found, ids[here], piece[here], offsets, values)
-        yield from spread_batch(batch, target[here])
+        yield ShingleRun(here, *shingles(text, n=params.ngram, rows=places))
 
 
 def _rows_of_block(rows: Column, block: TaskBlock) -> slice:
