@@ -5,7 +5,8 @@
 #
 # THRESHER_ALERT    a shell command that gets a message on its standard input when a night fails,
 #                   such as: mail -s "$THRESHER_SUBJECT" data-team@example.org
-# THRESHER_METRICS  a folder that Prometheus' node exporter reads (--collector.textfile.directory)
+# THRESHER_METRICS  a folder that Prometheus' node exporter reads (--collector.textfile.directory):
+#                   one file about the night, one about the store (`thresher rebuild --metrics`)
 #
 # The exit code is that of `thresher rebuild`. Two nights at once do no harm: the second waits for
 # the first, or plans again on top of what it committed.
@@ -21,6 +22,10 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 trap : TERM INT  # thresher gets the signal too and ends; what follows here is still told
 
+if [ -n "${THRESHER_METRICS:-}" ]; then
+    name=thresher-$(printf %s "$store" | tr -c 'A-Za-z0-9' _)
+    set -- "$@" --metrics "$THRESHER_METRICS/$name-store.prom"
+fi
 begun=$(date +%s)
 code=0
 {
@@ -30,9 +35,8 @@ code=0
 ended=$(date +%s)
 
 if [ -n "${THRESHER_METRICS:-}" ]; then
-    name=thresher-$(printf %s "$store" | tr -c 'A-Za-z0-9' _).prom
     label=$(printf %s "$store" | sed 's/[\\"]/\\&/g')
-    file=$THRESHER_METRICS/$name
+    file=$THRESHER_METRICS/$name.prom
     success=$ended
     if [ "$code" -ne 0 ]; then  # the last good night stays as it was told
         success=$(sed -n 's/^thresher_rebuild_success_timestamp_seconds{.*} //p' "$file" 2>/dev/null || :)

@@ -33,6 +33,10 @@ def rebuild_command(
         bool,
         typer.Option("--single-writer", help="Allow a store without put-if-absent."),
     ] = False,
+    metrics_file: Annotated[
+        str | None,
+        typer.Option("--metrics", help="Leave figures for Prometheus there.", metavar="FILE"),
+    ] = None,
     settings: Set = None,
     engine: EngineName = None,
     workers: Workers = None,
@@ -45,9 +49,11 @@ def rebuild_command(
     A version equals a run from the inputs alone. Nothing changed: nothing is committed. Readers see
     one whole version; 'thresher versions STORE' lists them.
     """
+    from thresher_jobs.metrics import metrics, write_metrics
     from thresher_jobs.progress import Show
     from thresher_jobs.rebuild import night_lines, rebuild
     from thresher_jobs.recipe import load_recipe, relative_to
+    from thresher_jobs.versions import now
 
     read = relative_to(load_recipe(recipe, settings or []), recipe)
     options = engine_of(context)
@@ -62,6 +68,8 @@ def rebuild_command(
             new_settings=new_settings,
             single_writer=single_writer,
         )
+    if metrics_file is not None:
+        write_metrics(metrics_file, metrics(night, store, now()))
     if not quiet:
         for line in night_lines(night):
             print(line)

@@ -152,7 +152,8 @@ def night(tmp_path: Path) -> Night:
 def test_a_good_night_is_quiet_and_counted(night: Night) -> None:
     assert night.run(0, "recipe.yaml", "/srv/store", "--engine", "ray") == (0, "")
     said = (night.folder / "said").read_text()
-    assert said == "rebuild recipe.yaml --store /srv/store --engine ray\n"
+    told = night.metrics / "thresher-_srv_store-store.prom"
+    assert said == f"rebuild recipe.yaml --store /srv/store --engine ray --metrics {told}\n"
     figures = night.figures()
     assert figures["exit_code"] == "0"
     assert figures["success_timestamp_seconds"] == figures["end_timestamp_seconds"]

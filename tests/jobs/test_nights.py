@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.jobs import recipes
-from tests.jobs.runs import Row, jsonl, tree
+from tests.jobs.runs import Command, Row, jsonl, tree
 from tests.jobs.sentences import sentence
 from thresher.engines.options import EngineOptions
 from thresher.errors import InputError
@@ -50,6 +50,22 @@ def _texts(store: Path, folder: Path) -> Counter[str]:
     for part in sorted((out / "data").glob("*.parquet")):
         found += Counter(pq.read_table(part).column("text").to_pylist())
     return found
+
+
+def test_figures_of_the_store_are_left_for_prometheus(tmp_path: Path, thresher: Command) -> None:
+    jsonl(tmp_path / "in" / "a.jsonl", _rows([n % 25 for n in range(60)]))
+    store, told = str(tmp_path / "store"), tmp_path / "store.prom"
+    for number in range(2):
+        said = thresher("rebuild", str(_recipe(tmp_path)), "--store", store, "--metrics", str(told))
+        assert said.code == 0
+        lines = [line for line in told.read_text().splitlines() if not line.startswith("#")]
+        figures = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
+        mine = f'store="{store}"'
+        assert figures[f"thresher_store_version{{{mine}}}"] == 1
+        assert figures[f"thresher_store_changed{{{mine}}}"] == 1 - number
+        assert figures[f'thresher_store_rows{{{mine},fate="kept"}}'] == 25
+        assert figures[f'thresher_store_inputs{{{mine},change="added"}}'] == 1 - number
+    assert [path.name for path in tmp_path.glob("*.prom*")] == ["store.prom"]
 
 
 def _rows(numbers: range | list[int]) -> list[Row]:
