@@ -76,7 +76,8 @@ def test_the_same_texts_stay_when_rows_are_shuffled_among_files(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("setting", ENGINES, ids=str)
 def test_the_same_texts_stay_under_every_engine_when_rows_are_shuffled(
     setting: Setting,

@@ -357,7 +357,7 @@ def settings() -> Iterator[Any]:
         ("ray", 2, "flaky", 1 << 30),
         ("spark", 2, "shuffled", 1 << 30),
     ):
-        marks = () if kind == "local" else pytest.mark.slow
+        marks = () if kind == "local" else (pytest.mark.slow, pytest.mark.soak)  # recipes do it
         yield pytest.param(kind, workers, chaos, joins, id=f"{kind}-{workers}-{chaos}", marks=marks)
 
 

@@ -204,7 +204,7 @@ print(rows, bad, int(status.split("VmHWM:")[1].split()[0]) >> 10)
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
-@pytest.mark.parametrize("name", ["x.parquet", "x.jsonl"])
+@pytest.mark.parametrize("name", [pytest.param("x.parquet", marks=pytest.mark.soak), "x.jsonl"])
 def test_a_row_of_a_gigabyte_is_put_aside_in_bounded_memory(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     if name == "x.parquet":

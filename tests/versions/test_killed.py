@@ -58,4 +58,4 @@ def test_hundreds_of_killed_runs_leave_whole_versions(tmp_path: Path) -> None:
 def test_killed_runs_on_s3_leave_whole_versions(tmp_path: Path) -> None:
     pytest.importorskip("moto.server")
     with serving() as endpoint:
-        soak(f"s3://{BUCKET}/soak", tmp_path, 25, AWS_ENDPOINT_URL=endpoint, **ACCESS)
+        soak(f"s3://{BUCKET}/soak", tmp_path, 10, AWS_ENDPOINT_URL=endpoint, **ACCESS)

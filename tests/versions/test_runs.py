@@ -118,6 +118,7 @@ def test_rows_deleted_by_a_wide_key_read_as_a_dictionary(history: list[Night]) -
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize(("layout", "made"), [(BANDS, BAND_NIGHTS), (LEDGER, LEDGER_NIGHTS)])
 def test_hundreds_of_histories_read_as_a_dictionary(
     layout: Layout, made: st.SearchStrategy[list[Night]]
