@@ -24,6 +24,8 @@ from thresher.steps.reading import ReadTask, require_column, require_strings
 
 WANTED_TASKS = 32
 MIN_SPLIT_BYTES = 8 << 20
+NIGHTLY_TASKS = 256
+MIN_NIGHTLY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,14 @@ def automatic_split_bytes(inputs: Inputs) -> int:
     """
     expected = EXPANSION * sum(file.bytes for file in inputs.files)
     return min(max(expected // WANTED_TASKS, MIN_SPLIT_BYTES), SPLIT_BYTES)
+
+
+def nightly_split_bytes(inputs: Inputs) -> int:
+    """Choose a task's size for a data set that is rebuilt night by night: smaller tasks, since a
+    new row brings its whole task along, and a power of two."""
+    expected = EXPANSION * sum(file.bytes for file in inputs.files)
+    wanted = 1 << max(0, expected // NIGHTLY_TASKS - 1).bit_length()
+    return min(max(wanted, MIN_NIGHTLY_BYTES), SPLIT_BYTES)
 
 
 def check_apart(plan: Plan, out: str) -> None:

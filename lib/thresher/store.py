@@ -120,8 +120,8 @@ class Store:
         return True
 
     def link(self, name: str, source: Path) -> None:
-        """Give a file that stays as it is a second name, replacing what was there; it is copied where
-        that cannot be had.
+        """Give a file that stays as it is a second name, replacing what was there; it is copied
+        where that cannot be had.
 
         Raises:
             ResourceError, StorageError: The disk is full or refuses; the source is gone.

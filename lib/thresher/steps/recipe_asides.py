@@ -15,6 +15,7 @@ from thresher.stage import Receipt, Task
 from thresher.steps.attributes import ComparedReader
 from thresher.steps.chain import Decided, events_name, events_of
 from thresher.steps.compared import Compared
+from thresher.steps.fate_digests import digest_lines
 from thresher.steps.fates import RowWriter
 from thresher.steps.outputs import Output, PartSet
 from thresher.steps.reading import ReadTask, TaskBlock
@@ -56,6 +57,10 @@ class SignalsBeside:
     def outputs(self) -> Mapping[str, Output]:
         """Write no folder."""
         return {}
+
+    def made_of(self, store: Store, task: int) -> str:
+        """Return a digest of what is known of a task's rows by other rows of their prompts."""
+        return "" if self.how.met is None else digest_lines(self.how.met.of_task(store, task))
 
     def open(
         self, store: Store, folder: str, task: Task, left: Column, rows: RowWriter
@@ -99,6 +104,10 @@ class ShownBeside:
     def outputs(self) -> Mapping[str, Output]:
         """Write no folder."""
         return {}
+
+    def made_of(self, store: Store, task: int) -> str:
+        """Return nothing: which texts a report shows is no reason to write rows again."""
+        return ""
 
     def open(
         self, store: Store, folder: str, task: Task, left: Column, rows: RowWriter

@@ -15,6 +15,7 @@ from thresher.leaks.tallies import LeakTally
 from thresher.stage import Receipt, Task
 from thresher.steps.attributes import attribute_name
 from thresher.steps.chain import Decided, events_name, events_of
+from thresher.steps.fate_digests import digest_table
 from thresher.steps.fates import RowWriter
 from thresher.steps.leak_searching import match_name
 from thresher.steps.leak_writing import MATCH_FOLDER, fates_of, named_matches
@@ -71,6 +72,10 @@ class LeaksBeside:
     def outputs(self) -> Mapping[str, Output]:
         """Return the folder of the matches."""
         return {MATCH_FOLDER: Output(MATCHES, ("train_snippet", "eval_snippet"))}
+
+    def made_of(self, store: Store, task: int) -> str:
+        """Return a digest of a task's matches that count."""
+        return digest_table(read_table(store, match_name(self.settled, task))).hex()
 
     def open(
         self, store: Store, folder: str, task: Task, left: Column, rows: RowWriter

@@ -119,8 +119,8 @@ class Writer:
         return self._take(known.model_copy(update={"name": name, "rows": rows}))
 
     def adopt(self, name: str, size: int, sha256: str) -> bool:
-        """Take content that the base or this writer has under a name of the new version, unread; say
-        whether it is there."""
+        """Take content that the base or this writer has under a new name, unread; say whether it is
+        there."""
         known = self._known.get(sha256)
         if known is None or known.bytes != size:
             return False

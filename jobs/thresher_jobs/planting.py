@@ -1,0 +1,309 @@
+"""What a night takes over from the version before, and what it leaves for the next.
+
+Before a stage that reads text is run, files of tasks that are as they were are put into its folder,
+and their receipts are handed to the run: such tasks are not run again. So the same code runs a
+first night, a later one and `thresher run`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from thresher import docid
+from thresher.errors import InputError
+from thresher.stage import WORK, Receipt, Stage, Task, load_receipt
+from thresher.store import Published, Store
+from thresher.versions.reading import Version
+from thresher_jobs.memory import Memory
+from thresher_jobs.night_index import (
+    ASIDES,
+    INDEX,
+    NOTES,
+    Line,
+    is_aside,
+    read_lines,
+    read_tables,
+    table_names,
+    with_number,
+    without_number,
+    write_lines,
+    write_tables,
+)
+from thresher_jobs.night_keys import peeked_key
+from thresher_jobs.recipe_steps import Passed
+
+COST = "night.json"
+AT_ONCE = 8  # files that are fetched or hashed side by side
+# Read row by row where they are mapped: a night touches few of these files' pages.
+MAPPED = "shingles"
+DAMAGED = "rebuild --anew makes everything again and takes nothing over"
+
+Placed = tuple[str, str]  # name in the version, name in the folder of the run
+
+
+@dataclass
+class Planter:
+    """One night's taking over; see `thresher.run.Planting`.
+
+    Args:
+        version: The version before; None takes nothing over.
+        fetched: Keeps what is fetched from a store that is not local.
+        max_doc_bytes: Rows with a larger value are bad.
+
+    Attributes:
+        reads: Key of what the notes of a task are made of; said once the steps are prepared.
+        writes: By task, the key of what its parts are made of; said once all is decided.
+        planted: By stage, the tasks that were not run.
+        bytes_read: Of the index, hashes checked.
+        bytes_mapped: Of the index, looked at where steps want rows of it.
+    """
+
+    version: Version | None
+    fetched: Store
+    max_doc_bytes: int
+    reads: Callable[[Task], str] | None = None
+    writes: dict[int, str] = field(default_factory=dict)
+    planted: dict[str, frozenset[int]] = field(default_factory=dict)
+    bytes_read: int = 0
+    bytes_mapped: int = 0
+
+    def __post_init__(self) -> None:
+        self._lines = read_lines(self.version)
+        if self.version is not None and self._lines:
+            names = [f"{INDEX}/tasks.parquet", *table_names(self.version).values()]
+            self.bytes_read += sum(self.version.file(name).bytes for name in names)
+        self._peeked = {line.peeked_key: line for line in self._lines if line.peeked_key}
+        self._read = {line.read_key: place for place, line in enumerate(self._lines)}
+        self._written = {line.written_key: place for place, line in enumerate(self._lines)}
+        self._stages: dict[str, Stage] = {}
+
+    def plant(self, store: Store, stage: Stage) -> Mapping[int, Receipt]:
+        """Put the files of known tasks into a stage's folder; return their receipts."""
+        known = {
+            "formats": self._plant_peeked,
+            "read": self._plant_read,
+            "write": self._plant_written,
+        }
+        if stage.name not in known:
+            return {}
+        receipts, files = known[stage.name](stage)
+        self._place(store, files)
+        self._stages[stage.name] = stage
+        self.planted[stage.name] = frozenset(receipts)
+        return receipts
+
+    def memory(self, tasks: Sequence[Task]) -> Memory:
+        """Return what steps find of the version before."""
+        assert self.reads is not None
+        before = [self._read.get(self.reads(task), -1) for task in tasks]
+        tables = read_tables(self.version)
+        return Memory(np.array(before, np.int64), len(self._lines), tables)
+
+    def _plant_peeked(self, stage: Stage) -> tuple[dict[int, Receipt], list[Placed]]:
+        found: dict[int, Receipt] = {}
+        for task in stage.tasks:
+            line = self._peeked.get(peeked_key(task, self.max_doc_bytes))
+            if line is not None:
+                told = json.loads(line.peeked)
+                evidence = dict(zip(map(str, _begun(task)), told["evidence"], strict=True))
+                facts = {"evidence": evidence, "error": told["error"]}
+                found[task.index] = Receipt(
+                    task.index, rows_in=told["rows"], rows_out=told["rows"], facts=facts
+                )
+        return found, []
+
+    def _plant_read(self, stage: Stage) -> tuple[dict[int, Receipt], list[Placed]]:
+        assert self.reads is not None
+        found: dict[int, Receipt] = {}
+        files: list[Placed] = []
+        for task in stage.tasks:
+            place = self._read.get(self.reads(task))
+            if place is None:
+                continue
+            line = self._lines[place]
+            receipt = Receipt.from_bytes(line.read.encode())
+            named = tuple(
+                replace(file, name=f"{stage.folder}/{with_number(file.name, task.index)}")
+                for file in receipt.files
+            )
+            files += [
+                (f"{NOTES}/{line.read_key}/{a.name}", b.name)
+                for a, b in zip(receipt.files, named, strict=True)
+            ]
+            found[task.index] = replace(receipt, task=task.index, files=named)
+        return found, files
+
+    def _plant_written(self, stage: Stage) -> tuple[dict[int, Receipt], list[Placed]]:
+        found: dict[int, Receipt] = {}
+        files: list[Placed] = []
+        for task in stage.tasks:
+            place = self._written.get(self.writes[task.index])
+            if place is None:
+                continue
+            receipt = Receipt.from_bytes(self._lines[place].written.encode())
+            named = tuple(
+                replace(file, name=with_number(file.name, task.index)) for file in receipt.files
+            )
+            besides, placed = _numbered(receipt.facts["besides"], stage.folder, task.index)
+            files += placed
+            if sum(split["rows"][2] for split in receipt.facts["splits"]):  # the report reads them
+                files += [
+                    (with_number(old.name, place), new.name)
+                    for old, new in zip(receipt.files, named, strict=True)
+                    if new.name.startswith("quarantine/")
+                ]
+            found[task.index] = replace(
+                receipt, task=task.index, files=named, facts={**receipt.facts, "besides": besides}
+            )
+        return found, files
+
+    def _place(self, store: Store, files: Sequence[Placed]) -> None:
+        """Put files of the version before where a stage would have written them."""
+        version = self.version
+        if version is None or not files:
+            return
+
+        def one(placed: Placed) -> None:
+            name, at = placed
+            check = not _is_mapped(name)
+            try:
+                version.place(name, store, at, self.fetched, check=check)
+            except InputError as error:
+                raise InputError(error.message, path=error.path, remedy=DAMAGED) from error
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(one, files))
+        for name, _ in files:
+            size = version.file(name).bytes
+            if _is_mapped(name):
+                self.bytes_mapped += size
+            else:
+                self.bytes_read += size
+
+    def keep(self, passed: Passed, written: Sequence[Receipt]) -> None:
+        """Leave in the folder of the run what the next night wants, and what this one read."""
+        assert self.reads is not None and passed.memory is not None
+        store = passed.run.store
+        peeked = self._found_formats(store)
+        lines = []
+        for task, read, wrote in zip(passed.plan.tasks, passed.receipts, written, strict=True):
+            read_key, written_key = self.reads(task), self.writes[task.index]
+            peek_key = peeked_key(task, self.max_doc_bytes) if _begun(task) else ""
+            if task.index in self.planted["read"]:
+                noted = self._lines[self._read[read_key]].read
+            else:
+                noted = _keep_notes(store, passed.folder, read_key, read)
+            if task.index in self.planted["write"]:
+                told = self._lines[self._written[written_key]].written
+            else:
+                told = _keep_asides(store, written_key, wrote)
+            formats = peeked.get(peek_key, "")
+            lines.append(
+                Line(peek_key if formats else "", formats, read_key, noted, written_key, told)
+            )
+        write_lines(store, lines)
+        write_tables(store, passed.memory.kept)
+        store.put_json(COST, self._cost(passed, written))
+
+    def _found_formats(self, store: Store) -> dict[str, str]:
+        """Return what is known of the formats of files, by the keys of their tasks."""
+        found: dict[str, str] = {}
+        stage = self._stages.get("formats")
+        for task in stage.tasks if stage is not None else ():
+            assert stage is not None
+            key = peeked_key(task, self.max_doc_bytes)
+            if task.index in self.planted["formats"]:
+                found[key] = self._peeked[key].peeked
+                continue
+            receipt = load_receipt(store, stage.folder, task.index)
+            assert receipt is not None
+            evidence = [receipt.facts["evidence"][str(file)] for file in _begun(task)]
+            told = {"evidence": evidence, "error": receipt.facts["error"], "rows": receipt.rows_in}
+            found[key] = json.dumps(told)
+        return found
+
+    def _cost(self, passed: Passed, written: Sequence[Receipt]) -> dict[str, Any]:
+        """Return what the night read; text is counted as often as it is read."""
+        assert passed.memory is not None
+
+        def not_planted(stage: str, receipts: Sequence[Receipt]) -> list[Receipt]:
+            return [r for r in receipts if r.task not in self.planted[stage]]
+
+        read, wrote = not_planted("read", passed.receipts), not_planted("write", written)
+        return {
+            "tasks": len(passed.receipts),
+            "tasks_read": len(read),
+            "tasks_written": len(wrote),
+            "text_bytes": sum(r.bytes_in for r in passed.receipts),
+            "text_bytes_read": {
+                "read": sum(r.bytes_in for r in read),
+                "write": sum(r.bytes_in for r in wrote),
+                **passed.memory.text_read,
+            },
+            "index_bytes_read": self.bytes_read,
+            "index_bytes_mapped": self.bytes_mapped,
+        }
+
+
+def _is_mapped(name: str) -> bool:
+    """Say so of index/notes/KEY/STEP/shingles/part.arrow."""
+    return PurePosixPath(name).parts[4:-1] == (MAPPED,)
+
+
+def _begun(task: Task) -> list[int]:
+    """Return the files that begin in a task."""
+    return [split.file for split in task.payload.splits if split.start == 0]
+
+
+def _keep_notes(store: Store, folder: str, key: str, receipt: Receipt) -> str:
+    files = []
+    for file in receipt.files:
+        below = without_number(file.name.removeprefix(f"{folder}/"))
+        store.link(f"{NOTES}/{key}/{below}", store.path(file.name))
+        files.append(Published(below, file.bytes, ""))
+    return replace(receipt, task=0, files=tuple(files)).to_bytes().decode()
+
+
+def _keep_asides(store: Store, key: str, receipt: Receipt) -> str:
+    besides: dict[str, Any] = {}
+    for name, told in receipt.facts["besides"].items():
+        besides[name] = dict(told)
+        for fact, value in told.items():
+            if isinstance(value, str) and value.startswith(f"{WORK}/"):
+                kept = f"{ASIDES}/{key}/{without_number(PurePosixPath(value).name)}"
+                store.link(kept, store.path(value))
+                besides[name][fact] = kept
+        if "texts" in told:
+            rows = docid.row_of(np.array([int(i) for i in told["texts"]], np.uint64)).tolist()
+            besides[name]["texts"] = dict(zip(map(str, rows), told["texts"].values(), strict=True))
+    parts = tuple(replace(file, name=without_number(file.name)) for file in receipt.files)
+    facts = {**receipt.facts, "besides": besides}
+    return replace(receipt, task=0, files=parts, facts=facts).to_bytes().decode()
+
+
+def _numbered(
+    besides: Mapping[str, Mapping[str, Any]], folder: str, task: int
+) -> tuple[dict[str, Any], list[Placed]]:
+    """Return what was counted beside rows with the number of a task, and the files of it."""
+    found: dict[str, Any] = {}
+    files: list[Placed] = []
+    for name, told in besides.items():
+        found[name] = dict(told)
+        for fact, value in told.items():
+            if is_aside(value):
+                at = f"{folder}/{with_number(PurePosixPath(value).name, task)}"
+                files.append((value, at))
+                found[name][fact] = at
+        if "texts" in told:
+            ids = docid.pack(task, np.array([int(row) for row in told["texts"]], np.uint64))
+            found[name]["texts"] = dict(
+                zip(map(str, ids.tolist()), told["texts"].values(), strict=True)
+            )
+    return found, files
