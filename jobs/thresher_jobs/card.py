@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from thresher.report import Report
 
 _HEAD = """---
 configs:
   - config_name: default
     data_files:
-      - split: train
-        path: data/*.parquet
-  - config_name: removed
+{files}  - config_name: removed
     data_files:
       - split: train
         path: removed/*.parquet
@@ -21,14 +21,26 @@ configs:
 """
 
 
-def dataset_card(report: Report) -> str:
-    """Return the card's text; it depends on the result alone."""
+_FILES = """      - split: {name}
+        path: {folder}/*.parquet
+"""
+
+
+def dataset_card(report: Report, splits: Sequence[str] = ()) -> str:
+    """Return the card's text; it depends on the result alone.
+
+    Args:
+        report: Of the job.
+        splits: Names of the splits whose folders hold the rows; none where one folder does.
+    """
+    folders = [(name, f"data/{name}") for name in splits] or [("train", "data")]
+    files = "".join(_FILES.format(name=name, folder=folder) for name, folder in folders)
     by = ", ".join(
         f"{count:,} {reason.replace('_', ' ')}" for reason, count in report.removed_by.items()
     )
     added = f"{report.rows_added:,} added, " if report.rows_added else ""
     lines = [
-        _HEAD.format(version=report.thresher_version),
+        _HEAD.format(version=report.thresher_version, files=files),
         f"Job `{report.job}`: {report.rows_in:,} rows in, {added}{report.rows_kept:,} kept, ",
         f"{report.rows_removed:,} removed ({by}), {report.rows_quarantined:,} quarantined.\n\n",
         "| source | rows in | kept | removed | quarantined |\n|---|---:|---:|---:|---:|\n",
@@ -38,9 +50,10 @@ def dataset_card(report: Report) -> str:
             f"| {source.name.replace('|', ' ')} | {source.rows_in:,} | {source.rows_kept:,} "
             f"| {source.rows_removed:,} | {source.rows_quarantined:,} |\n"
         )
+    tied = ", `groups/` what ties which of them" if splits else ""
     lines.append(
-        "\n`data/` holds the kept rows, `removed/` every removed row with `_reason`, `_matched_id` "
-        "and `_score`, `quarantine/` what could not be judged, "
-        "`ledger/` one line for every input row.\n"
+        f"\n`data/` holds the kept rows{' by split' if splits else ''}{tied}, `removed/` every "
+        "removed row with `_reason`, `_matched_id` and `_score`, `quarantine/` what could not be "
+        "judged, `ledger/` one line for every input row.\n"
     )
     return "".join(lines)

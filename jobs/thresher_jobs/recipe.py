@@ -33,12 +33,14 @@ from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.mix_params import MixParams
 from thresher_jobs.read_params import ReadParams
 from thresher_jobs.score_params import ScoreParams
+from thresher_jobs.split_params import SplitParams
 
 KINDS: dict[str, type[Params]] = {
     "dedup": DedupParams,
     "decontaminate": DecontaminateParams,
     "score": ScoreParams,
     "mix": MixParams,
+    "split": SplitParams,
     "convert": ConvertParams,
 }
 READ_ONCE = (  # said at the top of a recipe
@@ -46,6 +48,11 @@ READ_ONCE = (  # said at the top of a recipe
     "max_doc_bytes", "split_bytes", "max_quarantined_fraction",
 )  # fmt: skip
 NOT_IN_STEPS = {"annotate": "score", "export_signatures": "dedup"}
+_BEHIND = {  # what may come behind a step that decides about what is left
+    "mix": (("split", "convert"), "draws from what is left"),
+    "split": (("convert",), "divides what is left"),
+    "convert": (("split",), "decides how what is left is written"),
+}
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 
 
@@ -94,6 +101,9 @@ class Recipe(ReadParams):
     )
     max_quarantined_fraction: float = Field(
         0.5, ge=0, le=1, description="Stop (exit 4) when more of a source cannot be read."
+    )
+    category: str | None = Field(
+        None, description="Column by whose values the report says what the data is made of."
     )
     format: None = Field(None, description="Formats are said by source.")
 
@@ -204,12 +214,14 @@ def _check_last(found: Sequence[Step]) -> None:
     Raises:
         ConfigError: Naming the step.
     """
-    mixes = [number for number, step in enumerate(found) if step.kind == "mix"]
-    if len(mixes) > 1 or any(s.kind != "convert" for n in mixes for s in found[n + 1 :]):
-        raise ConfigError("mix is the last step but convert: it draws from what is left")
-    converts = [number for number, step in enumerate(found) if step.kind == "convert"]
-    if len(converts) > 1 or (converts and converts[0] != len(found) - 1):
-        raise ConfigError("convert is the last step: it decides how what is left is written")
+    for number, step in enumerate(found):
+        if step.kind not in _BEHIND:
+            continue
+        allowed, why = _BEHIND[step.kind]
+        later = next((s for s in found[number + 1 :] if s.kind not in allowed), None)
+        if later is not None:
+            but = f" but {' and '.join(allowed)}" if allowed else ""
+            raise ConfigError(f"{step.kind} is the last step{but}: it {why}; not {later.name}")
 
 
 def _typed(recipe: Recipe, name: str, kind: str, settings: Mapping[str, Any]) -> Params:
@@ -225,6 +237,8 @@ def _typed(recipe: Recipe, name: str, kind: str, settings: Mapping[str, Any]) ->
         for key in READ_ONCE
         if key in cls.model_fields and getattr(recipe, key) is not None
     }
+    if kind == "split" and settings.get("columns"):
+        shared.pop("text_column", None)
     if kind == "dedup" and recipe.text_column is None and not {"on", "columns"} & {*settings}:
         shared["on"] = "conversation"
     try:

@@ -10,6 +10,7 @@ from thresher.formats.detection import Detected
 from thresher.mixing.options import SourceShare
 from thresher.mixing.targets import columns_of
 from thresher.run import Run
+from thresher.signals.tokens import Counter
 from thresher.stage import Receipt, stage_key
 from thresher.steps.chain import Decided
 from thresher.steps.first_read import Probe, noted
@@ -70,7 +71,12 @@ class MixStep(RecipeStep):
             self._params.id_column,
             self._params.by == "tokens",
         )
+        self._counter = self._how.counter(run.store)
         return MixProbe(self._how, self.name)
+
+    def counts_tokens(self) -> Counter | None:
+        """Return what the mixture counts with."""
+        return self._counter
 
     def decide(self, passed: Passed, alive: tuple[Decided, ...], key: str) -> Decided:
         """Decide how often each of the rows that are left is written."""
@@ -97,8 +103,9 @@ class MixStep(RecipeStep):
     ) -> dict[str, Any]:
         """Return the plan of the mixture and what was reached."""
         assert self._mixture is not None
-        counter = self._how.counter(run.store)
-        facts = mixture_facts(self._params, self._params.seed, self._mixture, self._names, counter)
+        facts = mixture_facts(
+            self._params, self._params.seed, self._mixture, self._names, self._counter
+        )
         return {"plan": {"mixture": facts}}
 
     def removed_by(self, told: Sequence[Receipt], removed: int) -> dict[str, int]:

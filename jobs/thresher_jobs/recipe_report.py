@@ -14,13 +14,16 @@ import yaml
 from thresher.formats.conversion import FORM_LOSSES
 from thresher.planning import Plan
 from thresher.report import Report
+from thresher.report.composition import composition_markdown
 from thresher.run import Run
 from thresher.stage import Receipt
 from thresher_jobs import job_report
 from thresher_jobs.card import dataset_card
 from thresher_jobs.job_report import Balance, balance, frame, manifest_frame
 from thresher_jobs.recipe import Recipe
+from thresher_jobs.recipe_composition import choose_counting, composition_facts
 from thresher_jobs.recipe_conversion import ConvertStep
+from thresher_jobs.recipe_split import SplitStep
 from thresher_jobs.recipe_steps import DedupStep, Passed, RecipeStep, facts_alone
 
 UNREAD = "read"
@@ -116,7 +119,13 @@ def publish(run: Run, found: Recipes, begin: float) -> dict[str, Any]:
     plan = found.passed.plan
     counts = balance(plan, found.written, [r.facts["rows"] for r in found.passed.receipts])
     removed_by: dict[str, int] = {}
-    facts: dict[str, Any] = {"recipe": found.resolved, "flow": found.flow.to_json()}
+    counting = choose_counting(found.recipe.category, found.steps)
+    facts: dict[str, Any] = {
+        "recipe": found.resolved,
+        "flow": found.flow.to_json(),
+        "composition": composition_facts(plan, found.written, counting),
+    }
+    judged: dict[str, Any] = {}
     top: dict[str, Any] = {}
     notes: list[str] = []
     for step in found.steps:
@@ -125,11 +134,18 @@ def publish(run: Run, found: Recipes, begin: float) -> dict[str, Any]:
         removed_by |= step.removed_by(told, gone)
         reached = [(source.name, source.reached(step.name)) for source in found.flow.sources]
         part = step.report(run, told, reached)
-        facts |= part.pop("plan", {})
+        plan_part = part.pop("plan", {})
+        if "quality" in plan_part:
+            judged[step.name] = plan_part.pop("quality")
+        facts |= plan_part
         notes += part.pop("notes", [])
         top |= {key: value for key, value in part.items() if value or key not in top}
         if isinstance(step, DedupStep):
             _count_copies(counts, step)
+    if len(judged) == 1:
+        (facts["quality"],) = judged.values()
+    elif judged:
+        facts["qualities"] = judged
     if found.conversion is not None:
         facts["conversion"] = _conversion(found)
         undesirable = counts.total("rows_removed") - sum(removed_by.values())
@@ -195,9 +211,15 @@ def _yaml(found: Recipes) -> str:
     return yaml.safe_dump(found.resolved, sort_keys=False, allow_unicode=True, width=100)
 
 
+def splits_of(found: Recipes) -> tuple[str, ...]:
+    """Return the names of the splits that rows went to; none where one folder holds all."""
+    split = next((step for step in found.steps if isinstance(step, SplitStep)), None)
+    return () if split is None else split.where.splits
+
+
 def _card(found: Recipes, report: Report) -> str:
     """Return the dataset card; it depends on the result alone."""
-    lines = [dataset_card(report)]
+    lines = [dataset_card(report, splits_of(found))]
     if found.recipe.about:
         lines.append(f"\n{found.recipe.about}\n")
     licences = [(s.name or s.path, s.licence) for s in found.recipe.sources if s.licence]
@@ -211,6 +233,7 @@ def _card(found: Recipes, report: Report) -> str:
         gone = "".join(f" {count:,} |" for count in source.left_out.values())
         name = source.name.replace("|", " ")
         lines.append(f"| {name} | {source.rows_in:,} |{gone} {source.rows_out:,} |\n")
+    lines.append(f"\n## Composition\n\n{composition_markdown(report.plan['composition'])}")
     for step in found.steps:
         if record := step.card(report):
             lines.append(f"\n## {step.name}\n\n{record}")
@@ -231,6 +254,7 @@ def _manifest(found: Recipes, counts: Balance, others: list[list[Any]]) -> dict[
     return {
         **manifest_frame("run", found.recipe, passed.plan),
         "recipe": found.resolved,
+        "splits": list(splits_of(found)),
         "inputs": [
             {
                 **file,

@@ -20,6 +20,7 @@ from thresher.planning import Plan, check_named
 from thresher.report import Report
 from thresher.run import Run
 from thresher.signals.profile import check_rules
+from thresher.signals.tokens import Counter as Counts
 from thresher.stage import MapStage, Receipt, stage_key
 from thresher.steps.attributes import AttributeProbe, Attributes
 from thresher.steps.chain import CopyEvents, Decided, FiledEvents
@@ -136,6 +137,11 @@ class RecipeStep(ABC):
     def removed_by(self, told: Sequence[Receipt], removed: int) -> dict[str, int]:
         """Return the removed rows by reason."""
         return {self.name: removed} if removed else {}
+
+    def counts_tokens(self) -> Counts | None:
+        """Return what counts the tokens of every row into the column `tokens` of the step's notes;
+        None if nothing does. Asked once the step is prepared."""
+        return None
 
     def card(self, report: Report) -> str:
         """Return what the card says of the step, as Markdown; nothing by default."""
@@ -295,6 +301,10 @@ class ScoreStep(RecipeStep):
         quality = score_report.quality_facts(run, self._scored, self._how, told)
         note = score_report.kto_balance(quality)
         return {"plan": {"quality": quality}, "notes": [note] if note else []}
+
+    def counts_tokens(self) -> Counts | None:
+        """Return the profile's counter."""
+        return self._made.counter if "tokens" in self._profile.groups else None
 
     def removed_by(self, told: Sequence[Receipt], removed: int) -> dict[str, int]:
         """Return the removed rows by the first rule that each fails."""

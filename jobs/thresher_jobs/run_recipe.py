@@ -29,10 +29,12 @@ from thresher.steps.chain import Decided
 from thresher.steps.first_read import FirstRead, Probe, counted, first_read, noted
 from thresher.steps.leak_writing import MATCH_FOLDER
 from thresher.steps.outputs import FOLDERS
+from thresher.steps.recipe_rows import Form
 from thresher.steps.recipe_writing import RecipeWrite, write_rows
 from thresher.steps.row_notes import RowEvents, RowProbe
 from thresher.steps.row_texts import RowReader
 from thresher.steps.split_log import encode_schema
+from thresher.steps.split_writing import TIE_FOLDER
 from thresher_jobs.convert_params import ConvertParams
 from thresher_jobs.decontaminate_params import DecontaminateParams
 from thresher_jobs.dedup_params import DedupParams
@@ -47,12 +49,15 @@ from thresher_jobs.first_pass import (
 )
 from thresher_jobs.mix_params import MixParams
 from thresher_jobs.recipe import READ_ONCE, Recipe, Step, resolved, typed_steps
+from thresher_jobs.recipe_composition import check_category, choose_counting
 from thresher_jobs.recipe_conversion import ConvertStep
 from thresher_jobs.recipe_leaks import LeakStep
 from thresher_jobs.recipe_mix import MixStep
 from thresher_jobs.recipe_report import Flow, Recipes, flow_of, publish
+from thresher_jobs.recipe_split import SplitStep
 from thresher_jobs.recipe_steps import CODE_VERSION, DedupStep, Passed, RecipeStep, ScoreStep
 from thresher_jobs.score_params import ScoreParams
+from thresher_jobs.split_params import SplitParams
 
 logger = logging.getLogger(__name__)
 ROWS = RowProbe(None).name
@@ -103,6 +108,8 @@ def make_steps(
             made.append(LeakStep(step.name, params))
         elif isinstance(params, MixParams):
             made.append(MixStep(step.name, params, sources))
+        elif isinstance(params, SplitParams):
+            made.append(SplitStep(step.name, params, recipe.text_column))
         elif isinstance(params, ConvertParams):
             if recipe.text_column is not None:
                 raise ConfigError(
@@ -148,7 +155,7 @@ def _run(recipe: Recipe, options: EngineOptions, run: Run, typed: Sequence[Step]
             reached = [source.reached(conversion.name) for source in flow.sources]
             conversion.check(passed.plan, reached, written)
     except LimitError:
-        for folder in (*FOLDERS, MATCH_FOLDER):
+        for folder in (*FOLDERS, MATCH_FOLDER, TIE_FOLDER):
             run.store.remove(folder)
         raise
     return publish(run, Recipes(recipe, made_of, passed, steps, conversion, written, flow), begin)
@@ -189,6 +196,7 @@ def _read(
     """Read every row once; each step notes what it needs."""
     rows = RowProbe(recipe.id_column)
     probes: list[Probe] = [rows, *(step.prepare(run, detected) for step in steps)]
+    probes.append(choose_counting(recipe.category, steps).probe)
     if conversion is not None:
         probes.append(conversion.prepare(detected))
     formats = None if detected is None else {f: d.formats for f, d in detected.items()}
@@ -205,6 +213,7 @@ def _read(
     if recipe.id_column:
         lines = noted(stage.folder, rows)
         check_line_ids(run, plan, receipts, lines, stage.key, recipe.id_column)
+    check_category(plan, receipts, recipe.category)
     check_quarantined(
         plan,
         receipts,
@@ -258,17 +267,22 @@ def _write(
         for number, step in enumerate(steps)
         if (beside := step.beside(run, key)) is not None
     }
-    how = RecipeWrite(
+    form = Form(
         RowReader(formats, recipe.text_column or ""),
+        passed.rows,
+        None if conversion is None else conversion.choose(passed),
+        "" if conversion is None else conversion.name,
+    )
+    how = RecipeWrite(
+        form,
         RowEvents(noted(passed.folder, RowProbe(recipe.id_column))),
         decided,
         besides,
-        passed.rows,
         tuple(tuple(r.facts["fingerprints"]) for r in passed.receipts),
         encode_schema(schema),
-        None if conversion is None else conversion.choose(passed),
-        "" if conversion is None else conversion.name,
         next((step.draws for step in steps if isinstance(step, MixStep)), None),
+        next((step.where for step in steps if isinstance(step, SplitStep)), None),
+        choose_counting(recipe.category, steps).figures(passed.folder),
         recipe.id_column is not None,
         recipe.max_doc_bytes,
     )

@@ -31,6 +31,7 @@ from thresher.run import Listener, Run, open_run
 from thresher.splitting.assignment import Split
 from thresher.stage import MapStage, Receipt, stage_key
 from thresher.steps.attributes import AttributeProbe, Attributes, ComparedReader
+from thresher.steps.chain import Copies
 from thresher.steps.compared import Compared
 from thresher.steps.first_read import FirstRead, first_read
 from thresher.steps.split_log import encode_schema
@@ -44,7 +45,7 @@ from thresher.steps.split_noting import (
     too_many_strata,
 )
 from thresher.steps.split_probe import SplitProbe
-from thresher.steps.split_writing import WriteSplits, write_splits, written
+from thresher.steps.split_writing import SplitRows, WriteSplits, write_splits, written
 from thresher_jobs import split_report
 from thresher_jobs.dedup_stages import check_ids
 from thresher_jobs.dedup_state import CODE_VERSION, State, attribute_params
@@ -108,25 +109,16 @@ def _split(
     if params.id_column:
         check_ids(run, state, params.copies)
     kept, decision = decide(run, state, params, probe, folder)
-    border = int(decision.walked.oldest[Split.TEST]) if params.age_column else None
     how = WriteSplits(
-        compared,
+        split_rows(state, params, kept, decision),
         read,
-        state.attributes,
-        decision.placed,
-        decision.home,
-        kept,
-        border,
-        written(decision.walked.rows.sum(axis=1).tolist()),
-        state.row_map,
         tuple(tuple(r.facts["fingerprints"]) for r in state.receipts),
         encode_schema(_schema(state)),
-        params.id_column is not None,
     )
     done = _write(run, state, params, how)
     for file in state.plan.inputs.files:
         check_unchanged(file)
-    outcome = split_report.Outcome(params, state, probe, kept, decision, how, done, notes)
+    outcome = split_report.Outcome(params, state, probe, kept, decision, how.where, done, notes)
     return split_report.publish(run, outcome, begin)
 
 
@@ -140,7 +132,7 @@ def identity(plan: Plan, params: SplitParams) -> dict[str, Any]:
     }
 
 
-def _named(params: SplitParams) -> list[tuple[str, str]]:
+def named_columns(params: SplitParams) -> list[tuple[str, str]]:
     """List the columns that the user named, with the flags."""
     named = [(name, "--group-by") for name in params.group_by]
     if params.stratify not in (None, "source"):
@@ -162,7 +154,7 @@ def _check_columns(plan: Plan, params: SplitParams) -> None:
             plan.inputs,
             plan.schemas,
             params.copies.compared,
-            _named(params),
+            named_columns(params),
             params.union_columns,
         )
 
@@ -188,6 +180,16 @@ def make_probe(
             if params.format is not None:
                 raise
             notes.append(f"prompts tie no rows, since no format is certain: {error.message}")
+    return split_probe(params, compared, formats), notes
+
+
+def split_probe(
+    params: SplitParams,
+    compared: Compared,
+    formats: Mapping[int, tuple[str, ...]] | None,
+    name: str = "split",
+) -> SplitProbe:
+    """Return what is noted of every row; `formats` are those by which prompts are read."""
     ties = TieProbe(
         formats,
         params.group_by,
@@ -196,11 +198,16 @@ def make_probe(
         params.by,
         params.pins if params.by else {},
     )
-    return SplitProbe(AttributeProbe(attribute_params(params.copies, compared)), ties), notes
+    return SplitProbe(AttributeProbe(attribute_params(params.copies, compared)), ties, name)
 
 
 def decide(
-    run: Run, state: State, params: SplitParams, probe: SplitProbe, folder: str
+    run: Run,
+    state: State,
+    params: SplitParams,
+    probe: SplitProbe,
+    folder: str,
+    copies: Copies | None = None,
 ) -> tuple[Noted, Decision]:
     """Decide where rows go, once all are read; return it with what was noted of them.
 
@@ -210,9 +217,29 @@ def decide(
         params: What is wanted.
         probe: What was noted of the rows.
         folder: Of the pass that noted it.
+        copies: How often each row is written; None: once.
     """
-    kept = Noted(probe.ties_in(folder), probe.ties.kinds, _strata(state, params, probe))
+    kept = Noted(probe.ties_in(folder), probe.ties.kinds, _strata(state, params, probe), copies)
     return kept, decide_split(run, state, _wish(state, params, probe), kept)
+
+
+def split_rows(
+    state: State, params: SplitParams, noted: Noted, decision: Decision, name: str = "split"
+) -> SplitRows:
+    """Return where rows go and why, for the stage that writes them."""
+    border = int(decision.walked.oldest[Split.TEST]) if params.age_column else None
+    return SplitRows(
+        state.compared,
+        state.attributes,
+        decision.placed,
+        decision.home,
+        noted,
+        border,
+        written(decision.walked.rows.sum(axis=1).tolist()),
+        state.row_map,
+        params.id_column is not None,
+        name,
+    )
 
 
 def _read(
@@ -239,7 +266,7 @@ def _read(
         plan.inputs,
         found_schemas(plan, receipts),
         params.copies.compared,
-        _named(params),
+        named_columns(params),
         params.union_columns,
     )
     state.rows = rows_of(plan, receipts)
@@ -300,9 +327,17 @@ def _border(params: SplitParams, kind: pa.DataType) -> int:
 
 
 def _write(run: Run, state: State, params: SplitParams, how: WriteSplits) -> list[Receipt]:
-    key = state.stage_key("write", how.placed.held, how.ties.folder, how.schema_text)
+    key = state.stage_key("write", how.where.placed.held, how.where.ties.folder, how.schema_text)
     run.begin_output()
     return run.execute(MapStage("write", key, partial(write_splits, how), state.plan.tasks))
 
 
-__all__ = ["decide", "identity", "make_probe", "split"]
+__all__ = [
+    "decide",
+    "identity",
+    "make_probe",
+    "named_columns",
+    "split",
+    "split_probe",
+    "split_rows",
+]

@@ -28,15 +28,32 @@ def split_card(report: Report, splits: Sequence[str]) -> str:
         report: Of the job.
         splits: Names of the splits that are there.
     """
+    files = "".join(_FILES.format(name=name) for name in splits)
+    return "".join(
+        [
+            _HEAD.format(files=files, version=report.thresher_version),
+            split_figures(report, splits),
+            "\n`data/` holds the rows by split, `groups/` what ties which rows, `quarantine/` what "
+            "could not be judged, `ledger/` one line for every input row with its split and "
+            "group.\n",
+        ]
+    )
+
+
+def split_figures(report: Report, splits: Sequence[str]) -> str:
+    """Return what the card says of groups, sizes and the leak check; arguments as above."""
     found = report.splits
     assert found is not None
-    files = "".join(_FILES.format(name=name) for name in splits)
+    rows = sum(split.rows for split in found.splits)
+    told = ""
+    if report.job == "split":
+        rows = report.rows_in
+        told = f" {report.rows_quarantined:,} rows could not be judged."
     lines = [
-        _HEAD.format(files=files, version=report.thresher_version),
-        f"{report.rows_in:,} rows in {found.num_groups:,} groups that belong together: near copies "
+        f"{rows:,} rows in {found.num_groups:,} groups that belong together: near copies "
         f"(from similarity {found.threshold} of {found.compared} on, and chains of them)",
         "".join(f", rows with the same {key.kind}" for key in found.keys),
-        f". No group lies in two splits. {report.rows_quarantined:,} rows could not be judged.\n\n",
+        f". No group lies in two splits.{told}\n\n",
         "| split | rows | wanted | groups |\n|---|---:|---:|---:|\n",
         *(
             f"| {s.name} | {s.rows:,} | {s.wanted:,} | {s.groups:,} |\n"
@@ -50,10 +67,6 @@ def split_card(report: Report, splits: Sequence[str]) -> str:
         f"{_least(leaks.pairs, leaks.whole)}; in a random split of these sizes "
         f"{leaks.torn_at_random:,.0f} on average. {leaks.checked_rows:,} held-out rows were "
         f"compared exactly with {leaks.compared_rows:,} rows.\n"
-    )
-    lines.append(
-        "\n`data/` holds the rows by split, `groups/` what ties which rows, `quarantine/` what "
-        "could not be judged, `ledger/` one line for every input row with its split and group.\n"
     )
     return "".join(lines)
 

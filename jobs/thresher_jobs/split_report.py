@@ -15,7 +15,7 @@ from thresher.splitting.chance import torn_classes, torn_pairs
 from thresher.stage import Receipt
 from thresher.steps.split_noting import Noted
 from thresher.steps.split_probe import SplitProbe
-from thresher.steps.split_writing import WriteSplits
+from thresher.steps.split_writing import SplitRows
 from thresher.steps.verdicts import read_user_ids
 from thresher_jobs import job_report
 from thresher_jobs.dedup_state import State
@@ -39,7 +39,7 @@ class Outcome:
     probe: SplitProbe
     noted: Noted
     decision: Decision
-    how: WriteSplits
+    where: SplitRows
     written: list[Receipt]
     notes: list[str]
 
@@ -60,7 +60,7 @@ def publish(run: Run, outcome: Outcome, begin: float) -> dict[str, Any]:
         facts={**state.facts, "split": found},
         notes=[*outcome.notes, *found["warnings"]],
     )
-    splits = outcome.how.splits
+    splits = outcome.where.splits
 
     def card(report: Report) -> str:
         return split_card(report, splits)
@@ -88,7 +88,7 @@ def section(run: Run, outcome: Outcome) -> dict[str, Any]:
             {
                 "name": name,
                 "wanted": int(_wanted(outcome)[split].sum()),
-                "rows": sizes[split],
+                "rows": int(into[0][split]),
                 "groups": int(in_groups[split]),
                 "text_bytes": int(into[1][split]),
             }
@@ -135,10 +135,8 @@ def _wanted(outcome: Outcome) -> Column:
     if outcome.params.by is None and outcome.params.after is None:
         return outcome.decision.wanted
     if outcome.params.by is not None:
-        pinned: Column = np.sum(
-            [facts["pinned"] for facts in outcome.probe.facts(outcome.state.receipts)], axis=0
-        )
-        named: Column = pinned.reshape(len(Split), 1)
+        moved: Column = np.sum([r.facts["moved"] for r in outcome.written], axis=0)
+        named: Column = moved.sum(axis=1).reshape(len(Split), 1)
         return named
     wanted = outcome.decision.wanted.copy()
     got = outcome.decision.walked.rows
@@ -148,7 +146,7 @@ def _wanted(outcome: Outcome) -> Column:
 
 
 def _compared(outcome: Outcome) -> str:
-    compared = outcome.how.compared
+    compared = outcome.where.compared
     if compared.on is None:
         return ", ".join(compared.columns)
     return "all text" if compared.on == "all" else f"the {compared.on}"
@@ -206,10 +204,9 @@ def _leaks(decision: Decision, sizes: list[int]) -> dict[str, Any]:
 def _ages(outcome: Outcome) -> dict[str, Any]:
     if outcome.params.age_column is None:
         return {"newer_in_train": None, "ageless": None}
-    facts = outcome.probe.facts(outcome.state.receipts)
     return {
         "newer_in_train": sum(r.facts["newer"] for r in outcome.written),
-        "ageless": sum(found["ageless"] for found in facts),
+        "ageless": sum(r.facts["ageless"] for r in outcome.written),
     }
 
 
@@ -278,10 +275,10 @@ def _manifest(outcome: Outcome, counts: Balance, others: list[list[Any]]) -> dic
             prints.setdefault(split.file, []).append(text)
     files = state.plan.inputs.files
     sizes = {files[f].name: (files[f].bytes, prints[f], f) for f in prints}
-    formats = outcome.how.compared.formats
+    formats = outcome.where.compared.formats
     return {
         **manifest_frame("split", outcome.params, state.plan),
-        "splits": list(outcome.how.splits),
+        "splits": list(outcome.where.splits),
         "inputs": [
             {
                 **file,

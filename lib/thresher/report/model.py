@@ -227,6 +227,14 @@ class Report(Strict):
         return None if facts is None else Quality.model_validate(facts)
 
     @property
+    def judged(self) -> dict[str | None, Quality]:
+        """The same by step, where a recipe has several such steps; else under None."""
+        if self.quality is not None:
+            return {None: self.quality}
+        several = self.plan.get("qualities", {})
+        return {step: Quality.model_validate(facts) for step, facts in several.items()}
+
+    @property
     def splits(self) -> Splits | None:
         """How rows were split; None for jobs that split none."""
         facts = self.plan.get("split")

@@ -20,6 +20,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from thresher.report import charts, figures
+from thresher.report.composition import composition_context
 from thresher.report.diff import Piece, cut_pieces, word_differences
 from thresher.report.flow import flow_context
 from thresher.report.leaks_page import leaks_context
@@ -37,7 +38,10 @@ _KEPT_CHARS, _MEMBER_CHARS, _PAIR_CHARS, _CELL_CHARS = 1500, 500, 2500, 300
 _NOT_READ = Detected(formats=(), confidence=0, reasons=())
 
 # Parts of the plan that are shown apart.
-_SECTIONS = ("flow", "recipe", "conversion", "quality", "leaks", "mixture", "split")
+_SECTIONS = (
+    "flow", "recipe", "composition", "conversion", "quality", "qualities", "leaks", "mixture",
+    "split",
+)  # fmt: skip
 _POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'"
 
 # reason -> what the page calls it, and its colour
@@ -63,6 +67,7 @@ def render(report: Report) -> str:
         **splits_context(report.splits),
         **_details(report),
         **flow_context(report.plan.get("flow")),
+        **composition_context(report.plan.get("composition")),
     )
 
 
@@ -74,6 +79,7 @@ def _template() -> tuple[Template, str]:
         "quality_section.html.j2",
         "leaks_section.html.j2",
         "flow_section.html.j2",
+        "composition_section.html.j2",
         "mixture_section.html.j2",
         "splits_section.html.j2",
     )
@@ -259,11 +265,13 @@ def _written_as(report: Report) -> str:
 
 
 def _quality(report: Report) -> dict[str, Any]:
-    """What the section on quality shows, and a row to ask about."""
-    context = quality_context(report.quality)
-    examples = (row.id for _, failed, _, _ in context.get("rule_examples", ()) for row in failed)
+    """What the sections on quality show, one a step, and a row to ask about."""
+    judged = report.judged
+    shown = [{"step": step, **quality_context(q, len(judged))} for step, q in judged.items()]
+    cards = (card for one in shown for card in one["rule_examples"])
+    examples = (row.id for _, failed, _, _ in cards for row in failed)
     row = next(examples, None)
-    return context | ({"explain_id": _quoted(row)} if row else {})
+    return {"quality": shown} | ({"explain_id": _quoted(row)} if row else {})
 
 
 def _leaks(report: Report) -> dict[str, Any]:

@@ -59,16 +59,14 @@ class Card:
     num_sources: int
 
 
-def quality_context(quality: Quality | None) -> dict[str, Any]:
-    """Return what the template needs; `quality` is None for other jobs."""
-    if quality is None:
-        return {"quality": None}
+def quality_context(quality: Quality, sections: int = 1) -> dict[str, Any]:
+    """Return what the section needs; `sections` of them share the room that there is."""
     ranked = sorted(quality.rules, key=lambda r: (r.action == "tag", -r.fired, r.name))
     failed = sum(source.removed for source in quality.sources)
     deciding = {rule.signal for rule in quality.rules}
     found = [s for s in quality.signals if s.whole.rows or s.name in deciding]
     shown = found[:_MOST_SIGNALS]
-    strips = max(3, min(12, _MOST_STRIPS // max(len(shown), 1)))
+    strips = max(3, min(12, _MOST_STRIPS // max(sections * len(shown), 1)))
     cards = {s.name: _card(s, quality, strips) for s in shown}
     rest = [s for s in shown if s.name not in deciding and s.name not in quality.lengths]
     return {
@@ -79,7 +77,7 @@ def quality_context(quality: Quality | None) -> dict[str, Any]:
         "shared_rows": failed - sum(r.alone for r in ranked if r.action == "remove"),
         "quality_options": _options(quality.options),
         "ranked_rules": ranked[:_MOST_RULES],
-        "rule_examples": list(_examples(ranked[:_MOST_RULES])),
+        "rule_examples": list(_examples(ranked[:_MOST_RULES], _EXAMPLE_BYTES // sections)),
         "overlaps": _overlaps(quality),
         "token_table": _tokens(quality),
         "language_tables": [
@@ -121,10 +119,9 @@ def _options(options: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _examples(
-    rules: Iterable[RuleFigures],
+    rules: Iterable[RuleFigures], room: int
 ) -> Iterator[tuple[RuleFigures, list[Nearby], list[Nearby], int]]:
     """Give each rule's examples, as long as there is room; the last figure counts what is not."""
-    room = _EXAMPLE_BYTES
     for rule in rules:
         sides: tuple[list[Nearby], list[Nearby]] = ([], [])
         left_out = 0

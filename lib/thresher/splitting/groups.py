@@ -28,6 +28,7 @@ class Members(NamedTuple):
         age: (R,) uint64, larger is older.
         pin: (R,) uint8 `Split` or FREE.
         stratum: (R,) int64.
+        rows: (R,) int64 how often each is written.
     """
 
     label: Column
@@ -36,6 +37,7 @@ class Members(NamedTuple):
     age: Column
     pin: Column
     stratum: Column
+    rows: Column
 
 
 class Lines(NamedTuple):
@@ -63,8 +65,7 @@ def singles(members: Members, seed: int, border: int | None) -> Lines:
     """Return the lines of rows that are groups of their own; arguments as for `grouped`."""
     o0, o1 = order_keys(members.b0, members.b1, seed)
     pin = _pinned(members.pin, members.age, border)
-    rows = np.ones(len(o0), np.int64)
-    return Lines(members.label, o0, o1, members.age, pin, members.stratum, rows)
+    return Lines(members.label, o0, o1, members.age, pin, members.stratum, members.rows)
 
 
 def grouped(members: Members, seed: int, border: int | None) -> Lines:
@@ -86,7 +87,8 @@ def grouped(members: Members, seed: int, border: int | None) -> Lines:
     by_stratum = np.lexsort((ordered.stratum, group))
     group, stratum = group[by_stratum], ordered.stratum[by_stratum]
     line = run_starts(group, stratum)
-    rows = np.diff(np.append(line, len(group))).astype(np.int64)
+    counted = ordered.rows[by_stratum]
+    rows = np.add.reduceat(counted, line) if len(line) else counted
     of = group[line]
     label = ordered.label[begins]
     return Lines(label[of], o0[of], o1[of], age[of], pin[of], stratum[line], rows)

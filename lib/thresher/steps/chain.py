@@ -55,6 +55,13 @@ class Decided(Protocol):
         """(N,) bool: rows that the step left."""
 
 
+class Copies(Protocol):
+    """How often rows are written."""
+
+    def copies(self, store: Store, task: int) -> Column:
+        """(N,) times that each row of a task is written."""
+
+
 def events_name(folder: str, task: int) -> str:
     """Return the name of a task's events inside a stage."""
     return f"{folder}/events-{task:05d}.arrow"

@@ -174,7 +174,8 @@ class RowWriter:
 
 def with_added_lines(lines: pa.RecordBatch, copies: Column) -> pa.RecordBatch:
     """Give each row that became several a ledger line for each: `ROW#2` and so on name no file,
-    and `ROW` as what they were made of."""
+    and `ROW` as what they were made of. Where the line of a kept row has a reason, its split, all
+    of them have."""
     line = np.repeat(np.arange(len(lines)), copies)
     number = np.arange(len(line)) - np.repeat(np.cumsum(copies) - copies, copies)
     if not number.any():
@@ -186,7 +187,9 @@ def with_added_lines(lines: pa.RecordBatch, copies: Column) -> pa.RecordBatch:
     told = {
         "_row_id": pc.if_else(added, numbered, own),
         "file": pc.if_else(added, nothing, lines.column("file")),
-        "reason": pc.if_else(added, ADDED, lines.column("reason")),
+        "reason": pc.if_else(
+            added, pc.coalesce(lines.column("reason"), ADDED), lines.column("reason")
+        ),
         "matched_id": pc.if_else(added, own, lines.column("matched_id")),
         "score": pc.if_else(added, pa.scalar(None, pa.float64()), lines.column("score")),
     }

@@ -26,6 +26,7 @@ from thresher.signals.keys import prompt_keys
 from thresher.splitting.assignment import FREE, Split
 from thresher.stage import Task
 from thresher.steps.attributes import attribute_name
+from thresher.steps.chain import Copies
 from thresher.steps.line_files import LineFile
 from thresher.steps.reading import ReadTask, TaskBlock
 from thresher.steps.spread import fixed_lists, matrix, read_table
@@ -43,8 +44,7 @@ class TieProbe:
     """Notes what ties rows together and where they may go.
 
     Facts: `keyed`, rows with each key; `strata`, the values of the stratifying column; `ages`, the
-    youngest and oldest age, null where no row has one; `ageless`, rows without; `pinned`, rows by
-    the split that they name.
+    youngest and oldest age, null where no row has one.
 
     Args:
         formats: By file, the formats by which prompts are read; None: prompts tie nothing.
@@ -108,8 +108,6 @@ class TieNotes:
         self._strata: dict[str | None, None] = {}
         self._keyed = np.zeros(len(probe.kinds), np.int64)
         self._ages: list[int] = []
-        self._ageless = 0
-        self._pinned = np.zeros(len(Split), np.int64)
         self._file = LineFile(store, attribute_name(folder, task.index), probe.schema)
 
     def __enter__(self) -> TieNotes:
@@ -142,14 +140,11 @@ class TieNotes:
         if probe.age:
             ages = row_ages(block.batch, probe.age, path)
             known = ages[ages != LAST]
-            self._ageless += len(ages) - len(known)
             if len(known):
                 self._ages += [int(known.min()), int(known.max())]
             columns.append(pa.array(spread(ages)))
         if probe.pin:
-            pins = self._pins(block, path)
-            self._pinned += np.bincount(pins, minlength=len(Split))
-            columns.append(pa.array(spread(pins)))
+            columns.append(pa.array(spread(self._pins(block, path))))
         columns.append(pa.array(spread(np.ones(len(places), np.uint8)).astype(bool)))
         self._file.write(pa.record_batch(columns, schema=probe.schema))
 
@@ -184,8 +179,6 @@ class TieNotes:
             "keyed": self._keyed.tolist(),
             "strata": sorted(self._strata, key=stratum_order),
             "ages": [min(self._ages), max(self._ages)] if self._ages else None,
-            "ageless": self._ageless,
-            "pinned": self._pinned.tolist(),
         }
         return (self._file.close(),), facts
 
@@ -278,12 +271,14 @@ class RowTies:
         age: (N,) uint64.
         pin: (N,) uint8 `Split`, or FREE.
         stratum: (N,) int64.
+        rows: (N,) int64 how often each row is written.
     """
 
     keys: list[Column]
     age: Column
     pin: Column
     stratum: Column
+    rows: Column
 
 
 @dataclass(frozen=True)
@@ -294,11 +289,13 @@ class Noted:
         folder: Of the lines.
         kinds: What each key stands for.
         strata: Of the whole run.
+        copies: How often each row is written; None: once.
     """
 
     folder: str
     kinds: tuple[str, ...]
     strata: Strata
+    copies: Copies | None = None
 
     def load(self, store: Store, task: Task) -> RowTies:
         """Read a task's lines."""
@@ -310,7 +307,13 @@ class Noted:
             _values(table, "age") if "age" in names else np.zeros(count, np.uint64),
             _values(table, "pin") if "pin" in names else np.full(count, FREE, np.uint8),
             self._stratum(table, task),
+            self._rows(store, task, count),
         )
+
+    def _rows(self, store: Store, task: Task, count: int) -> Column:
+        if self.copies is None:
+            return np.ones(count, np.int64)
+        return self.copies.copies(store, task.index).astype(np.int64)
 
     def _stratum(self, table: pa.Table, task: Task) -> Column:
         if self.strata.by is None:

@@ -21,7 +21,7 @@ from thresher.errors import InternalError
 from thresher.splitting.assignment import FREE, NAMES, Split
 from thresher.stage import Receipt, Task
 from thresher.steps.attributes import Attributes, Status
-from thresher.steps.chain import ILL_FORMED, NO_FORMAT
+from thresher.steps.chain import ILL_FORMED, NO_FORMAT, unjudged_events
 from thresher.steps.compared import Compared
 from thresher.steps.fates import Fates, RowWriter
 from thresher.steps.first_read import FirstRead
@@ -34,7 +34,7 @@ from thresher.steps.outputs import (
     long_leaves,
 )
 from thresher.steps.owned import Owned
-from thresher.steps.reading import ReadTask, TaskBlock, read_task
+from thresher.steps.reading import ReadTask, read_task
 from thresher.steps.rows import RowMap
 from thresher.steps.split_grouping import Placed
 from thresher.steps.split_log import TextCheck, decode_schema
@@ -43,8 +43,10 @@ from thresher.steps.split_noting import Noted
 from thresher.steps.tallies import KEPT, QUARANTINED, Counts, Judged
 from thresher.steps.verdicts import read_user_ids
 from thresher.store import Store
+from thresher.transforms.order import LAST
 
 Column = np.ndarray[Any, Any]
+TIE_FOLDER = "groups"
 COPIES = ("exact copy", "same words", "near copy")
 GROUPS = pa.schema(
     [
@@ -64,12 +66,11 @@ def split_folder(split: str) -> str:
 
 
 @dataclass(frozen=True)
-class WriteSplits:
-    """What writing a task needs to know.
+class SplitRows:
+    """Where rows go and why; small, since it travels with every task.
 
     Args:
         compared: What is compared of a row.
-        first: How the first pass read rows.
         attributes: Of all rows.
         placed: Where every row goes.
         ties: What ties each row to others.
@@ -77,13 +78,11 @@ class WriteSplits:
         border: Rows of train that are no older than this age are counted; None counts none.
         splits: Names of the splits that are written.
         rows: From ids to row ids.
-        expected: Fingerprints of the text, by task and split.
-        schema_text: Columns of the inputs.
         id_column: Whether users have ids of their own.
+        name: Of the step.
     """
 
     compared: Compared
-    first: FirstRead
     attributes: Attributes
     placed: Placed
     ties: Owned
@@ -91,9 +90,29 @@ class WriteSplits:
     border: int | None
     splits: tuple[str, ...]
     rows: RowMap
+    id_column: bool
+    name: str = "split"
+
+    def outputs(self, data: Output) -> dict[str, Output]:
+        """Return the folders of the splits, whose rows are `data`, and that of the ties."""
+        return {**{split_folder(name): data for name in self.splits}, TIE_FOLDER: Output(GROUPS)}
+
+
+@dataclass(frozen=True)
+class WriteSplits:
+    """What writing a task needs to know.
+
+    Args:
+        where: Where rows go and why.
+        first: How the first pass read rows.
+        expected: Fingerprints of the text, by task and split.
+        schema_text: Columns of the inputs.
+    """
+
+    where: SplitRows
+    first: FirstRead
     expected: tuple[tuple[str, ...], ...]
     schema_text: str
-    id_column: bool
 
     @property
     def schema(self) -> pa.Schema:
@@ -105,11 +124,10 @@ class WriteSplits:
         schema = self.schema
         texts = long_leaves(schema)
         return {
-            **{split_folder(name): Output(schema, texts) for name in self.splits},
+            **self.where.outputs(Output(schema, texts)),
             "removed": Output(pa.schema([*schema, *PROOF]), texts),
             "quarantine": Output(QUARANTINE),
             "ledger": Output(LEDGER),
-            "groups": Output(GROUPS),
         }
 
 
@@ -117,14 +135,16 @@ def write_splits(how: WriteSplits, store: Store, folder: str, task: Task) -> Rec
     """Write one task's rows.
 
     Facts: `splits`, by split of a file, rows and bytes by verdict; `into`, rows and bytes of text
-    by the split they go to; `newer`, rows of train that are no older than the border; `moved`, by
-    the split that rows name, those that went to each.
+    by the split they go to; `newer`, rows of train that are no older than the border; `ageless`,
+    rows without a time; `moved`, by the split that rows name, those that went to each.
 
     Raises:
         InputError: The text is no longer what was judged.
     """
     read: ReadTask = task.payload
-    writing = _Writing(how, store, task)
+    going = TaskSplits(how.where, store, task)
+    fates = going.fates()
+    writer = RowWriter("split", task.index, how.where.rows, fates)
     counts = Counts(len(read.splits))
     check = TextCheck(read, how.expected[task.index])
     checked = how.first.columns(read)
@@ -133,13 +153,16 @@ def write_splits(how: WriteSplits, store: Store, folder: str, task: Task) -> Rec
             text = how.first.reader.texts(block, read).text
             check.add(block.split, text)
             ids = docid.pack(task.index, block.rows)
-            counts.add(block, Judged(ids, writing.fates.state[block.rows], text))
-            writing.count(block, text)
-            writing.write(parts, block)
-        writing.finish(parts)
+            counts.add(block, Judged(ids, fates.state[block.rows], text))
+            kept = writer.kept(block)
+            going.count(block.rows[kept], text.filter(pa.array(kept)))
+            data = block.batch if kept.all() else block.batch.filter(pa.array(kept))
+            going.write(parts, data, block.rows[kept])
+            writer.write(parts, block, block.batch.slice(0, 0))
+        going.finish(parts, writer, fates.state == KEPT)
         check.finish()
         files = parts.finish()
-    rows = len(writing.split)
+    rows = len(fates.state)
     if counts.rows() != rows:
         raise InternalError(f"task {task.index}: {counts.rows()} rows, {rows} judged")
     return Receipt(
@@ -148,101 +171,155 @@ def write_splits(how: WriteSplits, store: Store, folder: str, task: Task) -> Rec
         rows_out=rows,
         bytes_in=counts.bytes(),
         files=files,
-        facts={"splits": counts.facts(), **writing.facts()},
+        facts={"splits": counts.facts(), **going.facts(fates.state == KEPT)},
     )
 
 
-class _Writing:
-    """One task's rows with where they go and why."""
+class TaskSplits:
+    """One task's rows with where they go and why.
 
-    def __init__(self, how: WriteSplits, store: Store, task: Task) -> None:
-        self._how, self._store, self._task = how, store, task.index
+    Args:
+        how: What is known of all rows.
+        store: Where.
+        task: The task.
+    """
+
+    def __init__(self, how: SplitRows, store: Store, task: Task) -> None:
+        self._how, self._store = how, store
         self._notes = how.noted.load(store, task)
         self._into = np.zeros((2, len(Split)), np.int64)
-        found = how.attributes.load(store, task.index)
-        count = len(found.status)
-        self.split, label = how.placed.of_task(store, task.index, count)
-        fine = found.status == Status.OK
-        ids = docid.pack(task.index, np.arange(count))
-        company = np.flatnonzero(fine & (label != ids))
+        self._found = how.attributes.load(store, task.index)
+        count = len(self._found.status)
+        self._split, self._label = how.placed.of_task(store, task.index, count)
+        self._ids = docid.pack(task.index, np.arange(count))
         table = how.ties.of_task(store, task.index)
         self._ties = {name: table.column(name).to_numpy() for name in TIES.names}
-        self._label = label
-        tied = docid.row_of(self._ties["id"])
-        near = self._ties["kind"] <= NEAR
         shared, union = self._ties["shared"], self._ties["union"]
         self._scores = np.where(union > 0, shared / np.maximum(union, 1), 1.0)
-        score = np.full(count, -1.0)
-        np.maximum.at(score, tied[near], self._scores[near])
-        names = pa.array(NAMES).take(pa.array(self.split))
-        nothing = pa.nulls(count, pa.string())
-        place = np.full(count, -1, np.int64)
+
+    def names(self) -> pa.Array:
+        """(N,) the split of each row."""
+        return pa.array(NAMES).take(pa.array(self._split))
+
+    def matched(self, fine: Column) -> pa.Array:
+        """(N,) the group of each fine row with company; null for all others."""
+        company = np.flatnonzero(fine & (self._label != self._ids))
+        place = np.full(len(fine), -1, np.int64)
         place[company] = np.arange(len(company))
-        matched = self._names(label[company]).take(pa.array(place, mask=place < 0))
-        self.fates = Fates(
+        return self._names(self._label[company]).take(pa.array(place, mask=place < 0))
+
+    def scores(self) -> pa.Array:
+        """(N,) the largest similarity that ties a row to another; null without one."""
+        near = self._ties["kind"] <= NEAR
+        score = np.full(len(self._ids), -1.0)
+        np.maximum.at(score, docid.row_of(self._ties["id"])[near], self._scores[near])
+        return pa.array(score, mask=score < 0)
+
+    def fates(self) -> Fates:
+        """Return the verdicts of a job that only splits."""
+        found = self._found
+        fine = found.status == Status.OK
+        nothing = pa.nulls(len(fine), pa.string())
+        return Fates(
             state=np.where(fine, KEPT, QUARANTINED),
-            error=_errors(how.compared, found.status),
-            reason=pc.if_else(pa.array(fine), names, nothing),
+            error=unjudged(self._how.compared, found.status),
+            reason=pc.if_else(pa.array(fine), self.names(), nothing),
             detail=nothing,
-            matched=matched,
-            score=pa.array(score, mask=score < 0),
+            matched=self.matched(fine),
+            score=self.scores(),
             ids=found.ids,
         )
-        self._writer = RowWriter("split", task.index, how.rows, self.fates)
 
     def _names(self, ids: Column) -> pa.Array:
         if self._how.id_column:
             return read_user_ids(self._store, self._how.attributes, ids)
         return self._how.rows.row_ids(ids)
 
-    def write(self, parts: PartSet, block: TaskBlock) -> None:
-        """Write a block's rows."""
-        kept = self._writer.kept(block)
-        split = self.split[block.rows]
+    def write(self, parts: PartSet, data: pa.RecordBatch, rows: Column) -> None:
+        """Write rows to the folders of their splits.
+
+        Args:
+            parts: The outputs.
+            data: What is written.
+            rows: (len(data),) the row of the task that each is made of.
+        """
+        split = self._split[rows]
         for name in self._how.splits:
-            mine = kept & (split == NAMES.index(name))
+            mine = split == NAMES.index(name)
             if mine.any():
-                data = block.batch if mine.all() else block.batch.filter(pa.array(mine))
-                parts.write(split_folder(name), data)
-        self._writer.write(parts, block, block.batch.slice(0, 0))
-
-    def count(self, block: TaskBlock, text: pa.Array) -> None:
-        """Count a block's kept rows and their text by split."""
-        kept = self._writer.kept(block)
-        lengths = pc.fill_null(pc.binary_length(text), 0).to_numpy(zero_copy_only=False)
-        split = self.split[block.rows[kept]]
+                part = data if mine.all() else data.filter(pa.array(mine))
+                parts.write(split_folder(name), part)
         self._into[0] += np.bincount(split, minlength=len(Split))
-        self._into[1] += np.bincount(split, lengths[kept], len(Split)).astype(np.int64)
 
-    def facts(self) -> dict[str, Any]:
-        """Return what was counted."""
-        notes, fine = self._notes, self.fates.state == KEPT
+    def count(self, rows: Column, text: pa.Array) -> None:
+        """Count bytes of the text of rows by split."""
+        lengths = pc.fill_null(pc.binary_length(text), 0).to_numpy(zero_copy_only=False)
+        counted = np.bincount(self._split[rows], lengths, len(Split))
+        self._into[1] += counted.astype(np.int64)
+
+    def facts(self, fine: Column) -> dict[str, Any]:
+        """Return what was counted.
+
+        Args:
+            fine: (N,) rows that were written.
+        """
+        notes = self._notes
         newer = 0
         if self._how.border is not None:
             new = notes.age <= np.uint64(self._how.border)
-            newer = int((new & fine & (self.split == Split.TRAIN)).sum())
+            newer = int((new & fine & (self._split == Split.TRAIN)).sum())
         pinned = fine & (notes.pin != FREE)
         moved = np.zeros((len(Split), len(Split)), np.int64)
-        np.add.at(moved, (notes.pin[pinned], self.split[pinned]), 1)
-        return {"into": self._into.tolist(), "newer": newer, "moved": moved.tolist()}
+        np.add.at(moved, (notes.pin[pinned], self._split[pinned]), notes.rows[pinned])
+        return {
+            "into": self._into.tolist(),
+            "newer": newer,
+            "ageless": int((fine & (notes.age == LAST)).sum()),
+            "moved": moved.tolist(),
+        }
 
-    def finish(self, parts: PartSet) -> None:
-        """Write what ties the rows."""
-        ids = self._ties["id"]
-        if not len(ids):
+    def finish(self, parts: PartSet, writer: RowWriter, fine: Column) -> None:
+        """Write what ties the rows that were written."""
+        rows = docid.row_of(self._ties["id"])
+        here = np.flatnonzero(fine[rows])
+        if not len(here):
             return
-        rows = docid.row_of(ids)
-        kind = self._ties["kind"]
+        rows, kind = rows[here], self._ties["kind"][here]
         said = [*COPIES, *(tie_name(name) for name in self._how.noted.kinds)]
         lines = [
-            self._writer.row_ids(rows),
-            pa.array(NAMES).take(pa.array(self.split[rows])),
+            writer.row_ids(rows),
+            pa.array(NAMES).take(pa.array(self._split[rows])),
             self._names(self._label[rows]),
             pa.array(said).take(pa.array(kind)),
-            self._names(self._ties["other"]),
-            pa.array(self._scores, mask=kind >= FIRST_KEY),
+            self._names(self._ties["other"][here]),
+            pa.array(self._scores[here], mask=kind >= FIRST_KEY),
         ]
-        parts.write("groups", pa.record_batch(lines, schema=GROUPS))
+        parts.write(TIE_FOLDER, pa.record_batch(lines, schema=GROUPS))
+
+
+@dataclass(frozen=True)
+class SplitEvents:
+    """The rows that a split of a recipe cannot judge, for want of text to compare.
+
+    Args:
+        name: Of the step.
+        attributes: Of the rows that the step saw.
+        compared: What it compares.
+    """
+
+    name: str
+    attributes: Attributes
+    compared: Compared
+
+    def events(self, store: Store, task: int) -> pa.Table:
+        """Return the events of a task."""
+        return unjudged_events(unjudged(self.compared, self.attributes.load(store, task).status))
+
+    def mask(self, store: Store, task: int) -> Column:
+        """(N,) bool: rows that the step left."""
+        errors = unjudged(self.compared, self.attributes.load(store, task).status)
+        left: Column = np.asarray(pc.is_null(errors))
+        return left
 
 
 def tie_name(kind: str) -> str:
@@ -250,7 +327,8 @@ def tie_name(kind: str) -> str:
     return f"same {kind}"
 
 
-def _errors(compared: Compared, status: Column) -> pa.Array:
+def unjudged(compared: Compared, status: Column) -> pa.Array:
+    """(N,) why rows cannot be judged; null for all others."""
     said = np.full(len(status), None, object)
     for code, message in (
         (Status.NULL, compared.missing()),
