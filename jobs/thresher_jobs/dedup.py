@@ -40,13 +40,15 @@ from thresher.steps.spread import write_table
 from thresher_jobs import dedup_report
 from thresher_jobs.dedup_joins import join_verdicts
 from thresher_jobs.dedup_params import DedupParams
-from thresher_jobs.dedup_stages import audit, check_ids, collapse, near
+from thresher_jobs.dedup_stages import audit, check_ids, collapse
+from thresher_jobs.dedup_stages import near as near_of_all
 from thresher_jobs.dedup_state import CODE_VERSION, State, attribute_params
 from thresher_jobs.dedup_texts import choose_compared
 from thresher_jobs.first_pass import check_quarantined, first_pass, found_schemas, rows_of
 
 logger = logging.getLogger(__name__)
 Column = np.ndarray[Any, Any]
+Near = Callable[[Run, State, DedupParams], object]
 
 
 def dedup(
@@ -118,8 +120,16 @@ def _dedup(
     )
 
 
-def find_copies(run: Run, state: State, params: DedupParams) -> RemovalCounts:
+def find_copies(
+    run: Run, state: State, params: DedupParams, near: Near = near_of_all
+) -> RemovalCounts:
     """Decide which rows go; `state.removed` holds the verdicts.
+
+    Args:
+        run: Where to run.
+        state: What is known so far.
+        params: What to compare and keep.
+        near: Finds the near copies.
 
     Raises:
         LimitError: Too much of a source would go.

@@ -84,8 +84,9 @@ def _marks(run: Run, state: State, params: DedupParams) -> str:
     return marks.merge_marks(run.store, stage.folder, run.execute(stage))
 
 
-def near(run: Run, state: State, params: DedupParams) -> None:
-    """Find the rows with an earlier kept row that is similar enough."""
+def near(run: Run, state: State, params: DedupParams) -> Owned:
+    """Find the rows with an earlier kept row that is similar enough; return the pieces of rows that
+    may be."""
     decide = decide_params(params, state.compared)
     pieces, rows = candidates(run, state, params)
     partitions = partitions_of(rows, PIECE_ROWS_PER_PARTITION)
@@ -104,6 +105,7 @@ def near(run: Run, state: State, params: DedupParams) -> None:
         "pairs_compared": sum(r.facts["compared"] for r in state.decided),
         "pairs_verified": sum(r.facts["verified"] for r in state.decided),
     }
+    return pieces
 
 
 def candidates(run: Run, state: State, params: DedupParams) -> tuple[Owned, int]:

@@ -37,6 +37,7 @@ class State:
     decided: list[Receipt] = field(default_factory=list)
     removed: Owned | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    order: str = "content"
 
     def stage_key(self, *more: str) -> str:
         """Return the content name of a stage that follows the attributes."""

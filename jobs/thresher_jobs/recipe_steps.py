@@ -35,9 +35,10 @@ from thresher.steps.scoring import ScoreProbe
 from thresher.steps.sifting import SiftStep
 from thresher.steps.verdicts import REASONS
 from thresher_jobs import dedup_report, score_report
-from thresher_jobs.dedup import find_copies, keep_wanted
+from thresher_jobs.dedup import Near, find_copies, keep_wanted
+from thresher_jobs.dedup_night import near_tonight
 from thresher_jobs.dedup_params import DedupParams
-from thresher_jobs.dedup_stages import audit
+from thresher_jobs.dedup_stages import audit, near
 from thresher_jobs.dedup_state import State, attribute_params
 from thresher_jobs.first_pass import found_schemas
 from thresher_jobs.memory import Memory
@@ -91,9 +92,11 @@ class RecipeStep(ABC):
 
     Attributes:
         nightly: Whether notes are kept for another night.
+        settled: What the step chose by looking at the inputs, once it is prepared.
     """
 
     nightly = False
+    settled = ""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -189,7 +192,10 @@ class DedupStep(RecipeStep):
             self._compared, seen, passed.receipts,
         )  # fmt: skip
         state.rows = passed.rows
-        self._counts = find_copies(passed.run, state, self._params)
+        search: Near = near
+        if passed.memory is not None:
+            search = partial(near_tonight, memory=passed.memory, step=self.name)
+        self._counts = find_copies(passed.run, state, self._params, search)
         self._recall = audit(passed.run, state, self._params)
         self._state = state
         assert state.removed is not None
@@ -254,6 +260,7 @@ class ScoreStep(RecipeStep):
         self._name, self._profile, self._made, self._step = make_step(
             run, self._params, self._wanted, self._assets, detected
         )
+        self.settled = self._name
         check_rules(self._profile, signals_of(self._profile, self._made))
         return ScoreProbe(self._step, self.name)
 

@@ -16,7 +16,6 @@ from thresher.engines.local import LocalEngine
 from thresher.planning import Plan, make_plan
 from thresher.run import Run
 from thresher.stage import Engine, MapStage, Task, stage_key
-from thresher.steps.chain import Decided
 from thresher.steps.first_read import FirstRead, first_read
 from thresher.steps.reading import ReadTask
 from thresher.steps.row_texts import RowReader
@@ -52,6 +51,28 @@ class Night(NamedTuple):
         return set(self.verdicts.column("id").to_pylist())
 
 
+class Hidden:
+    """An earlier step that removes the texts with a word.
+
+    Args:
+        plan: What is read.
+        sources: The texts of its files.
+        word: The word; None removes nothing.
+    """
+
+    def __init__(self, plan: Plan, sources: Sequence[Source], word: str | None) -> None:
+        texts = {f"{n}/{name}": v for n, source in enumerate(sources) for name, v in source.items()}
+        self._masks = []
+        for task in plan.tasks:
+            path = Path(task.payload.files[0].path)
+            values = texts[f"{path.parent.name.removeprefix('in-')}/{path.stem}"]
+            self._masks.append(np.array([word is None or word not in (v or "") for v in values]))
+
+    def mask(self, store: Store, task: int) -> np.ndarray[Any, Any]:
+        """(D,) bool."""
+        return self._masks[task]
+
+
 def plan_of(folder: Path, sources: Sequence[Source]) -> Plan:
     """Write the files of sources and plan one task for each."""
     for number, source in enumerate(sources):
@@ -73,7 +94,7 @@ def night(
     *,
     before: Night | None = None,
     remember: bool = True,
-    alive: tuple[Decided, ...] = (),
+    hidden: str | None = None,
     engine: Engine | None = None,
     driver_rows: int = DRIVER_ROWS,
     shingles: bool | None = None,
@@ -86,7 +107,7 @@ def night(
         sources: The first one has priority.
         before: The night before, which is remembered.
         remember: Whether to remember anything at all.
-        alive: Rows that one of these leaves out take no part.
+        hidden: A word; an earlier step removes the texts with it.
         engine: Where stages run.
         driver_rows: What the driver may hold.
         shingles: Whether to note shingles; as for `remember` if None.
@@ -94,7 +115,9 @@ def night(
     """
     plan = plan_of(folder, sources)
     run = Run(Store(str(folder / "out")), engine or LocalEngine(1))
-    step = DedupStep("dedup", DedupParams(**{"ngram": 2, "audit_rows": 0, **params}))
+    step = DedupStep(
+        "dedup", DedupParams(**{"ngram": 2, "audit_rows": 0, "max_removed_fraction": 1.0, **params})
+    )
     step.nightly = remember if shingles is None else shingles
     probe = step.prepare(run, None)
     how = FirstRead(RowReader(None, "text"), (probe,), False, 1 << 20)
@@ -104,7 +127,8 @@ def night(
     memory = _memory(keys, before) if remember else None
     rows = rows_of(plan, receipts)
     passed = Passed(run, plan, stage.folder, stage.key, receipts, None, rows, driver_rows, memory)
-    decided: Any = step.decide(passed, alive, stage.key)
+    alive: Any = (Hidden(plan, sources, hidden),)
+    decided: Any = step.decide(passed, alive, stage_key(stage.key, str(hidden)))
     verdicts = pa.concat_tables(
         [pa.table(decided.removed.of_task(run.store, t.index)) for t in plan.tasks]
     )

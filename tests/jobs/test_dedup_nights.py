@@ -3,27 +3,106 @@
 from __future__ import annotations
 
 import random
+import shutil
+from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
-from tests.jobs.dedup_nights import night
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.jobs.dedup_nights import Night, Source, night
 from tests.jobs.sentences import WORDS as LEXICON
+from thresher_jobs import dedup_night
 
 WORDS = LEXICON[:12]
+NIGHTS = 4
+QUICK = settings(
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+LONG = settings(QUICK, max_examples=60)
 
 
 def near_texts(rng: random.Random, count: int) -> list[str | None]:
     """Return texts of which many are near copies of each other, by chains of small changes."""
     found = [" ".join(rng.choices(WORDS, k=12)) for _ in range(max(1, count // 8))]
     while len(found) < count:
-        words = rng.choice(found).split()
-        words[rng.randrange(len(words))] = rng.choice(WORDS)
-        found.append(" ".join(words))
+        found.append(altered(rng, rng.choice(found)))
     return [*found]
+
+
+def altered(rng: random.Random, text: str) -> str:
+    """Return a text with one word of another."""
+    words = text.split()
+    words[rng.randrange(len(words))] = rng.choice(WORDS)
+    return " ".join(words)
+
+
+def all_texts(sources: list[Source]) -> list[str]:
+    """Return the texts of all files."""
+    return [t for source in sources for values in source.values() for t in values if t]
+
+
+def next_night(rng: random.Random, sources: list[Source], gone: list[tuple[str, Any]]) -> None:
+    """Change inputs at random: add, take away, bring back, rename, change, or copy."""
+    source = rng.choice(sources)
+    known = all_texts(sources)
+    name = f"{rng.choice('abcdefgh')}{rng.randrange(100)}"
+    kind = rng.choice(
+        ["add", "near", "copy", "copy", "delete", "delete", "back", "rename", "change"]
+    )
+    some = rng.randrange(1, 8)
+    old = rng.choice(sorted(source)) if source else None
+    if kind == "add" or not known:
+        source[name] = near_texts(rng, some)
+    elif kind == "near":
+        source[name] = [altered(rng, rng.choice(known)) for _ in range(some)]
+    elif kind == "copy":
+        copies = rng.choices(known, k=some)
+        source[name] = [t.upper() if rng.random() < 0.2 else t for t in copies]
+    elif kind == "back" and gone:
+        source.update([gone.pop(rng.randrange(len(gone)))])
+    elif old is not None and len(sources[0]) + len(sources[1]) > 1:
+        values = source.pop(old)
+        if kind == "delete":
+            gone.append((old, values))
+        elif kind == "rename":
+            source[name] = values
+        else:
+            source[old] = [v if rng.random() < 0.7 else altered(rng, v or "a b") for v in values]
+
+
+def history(rng: random.Random, nights: int) -> Iterator[tuple[list[Source], str | None]]:
+    """Yield the inputs of some nights, and a word whose texts an earlier step removes."""
+    sources: list[Source] = [{}, {}]
+    for name in "cfm":
+        sources[rng.randrange(2)][name] = near_texts(rng, rng.randrange(3, 14))
+    gone: list[tuple[str, Any]] = []
+    for _ in range(nights):
+        yield deepcopy(sources), rng.choice([None, None, *WORDS[:2]])
+        for _ in range(rng.randrange(1, 3)):
+            next_night(rng, sources, gone)
+
+
+def check_history(folder: Path, seed: int, **params: Any) -> list[Night]:
+    """Hold every night of a random history against one that remembers nothing."""
+    shutil.rmtree(folder, ignore_errors=True)
+    nights: list[Night] = []
+    for number, (sources, hidden) in enumerate(history(random.Random(seed), NIGHTS)):
+        before = nights[-1] if nights else None
+        how = {"hidden": hidden, **params}
+        tonight = night(folder / f"night-{number}", sources, before=before, **how)
+        scratch = night(folder / f"scratch-{number}", sources, remember=False, **how)
+        assert tonight.verdicts.equals(scratch.verdicts), (seed, number)
+        nights.append(tonight)
+    return nights
 
 
 def test_noted_shingles_decide_as_the_text_does(tmp_path: Path) -> None:
     rng = random.Random(1)
-    sources = [{"a": [*near_texts(rng, 90), None, "one"], "b": near_texts(rng, 80)}]
+    sources: list[Source] = [{"a": [*near_texts(rng, 90), None, "one"], "b": near_texts(rng, 80)}]
     by_text = night(tmp_path / "text", sources, remember=False, audit_rows=50, threshold=0.5)
     noted = night(
         tmp_path / "noted", sources, remember=False, shingles=True, audit_rows=50, threshold=0.5
@@ -31,3 +110,68 @@ def test_noted_shingles_decide_as_the_text_does(tmp_path: Path) -> None:
     assert noted.verdicts.equals(by_text.verdicts)
     assert noted.facts == by_text.facts
     assert len(noted.verdicts) > 30
+
+
+@pytest.fixture
+def always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no night be too large to remember the one before."""
+    monkeypatch.setattr(dedup_night, "MOST_CHOSEN", 1.0)
+
+
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("clusters", ["greedy", "transitive"])
+@QUICK
+@given(seed=st.integers(0, 10**9))
+def test_nights_decide_as_from_scratch(clusters: str, seed: int, tmp_path: Path) -> None:
+    nights = check_history(tmp_path / "h", seed, clusters=clusters, threshold=0.6)
+    assert all("rows_chosen" in tonight.facts for tonight in nights[1:])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("always")
+@LONG
+@given(seed=st.integers(0, 10**9), threshold=st.sampled_from([0.4, 0.7, 1.0]))
+def test_many_nights_decide_as_from_scratch(seed: int, threshold: float, tmp_path: Path) -> None:
+    check_history(tmp_path / "h", seed, threshold=threshold, source_priority=seed % 2 == 0)
+
+
+@pytest.mark.parametrize("method", ["exact", "bloom"])
+def test_methods_without_near_copies_have_nothing_to_remember(method: str, tmp_path: Path) -> None:
+    for night_kept in check_history(tmp_path / "h", 5, method=method, filter_bytes=1024):
+        assert not night_kept.kept
+
+
+def test_a_night_decides_about_what_is_new_and_what_it_touches(tmp_path: Path) -> None:
+    rng = random.Random(2)
+    first: Source = {name: [] for name in "abc"}
+    for texts in first.values():
+        texts += [" ".join(rng.sample(LEXICON, 12)) for _ in range(50)]
+    known = first["a"][0] or ""
+    chain = [*known.split()[:-1], "other"]
+    before = night(tmp_path / "0", [first])
+    assert "rows_chosen" not in before.facts
+    second: Source = {**first, "d": [" ".join(chain), " ".join(rng.sample(LEXICON, 12))]}
+    tonight = night(tmp_path / "1", [second], before=before)
+    assert tonight.facts["rows_chosen"] == 3
+    assert tonight.facts["rows_met"] == tonight.facts["rows_compared"] - 2 == 150
+    assert len(tonight.verdicts) == 1
+    third = night(tmp_path / "2", [first], before=tonight)
+    assert third.facts["rows_chosen"] == 1
+    assert third.verdicts.equals(before.verdicts)
+
+
+def test_a_night_that_changes_much_decides_everything(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    few: Source = {"a": near_texts(rng, 20)}
+    before = night(tmp_path / "0", [few])
+    sources: list[Source] = [{"a": near_texts(rng, 20), "b": near_texts(rng, 20)}]
+    tonight = night(tmp_path / "1", sources, before=before)
+    assert "rows_chosen" not in tonight.facts
+    assert set(tonight.kept) == set(before.kept) != set()
+
+
+def test_other_rules_remember_nothing(tmp_path: Path) -> None:
+    sources: list[Source] = [{"a": near_texts(random.Random(4), 40)}]
+    before = night(tmp_path / "0", sources)
+    assert night(tmp_path / "1", sources, before=before).facts["rows_chosen"] == 0
+    assert "rows_chosen" not in night(tmp_path / "2", sources, before=before, ngram=3).facts

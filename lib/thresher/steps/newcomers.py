@@ -1,0 +1,165 @@
+"""What a night needs to know of all rows: which are compared, and which of the known ones could be
+similar to a new one. Only attributes are read, mapped from disk.
+
+Tasks of these stages are groups of the run's tasks: one file and one receipt a group.
+
+Shapes: T tasks, D rows of a task, A new rows, B bands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from thresher import docid
+from thresher.stage import Receipt, Task
+from thresher.steps.attributes import Attributes
+from thresher.steps.bucketing import compared_rows
+from thresher.steps.collapsing import part_name
+from thresher.steps.owned import Owned
+from thresher.steps.spread import fixed_lists, matrix, read_table, write_table
+from thresher.store import Store
+from thresher.transforms.newcomers import Newcomers, meets, newcomers
+
+Column = np.ndarray[Any, Any]
+MOST_GROUPS = 32
+MARKED = pa.schema([("task", pa.uint64()), ("rows", pa.uint64()), ("marked", pa.large_binary())])
+IDS = pa.schema([("id", pa.uint64())])
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Marks on rows; as `Alive`, rows without one take no part.
+
+    Args:
+        name: Of a table of all tasks in order, as `marked` gives it.
+    """
+
+    name: str
+
+    def mask(self, store: Store, task: int) -> Column:
+        """(D,) bool."""
+        table = read_table(store, self.name)
+        place = int(np.searchsorted(table.column("task").to_numpy(), task))
+        return unmarked(table.slice(place, 1))[task]
+
+
+def grouped(tasks: Sequence[Task]) -> tuple[Task, ...]:
+    """Return tasks whose payload is the numbers of some of the run's tasks."""
+    numbers = [task.index for task in tasks]
+    groups = np.array_split(np.array(numbers, np.int64), min(MOST_GROUPS, max(1, len(numbers))))
+    return tuple(Task(n, tuple(group.tolist())) for n, group in enumerate(groups) if len(group))
+
+
+def marked(tasks: Sequence[int], masks: Sequence[Column]) -> pa.Table:
+    """Return (D,) bool marks on the rows of some tasks as a table, eight rows a byte."""
+    return pa.table(
+        [
+            pa.array(tasks, pa.uint64()),
+            pa.array([len(mask) for mask in masks], pa.uint64()),
+            pa.array([np.packbits(mask).tobytes() for mask in masks], pa.large_binary()),
+        ],
+        schema=MARKED,
+    )
+
+
+def unmarked(table: pa.Table) -> dict[int, Column]:
+    """Read what `marked` gave: (D,) bool by task."""
+    columns = (table.column(name).to_pylist() for name in MARKED.names)
+    return {
+        task: np.unpackbits(np.frombuffer(bits, np.uint8), count=rows).astype(bool)
+        for task, rows, bits in zip(*columns, strict=True)
+    }
+
+
+def mark_compared(
+    attributes: Attributes, copies: Owned, ngram: int, store: Store, folder: str, task: Task
+) -> Receipt:
+    """Mark the rows that near-duplicate search looks at."""
+    masks = []
+    for number in task.payload:
+        found = attributes.load(store, number)
+        mask = np.zeros(len(found.status), bool)
+        mask[compared_rows(store, found, copies, ngram, number)] = True
+        masks.append(mask)
+    table = marked(task.payload, masks)
+    file = write_table(store, part_name(folder, task.index), table)
+    return Receipt(
+        task=task.index,
+        rows_in=sum(len(mask) for mask in masks),
+        rows_out=sum(int(mask.sum()) for mask in masks),
+        files=(file,),
+    )
+
+
+def gather_new(
+    attributes: Attributes, new: Marks, ngram: int, store: Store, folder: str, task: Task
+) -> Receipt:
+    """Write totals, band keys and pictures of the new rows."""
+    parts = []
+    for number in task.payload:
+        rows = np.flatnonzero(new.mask(store, number))
+        found = attributes.load(store, number)
+        parts.append(
+            pa.record_batch(
+                {
+                    "total": pa.array(_totals(found.num_words[rows], ngram)),
+                    "bands": fixed_lists(found.bands[rows]),
+                    "picture": fixed_lists(found.pictures[rows]),
+                }
+            )
+        )
+    table = pa.Table.from_batches(parts)
+    file = write_table(store, part_name(folder, task.index), table)
+    return Receipt(task=task.index, rows_in=len(table), rows_out=len(table), files=(file,))
+
+
+def _totals(num_words: Column, ngram: int) -> Column:
+    totals: Column = num_words.astype(np.int64) - (ngram - 1)
+    return totals
+
+
+def meet_new(
+    attributes: Attributes,
+    known: Marks,
+    new: tuple[str, ...],
+    ngram: int,
+    threshold: tuple[int, int],
+    store: Store,
+    folder: str,
+    task: Task,
+) -> Receipt:
+    """Write the ids of known rows that could be similar to a new one.
+
+    Args:
+        attributes: Of all rows.
+        known: Marks of the known rows.
+        new: Names of the parts that `gather_new` wrote.
+        ngram: Words a shingle.
+        threshold: Numerator and denominator.
+    """
+    table = _read_new(store, new)
+    ids = []
+    looked_at = 0
+    for number in task.payload:
+        rows = np.flatnonzero(known.mask(store, number))
+        if not len(rows):
+            continue
+        found = attributes.load(store, number)
+        totals = _totals(found.num_words, ngram)
+        hit = meets(table, rows, found.bands, found.pictures, totals, threshold)
+        ids.append(docid.pack(number, rows[hit]))
+        looked_at += len(rows)
+    met = np.concatenate([np.zeros(0, np.uint64), *ids])
+    file = write_table(store, part_name(folder, task.index), pa.table([pa.array(met)], schema=IDS))
+    return Receipt(task=task.index, rows_in=looked_at, rows_out=len(met), files=(file,))
+
+
+def _read_new(store: Store, names: tuple[str, ...]) -> Newcomers:
+    table = pa.concat_tables([read_table(store, name) for name in names]).combine_chunks()
+    bands, pictures = (matrix(table.column(n).combine_chunks()) for n in ("bands", "picture"))
+    return newcomers(bands, pictures, table.column("total").to_numpy())
