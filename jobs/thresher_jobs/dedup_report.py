@@ -26,6 +26,7 @@ from thresher_jobs.job_report import Balance, balance, frame, manifest_frame
 Column = np.ndarray[Any, Any]
 ALERT_ROWS = 10_000
 ALERT_SHARE = 0.1
+NOT_READ = "(as in an earlier night; not read again)"
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,8 @@ def _histogram(removals: RemovalCounts, params: DedupParams) -> dict[str, Any]:
 
 
 def _shown_texts(run: Run, outcome: Outcome) -> dict[str, Any]:
-    texts = {int(i): t for r in outcome.selected for i, t in r.facts["texts"].items()}
+    found = {int(i): t for r in outcome.selected for i, t in r.facts["texts"].items()}
+    texts = {i: found.get(i, NOT_READ) for i in outcome.removals.shown().tolist()}
     names = _names(run, outcome, outcome.removals.shown())
 
     def member(removal: Removal) -> dict[str, Any]:

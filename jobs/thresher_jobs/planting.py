@@ -7,8 +7,9 @@ first night, a later one and `thresher run`.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -75,7 +76,8 @@ class Planter:
     bytes_mapped: int = 0
 
     def __post_init__(self) -> None:
-        self._lines = read_lines(self.version)
+        with _or_anew():
+            self._lines = read_lines(self.version)
         if self.version is not None and self._lines:
             names = [f"{INDEX}/tasks.parquet", *table_names(self.version).values()]
             self.bytes_read += sum(self.version.file(name).bytes for name in names)
@@ -103,7 +105,8 @@ class Planter:
         """Return what steps find of the version before."""
         assert self.reads is not None
         before = [self._read.get(self.reads(task), -1) for task in tasks]
-        tables = read_tables(self.version)
+        with _or_anew():
+            tables = read_tables(self.version)
         return Memory(np.array(before, np.int64), len(self._lines), tables)
 
     def _plant_peeked(self, stage: Stage) -> tuple[dict[int, Receipt], list[Placed]]:
@@ -173,10 +176,8 @@ class Planter:
         def one(placed: Placed) -> None:
             name, at = placed
             check = not _is_mapped(name)
-            try:
+            with _or_anew():
                 version.place(name, store, at, self.fetched, check=check)
-            except InputError as error:
-                raise InputError(error.message, path=error.path, remedy=DAMAGED) from error
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(one, files))
@@ -250,6 +251,15 @@ class Planter:
             "index_bytes_read": self.bytes_read,
             "index_bytes_mapped": self.bytes_mapped,
         }
+
+
+@contextlib.contextmanager
+def _or_anew() -> Iterator[None]:
+    """Say what to do about a damaged index."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(error.message, path=error.path, remedy=DAMAGED) from error
 
 
 def _is_mapped(name: str) -> bool:

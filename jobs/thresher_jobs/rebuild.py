@@ -2,9 +2,10 @@
 committed as a numbered version.
 
 The order is `content`: a version equals a run of the recipe from its inputs alone, whatever the
-nights before were. A night without a changed input commits nothing. Files whose bytes are those of
-the version before are not written again. Of two nights at once one commits; the other looks again
-at the inputs and plans on top.
+nights before were. A night without a changed input commits nothing. Text whose files are those of
+the version before is not read again, and parts whose rows fare as before are not written again
+(`planting`). Of two nights at once one commits; the other looks again at the inputs and plans on
+top.
 """
 
 from __future__ import annotations
@@ -17,28 +18,31 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import thresher
 from thresher.engines.options import EngineOptions
 from thresher.errors import ConfigError, InputError, InternalError
+from thresher.inputs import list_inputs
 from thresher.params import digest_of
-from thresher.run import Listener
+from thresher.planning import nightly_split_bytes
+from thresher.run import Listener, open_run
 from thresher.store import Store
 from thresher.versions.history import open_history
 from thresher.versions.lease import Holder, at_work
 from thresher.versions.manifest import Changes
 from thresher.versions.reading import Version
 from thresher.versions.writing import Writer, check_settings, write
+from thresher_jobs.committing import INPUTS, Committing, drop_unusable
+from thresher_jobs.planting import Planter
 from thresher_jobs.recipe import Recipe, resolved, typed_steps
 from thresher_jobs.run_recipe import inputs_of, run_recipe
 from thresher_jobs.versions import now
 
 logger = logging.getLogger(__name__)
 PAUSE_S = 5.0
-INPUTS = "inputs.json"
-MANIFEST = "manifest.json"
-LOCAL = ("report.json", "report.html")  # told by the clock: new every night
+STAGES_TOLD = 6
 
 
 class Night(NamedTuple):
@@ -50,6 +54,7 @@ class Night(NamedTuple):
         rows: Rows of the data, by what became of them.
         changes: Inputs added, changed and removed.
         new_bytes: Bytes of files that the version before did not have.
+        cost: What was read and written, and how long it took; empty if nothing was.
     """
 
     version: Version
@@ -57,6 +62,7 @@ class Night(NamedTuple):
     rows: Mapping[str, int]
     changes: Changes
     new_bytes: int
+    cost: Mapping[str, Any] = MappingProxyType({})
 
 
 def rebuild(
@@ -68,6 +74,7 @@ def rebuild(
     work: str | None = None,
     wait: bool = True,
     new_settings: bool = False,
+    anew: bool = False,
     single_writer: bool = False,
     clock: Callable[[], datetime] = now,
 ) -> Night:
@@ -82,6 +89,7 @@ def rebuild(
             stopped goes on there. Only what nights of this store made there is removed.
         wait: Whether to wait while another night is at work.
         new_settings: Allow another recipe than that of the version before.
+        anew: Take nothing over from the version before, also if no input changed.
         single_writer: Allow a store without put-if-absent.
         clock: What the version says of its time.
 
@@ -89,35 +97,50 @@ def rebuild(
         ThresherError: One of its classes; nothing is committed.
     """
     address = store.rstrip("/") if "://" in store else str(Path(store).absolute())
-    place = _work_folder(store, work) / f"night-{digest_of(address)[:12]}"
+    folder_of_store = _work_folder(store, work)
+    place = folder_of_store / f"night-{digest_of(address)[:12]}"
+    fetched = Store(str(folder_of_store / f"fetched-{digest_of(address)[:12]}"))
     history = open_history(store, single_writer=single_writer)
-    settings = {
-        "order": "content",
-        "thresher": thresher.__version__,
-        "recipe": resolved(recipe, typed_steps(recipe)),
-    }
     made: list[Night] = []
 
     def plan(writer: Writer) -> Version | None:
         before = writer.base
+        cut = _with_split_bytes(recipe, before)
+        settings = {
+            "order": "content",
+            "thresher": thresher.__version__,
+            "recipe": resolved(cut, typed_steps(cut)),
+        }
         if before is not None and not new_settings:
             check_settings(before, settings, ["thresher"])
-        pins, files = _plain(inputs_of(recipe))
+        pins, files = _plain(inputs_of(cut))
         known = _inputs(before)
         same = before is not None and not (_settings_differ(before, settings))
-        if before is not None and same and known == {"pins": pins, "files": files}:
+        if before is not None and same and not anew and known == {"pins": pins, "files": files}:
             made.append(Night(before, False, before.manifest.rows, Changes(), 0))
             return None
-        folder = place / digest_of([settings, pins, files])
+        folder = place / digest_of([settings, pins, files, anew])
         _clear(place, folder)
-        report = run_recipe(recipe, str(folder), options, listener)
-        if _plain(inputs_of(recipe)) != [pins, files]:
+        if anew:
+            writer.distrust()
+        planter = Planter(None if anew else before, fetched, cut.max_doc_bytes)
+        run = open_run(str(folder), options, listener)
+        drop_unusable(run.store, planter.version)
+        report = run_recipe(cut, str(folder), options, listener, run=run, planter=planter)
+        if _plain(inputs_of(cut)) != [pins, files]:
             raise InputError(
                 "inputs changed between the run and its commit", remedy="run the command again"
             )
-        version, new_bytes = _commit(writer, folder, settings, report, pins, files, known)
-        rows = version.manifest.rows
-        made.append(Night(version, True, rows, version.manifest.inputs, new_bytes))
+        seconds = {record.name: round(record.seconds, 3) for record in run.records}
+        files_of = Committing(writer, run.store, fetched)
+        files_of.put_result()
+        files_of.put_index()
+        cost = files_of.put_cost(seconds)
+        version = files_of.commit(
+            {"pins": pins, "files": files}, settings, report, _changes(known, pins)
+        )
+        rows, changes = version.manifest.rows, version.manifest.inputs
+        made.append(Night(version, True, rows, changes, files_of.new_bytes, cost))
         return version
 
     with at_work(history.objects, clock, _waiting if wait else _going_on):
@@ -180,29 +203,19 @@ def _inputs(version: Version | None) -> dict[str, Any]:
     return found
 
 
-def _commit(
-    writer: Writer,
-    folder: Path,
-    settings: dict[str, Any],
-    report: Mapping[str, Any],
-    pins: list[list[Any]],
-    files: dict[str, Any],
-    known: Mapping[str, Any],
-) -> tuple[Version, int]:
-    """Write the files of a run and commit them."""
-    result = Store(str(folder))
-    had = {file.sha256 for file in writer.base.manifest.files} if writer.base else set()
-    new_bytes = 0
-    for name, size, sha256 in result.get_json(MANIFEST)["files"]:
-        writer.put(name, result.path(name))
-        new_bytes += 0 if sha256 in had else size
-    for name in (MANIFEST, *LOCAL):
-        writer.put(name, result.path(name))
-    writer.put(INPUTS, json.dumps({"pins": pins, "files": files}, sort_keys=True).encode())
-    rows = {key: int(report[f"rows_{key}"]) for key in ("in", "added", "kept", "removed")}
-    rows["quarantined"] = int(report["rows_quarantined"])
-    version = writer.commit(settings=settings, rows=rows, inputs=_changes(known, pins))
-    return version, new_bytes
+def _with_split_bytes(recipe: Recipe, before: Version | None) -> Recipe:
+    """Return the recipe with the size of tasks that the first night chose, where it says none: cuts
+    must not move as the inputs grow."""
+    if recipe.split_bytes:
+        return recipe
+    recorded = 0
+    if before is not None:
+        recorded = int(before.manifest.settings.get("recipe", {}).get("split_bytes", 0))
+    if not recorded:
+        sources = recipe.sources
+        inputs = list_inputs([s.path for s in sources], [s.name for s in sources])
+        recorded = nightly_split_bytes(inputs)
+    return recipe.model_copy(update={"split_bytes": recorded})
 
 
 def _changes(known: Mapping[str, Any], pins: list[list[Any]]) -> Changes:
@@ -234,4 +247,22 @@ def night_lines(night: Night) -> list[str]:
         f"inputs       {', '.join(told) or 'as before'}",
         f"rows         {rows}",
         f"new          {night.new_bytes:,} bytes that the version before did not have",
+        *_cost_lines(night.cost),
+    ]
+
+
+def _cost_lines(cost: Mapping[str, Any]) -> list[str]:
+    """Return what a night read and how long it took."""
+    read = {stage: size for stage, size in cost["text_bytes_read"].items() if size}
+    total, whole = sum(read.values()), max(1, cost["text_bytes"])
+    by = ", ".join(f"{stage} {size:,}" for stage, size in read.items())
+    spent = sorted(cost["seconds"].items(), key=lambda item: -item[1])[:STAGES_TOLD]
+    return [
+        f"text         {total:,} bytes read of {whole:,}, {total / whole:.1%}"
+        + (f": {by}" if by else ""),
+        f"tasks        {cost['tasks']:,}: {cost['tasks_read']:,} read, "
+        f"{cost['tasks_written']:,} written",
+        f"index        {cost['index_bytes_read']:,} bytes read, "
+        f"{cost['index_bytes_mapped']:,} mapped, {cost['index_bytes_written']:,} written",
+        "seconds      " + ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in spent),
     ]

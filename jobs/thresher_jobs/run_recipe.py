@@ -26,6 +26,7 @@ from thresher.planning import Plan, agree_on_schema, check_apart, make_plan
 from thresher.run import Listener, Run, open_run
 from thresher.stage import MapStage, Receipt, stage_key
 from thresher.steps.chain import Decided
+from thresher.steps.fate_digests import DIGEST, digest_fates, written_by
 from thresher.steps.first_read import FirstRead, Probe, counted, first_read, noted
 from thresher.steps.leak_writing import MATCH_FOLDER
 from thresher.steps.outputs import FOLDERS
@@ -48,6 +49,8 @@ from thresher_jobs.first_pass import (
     rows_of,
 )
 from thresher_jobs.mix_params import MixParams
+from thresher_jobs.night_keys import MadeOf, read_key, written_key
+from thresher_jobs.planting import Planter
 from thresher_jobs.recipe import READ_ONCE, Recipe, Step, resolved, typed_steps
 from thresher_jobs.recipe_composition import check_category, choose_counting
 from thresher_jobs.recipe_conversion import ConvertStep
@@ -71,6 +74,7 @@ def run_recipe(
     *,
     only: Sequence[str] = (),
     run: Run | None = None,
+    planter: Planter | None = None,
 ) -> dict[str, Any]:
     """Run a recipe and return its report.
 
@@ -81,13 +85,15 @@ def run_recipe(
         listener: Called as work goes on.
         only: Names of the steps wanted; all if empty.
         run: A prepared run (other engines, tests); made from `out` and `options` if absent.
+        planter: What a night takes over from the version before, and leaves for the next.
 
     Raises:
         ThresherError: One of its classes; the exit code says which kind.
     """
     run = run or open_run(out, options, listener)
+    run.planting = planter
     with run.guard():
-        return _run(recipe, options, run, typed_steps(recipe, only))
+        return _run(recipe, options, run, typed_steps(recipe, only), planter)
 
 
 def make_steps(
@@ -120,10 +126,18 @@ def make_steps(
     return tuple(made), conversion
 
 
-def _run(recipe: Recipe, options: EngineOptions, run: Run, typed: Sequence[Step]) -> dict[str, Any]:
+def _run(
+    recipe: Recipe,
+    options: EngineOptions,
+    run: Run,
+    typed: Sequence[Step],
+    planter: Planter | None,
+) -> dict[str, Any]:
     begin = time.monotonic()
     plan = plan_of(recipe)
     steps, conversion = make_steps(typed, recipe, plan)
+    for step in steps:
+        step.nightly = planter is not None
     files = {step.name: step.check() for step in steps}
     check_apart(plan, run.store.root)
     made_of = resolved(recipe, typed)
@@ -141,10 +155,10 @@ def _run(recipe: Recipe, options: EngineOptions, run: Run, typed: Sequence[Step]
         return report
     run.state("running")
     plan, detected = _formats(recipe, run, plan)
-    digest = digest_of([made_of, files])
-    passed = _read(recipe, run, plan, detected, steps, conversion, options, digest)
+    kinds = MadeOf(made_of, files)
+    passed = _read(recipe, run, plan, detected, steps, conversion, options, kinds, planter)
     decided = _decide(recipe, passed, steps)
-    written = _write(recipe, passed, steps, decided, conversion)
+    written = _write(recipe, passed, steps, decided, conversion, planter)
     for file in passed.plan.inputs.files:
         check_unchanged(file)
     names = [step.name for step in steps]
@@ -158,6 +172,8 @@ def _run(recipe: Recipe, options: EngineOptions, run: Run, typed: Sequence[Step]
         for folder in (*FOLDERS, MATCH_FOLDER, TIE_FOLDER):
             run.store.remove(folder)
         raise
+    if planter is not None:
+        planter.keep(passed, written)
     return publish(run, Recipes(recipe, made_of, passed, steps, conversion, written, flow), begin)
 
 
@@ -191,7 +207,8 @@ def _read(
     steps: Sequence[RecipeStep],
     conversion: ConvertStep | None,
     options: EngineOptions,
-    digest: str,
+    made_of: MadeOf,
+    planter: Planter | None,
 ) -> Passed:
     """Read every row once; each step notes what it needs."""
     rows = RowProbe(recipe.id_column)
@@ -202,8 +219,12 @@ def _read(
     formats = None if detected is None else {f: d.formats for f, d in detected.items()}
     reader = RowReader(formats, recipe.text_column or "")
     how = FirstRead(reader, tuple(probes), recipe.skip_unreadable, recipe.max_doc_bytes)
+    if planter is not None:
+        notes = made_of.notes([step.settled for step in steps])
+        planter.reads = partial(read_key, made_of=notes, detected=detected)
 
     def stage_of(plan: Plan) -> MapStage:
+        digest = digest_of([made_of.recipe, made_of.files, planter is not None])
         key = stage_key(CODE_VERSION, thresher.__version__, plan.digest(), digest, str(formats))
         return MapStage("read", key, partial(first_read, how), plan.tasks)
 
@@ -229,6 +250,7 @@ def _read(
         detected,
         rows_of(plan, receipts),
         options.driver_rows,
+        None if planter is None else planter.memory(plan.tasks),
     )
 
 
@@ -249,6 +271,7 @@ def _write(
     steps: Sequence[RecipeStep],
     decided: tuple[Decided, ...],
     conversion: ConvertStep | None,
+    planter: Planter | None,
 ) -> list[Receipt]:
     run, plan = passed.run, passed.plan
     schema = pa.schema([])
@@ -288,9 +311,25 @@ def _write(
     )
     run.begin_output()
     made_of = [encode_schema(schema), "" if conversion is None else conversion.digest()]
+    if planter is not None:
+        _compare_fates(passed, how, planter, stage_key(key, *made_of), made_of[-1])
     return run.execute(
         MapStage("write", stage_key(key, *made_of), partial(write_rows, how), plan.tasks)
     )
+
+
+def _compare_fates(
+    passed: Passed, how: RecipeWrite, planter: Planter, key: str, form: str
+) -> None:
+    """Say by which key the parts of each task are known, before any row is read again."""
+    assert planter.reads is not None
+    tasks = passed.plan.tasks
+    told = passed.run.execute(MapStage("fates", key, partial(digest_fates, how), tasks))
+    by = [CODE_VERSION, thresher.__version__, *written_by(how), form]
+    planter.writes = {
+        task.index: written_key(planter.reads(task), receipt.facts[DIGEST], by)
+        for task, receipt in zip(tasks, told, strict=True)
+    }
 
 
 def _check_removed(typed: Sequence[Step], flow: Flow) -> None:

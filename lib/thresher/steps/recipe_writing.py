@@ -64,6 +64,10 @@ class Beside(Protocol):
     def outputs(self) -> Mapping[str, Output]:
         """Return the folders it writes, with their columns."""
 
+    def made_of(self, store: Store, task: int) -> str:
+        """Return a digest of what it writes or counts by, beside a task's rows and the events of
+        the steps before."""
+
     def open(self, store: Store, folder: str, task: Task, left: Column, rows: RowWriter) -> Aside:
         """Begin a task.
 
