@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from thresher.result import Line, Result
 from thresher_jobs.recipe import Recipe, typed_steps
+from thresher_jobs.split_explain import split_lines
+from thresher_jobs.split_params import SplitParams
 from thresher_jobs.terminal import cut, one_line
 
 _OWN = ("_row_id", "_removed_by", "_reason", "_matched_id", "_score")
@@ -13,7 +15,8 @@ _OWN = ("_row_id", "_removed_by", "_reason", "_matched_id", "_score")
 
 def explain_recipe(result: Result, line: Line) -> Iterator[str]:
     """Yield which step decided about a row, why, and what the row holds."""
-    yield one_line(f"row       {line.row_id}  (row {line.row} of {line.file})")
+    place = "written again" if line.file is None else f"row {line.row} of {line.file}"
+    yield one_line(f"row       {line.row_id}  ({place})")
     yield f"verdict   {line.verdict}"
     if line.verdict == "quarantined":
         table = result.read("quarantine", line.part, ["_row_id", "error"])
@@ -22,10 +25,14 @@ def explain_recipe(result: Result, line: Line) -> Iterator[str]:
         yield "see       quarantine/ for its bytes"
         return
     if line.verdict == "kept":
-        names = [
-            step.name for step in typed_steps(Recipe.model_validate(result.manifest["params"]))
-        ]
-        yield f"because   none of the steps {', '.join(names)} removed it"
+        steps = typed_steps(Recipe.model_validate(result.manifest["params"]))
+        if line.file is None and line.matched_id is not None:
+            yield one_line(f"made of   {line.matched_id}, which is written several times")
+            line = next(result.find({line.matched_id}))
+        yield f"because   none of the steps {', '.join(step.name for step in steps)} removed it"
+        for step in steps:
+            if isinstance(step.params, SplitParams) and result.manifest["splits"]:
+                yield from split_lines(result, line, step.params)
         return
     removed = result.read("removed", line.part)
     place = removed.column("_row_id").to_pylist().index(line.row_id)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from thresher.result import Line, Result
 from thresher_jobs.split_params import SplitParams
-from thresher_jobs.split_result import row_of
+from thresher_jobs.split_result import group_names, row_of
 from thresher_jobs.terminal import cut, one_line
 
 _SHOWN = 10
@@ -26,6 +26,13 @@ def explain_split(result: Result, line: Line) -> Iterator[str]:
         yield one_line(f"error     {row['error']}")
         yield "see       quarantine/ for its bytes"
         return
+    yield from split_lines(result, line, SplitParams.model_validate(result.manifest["params"]))
+    yield ""
+    yield cut(json.dumps(row_of(result, line), ensure_ascii=False, indent=2, default=str))
+
+
+def split_lines(result: Result, line: Line, params: SplitParams) -> Iterator[str]:
+    """Yield the split of a kept row, its group, and why it is there."""
     yield f"split     {line.reason}"
     group = line.matched_id or line.row_id
     members = _members(result, group)
@@ -38,18 +45,16 @@ def explain_split(result: Result, line: Line) -> Iterator[str]:
         yield "with      " + one_line(", ".join(others[:_SHOWN]))
         if len(others) > _SHOWN:
             yield f"          and {len(others) - _SHOWN:,} more, in ledger/ by matched_id"
-    yield f"because   {_because(SplitParams.model_validate(result.manifest['params']))}"
-    yield ""
-    yield cut(json.dumps(row_of(result, line), ensure_ascii=False, indent=2, default=str))
+    yield f"because   {_because(params)}"
 
 
 def _members(result: Result, group: str) -> list[str]:
     found: list[str] = []
     for part in range(result.num_parts):
-        ledger = result.read("ledger", part, ["_row_id", "matched_id", "verdict"])
-        name = pc.coalesce(ledger.column("matched_id"), ledger.column("_row_id"))
-        mine = pc.and_(pc.equal(name, group), pc.equal(ledger.column("verdict"), "kept"))
-        found += ledger.filter(mine).column("_row_id").to_pylist()
+        ledger = result.read("ledger", part, ["_row_id", "file", "matched_id", "verdict"])
+        kept = ledger.filter(pc.equal(ledger.column("verdict"), "kept"))
+        mine = pc.equal(group_names(kept), group)
+        found += kept.filter(mine).column("_row_id").to_pylist()
     return found
 
 

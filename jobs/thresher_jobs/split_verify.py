@@ -23,7 +23,7 @@ from thresher.text.sketch import shingles, sketch
 from thresher.transforms.spotcheck import invert, meet
 from thresher_jobs.dedup_texts import ResultTexts
 from thresher_jobs.split_params import SplitParams
-from thresher_jobs.split_result import part_rows, splits_of
+from thresher_jobs.split_result import group_names, part_rows, splits_of
 
 Column = np.ndarray[Any, Any]
 SAMPLED_ROWS = 2_000
@@ -42,9 +42,8 @@ def check_split(result: Result) -> Iterator[str]:
         InputError: A row is lost or there twice, a group or a text lies in several splits.
     """
     yield _check_rows(result)
-    yield _check_groups(result)
-    params = SplitParams.model_validate(result.manifest["params"])
-    yield from _check_texts(result, params)
+    yield check_groups(result)
+    yield from check_texts(result, SplitParams.model_validate(result.manifest["params"]))
 
 
 def _check_rows(result: Result) -> str:
@@ -88,14 +87,19 @@ def _hashes(strings: Any) -> Column:
     return hashed
 
 
-def _check_groups(result: Result) -> str:
+def check_groups(result: Result) -> str:
+    """Check that every group lies in one split.
+
+    Raises:
+        InputError: One does not.
+    """
     keys, splits = [], []
     names = pa.array(splits_of(result))
     for part in range(result.num_parts):
-        ledger = result.read("ledger", part, ["_row_id", "verdict", "reason", "matched_id"])
+        columns = ["_row_id", "file", "verdict", "reason", "matched_id"]
+        ledger = result.read("ledger", part, columns)
         kept = ledger.filter(pc.equal(ledger.column("verdict"), "kept"))
-        group = pc.coalesce(kept.column("matched_id"), kept.column("_row_id"))
-        keys.append(_hashes(group))
+        keys.append(_hashes(group_names(kept)))
         splits.append(pc.index_in(kept.column("reason"), value_set=names).to_numpy())
     torn, groups = _torn(np.concatenate(keys), np.concatenate(splits))
     if torn is not None:
@@ -114,7 +118,12 @@ def _torn(keys: Column, splits: Column) -> tuple[int | None, int]:
     return (int(order[begins[bad[0]]]) if len(bad) else None), len(begins)
 
 
-def _check_texts(result: Result, params: SplitParams) -> Iterator[str]:
+def check_texts(result: Result, params: SplitParams) -> Iterator[str]:
+    """Check that nothing similar lies across a border, in rows that are as they were judged.
+
+    Raises:
+        InputError: Two rows of different splits have the same words, or are similar.
+    """
     texts = ResultTexts(result, params.copies)
     words, splits, names, order = [], [], [], []
     held: list[pa.Array] = []

@@ -19,12 +19,14 @@ import pyarrow.compute as pc
 
 from thresher.errors import InputError
 from thresher.result import Line, Result, open_result
+from thresher.steps.split_writing import split_folder
 from thresher.store import hash_file
 from thresher.text.sketch import shingles, sketch
 from thresher.transforms.clusters import overlaps
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.dedup_texts import ResultTexts
 from thresher_jobs.mix_verify import check_mixture
+from thresher_jobs.split_result import part_rows
 from thresher_jobs.split_verify import check_split, folders_of
 from thresher_jobs.verify_leaks import check_leaks
 from thresher_jobs.verify_recipe import check_recipe
@@ -54,7 +56,7 @@ def verify(out: str) -> Iterator[str]:
         yield check_leaks(result)
     elif result.manifest["job"] == "run":
         yield _check_added(result)
-        yield check_recipe(result)
+        yield from check_recipe(result)
     elif result.manifest["job"] == "mix":
         yield from check_mixture(result)
     else:
@@ -75,7 +77,7 @@ def _check_hashes(result: Result) -> str:
             raise InputError("size or hash differs from the manifest", path=str(path))
         total += size
     stated = {name for name, _, _ in result.manifest["files"]}
-    split = result.manifest["job"] == "split"
+    split = result.manifest.get("splits")
     for folder in folders_of(result) if split else (*VERDICTS, "ledger"):
         for name in result.store.names(folder):
             if name not in stated:
@@ -94,7 +96,10 @@ def _check_counts(result: Result) -> str:
         rows_in.update(ledger.column("file").to_pylist())
         found = Counter(ledger.column("verdict").to_pylist())
         for folder, verdict in VERDICTS.items():
-            rows = result.read(folder, part).num_rows
+            if folder == "data" and result.manifest.get("splits"):
+                rows = _rows_by_split(result, part)
+            else:
+                rows = result.read(folder, part).num_rows
             if rows != found[verdict]:
                 raise InputError(
                     f"part {part}: {rows} rows in {folder}/, {found[verdict]} in the ledger"
@@ -109,6 +114,19 @@ def _check_counts(result: Result) -> str:
     parts = ", ".join(f"{balance[v]:,} {v}" for v in VERDICTS.values())
     more = f" and {rows_in[None]:,} added" if rows_in[None] else ""
     return f"rows        {sum(balance.values()) - rows_in[None]:,} in{more} = {parts}"
+
+
+def _rows_by_split(result: Result, part: int) -> int:
+    """Return the rows of a part in all splits; each has as many as the ledger names."""
+    total = 0
+    for found in part_rows(result, part):
+        if found.rows.num_rows != len(found.ids):
+            raise InputError(
+                f"part {part}: {found.rows.num_rows} rows in {split_folder(found.split)}/, "
+                f"{len(found.ids)} in the ledger"
+            )
+        total += len(found.ids)
+    return total
 
 
 def _check_added(result: Result) -> str:

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from thresher.errors import InputError
 from thresher.result import Result
-from thresher_jobs.recipe import Recipe, typed_steps
+from thresher_jobs.recipe import Recipe, Step, typed_steps
+from thresher_jobs.split_params import SplitParams
+from thresher_jobs.split_verify import check_groups, check_texts
 
 
-def check_recipe(result: Result) -> str:
+def check_recipe(result: Result) -> Iterator[str]:
     """Check that every removed row names a step of the recipe, and every copy a row that this step
-    kept: one that is in the data, or that a later step left out.
+    kept: one that is in the data, or that a later step left out; and that a split tears nothing.
 
     Raises:
         InputError: A statement does not hold.
     """
-    recipe = Recipe.model_validate(result.manifest["params"])
-    steps = typed_steps(recipe)
+    steps = typed_steps(Recipe.model_validate(result.manifest["params"]))
+    yield _check_removals(result, steps)
+    split = next((step.params for step in steps if isinstance(step.params, SplitParams)), None)
+    if split is None or not result.manifest["splits"]:
+        return
+    yield check_groups(result)
+    if any(step.kind == "convert" for step in steps):
+        yield "similarity  not checked again: rows were compared as they were read, before convert"
+    else:
+        yield from check_texts(result, split)
+
+
+def _check_removals(result: Result, steps: Sequence[Step]) -> str:
     order = {step.name: number for number, step in enumerate(steps)}
     copies = {step.name for step in steps if step.kind == "dedup"}
     found: Counter[str] = Counter()

@@ -33,6 +33,7 @@ STEPS: list[dict[str, Any]] = [
             "seed": 5,
         }
     },
+    {"split": {"test": 0.1, "validation": 7, "threshold": 0.95, "stratify": "source"}},
     {"convert": {"to": "messages"}},
 ]
 
@@ -65,7 +66,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"path": str(folder / "asked.parquet"), "name": "asked"},
         {"path": str(folder / "more.jsonl"), "name": "more"},
     ]
-    return write(folder / "r.yaml", sources, steps, split_bytes=4096)
+    return write(folder / "r.yaml", sources, steps, split_bytes=4096, category="instruction")
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,8 @@ def reference(tmp_path_factory: pytest.TempPathFactory, recipe: Path) -> dict[st
     gone = {s["name"]: s["left_out"] for s in report["plan"]["flow"]["sources"]}
     steps = ("read", "dedup", "score", "dedup-2", "decontaminate", "mix")
     assert report["rows_added"]
+    assert all(split["rows"] for split in report["plan"]["split"]["splits"])
+    assert len(report["plan"]["composition"]["categories"]) > 50
     assert all(sum(source[step] for source in gone.values()) for step in steps)
     return tree(out)
 
