@@ -108,7 +108,7 @@ class Committing:
 
     def _keep_fetched(self, version: Version) -> None:
         """Keep the files of the index by hash, and no others."""
-        for file in self._index:
+        for file in [f for f in self._index if not self.fetched.exists(f.sha256)]:
             self.fetched.link(file.sha256, self.result.path(file.name))
         wanted = {version.file(name).sha256 for name in version.names(f"{INDEX}/")}
         for path in self.fetched.path(".").iterdir():

@@ -29,6 +29,10 @@ def rebuild_command(
         bool,
         typer.Option("--new-settings", help="Allow another recipe than the version before."),
     ] = False,
+    anew: Annotated[
+        bool,
+        typer.Option("--anew", help="Take nothing over from the version before."),
+    ] = False,
     single_writer: Annotated[
         bool,
         typer.Option("--single-writer", help="Allow a store without put-if-absent."),
@@ -46,8 +50,9 @@ def rebuild_command(
 ) -> None:
     """Run a recipe over what its sources hold now, and commit the result as a version.
 
-    A version equals a run from the inputs alone. Nothing changed: nothing is committed. Readers see
-    one whole version; 'thresher versions STORE' lists them.
+    A version equals a run from the inputs alone; only new and changed files are read. Nothing
+    changed: nothing is committed. Readers see one whole version; 'thresher versions STORE' lists
+    them.
     """
     from thresher_jobs.metrics import metrics, write_metrics
     from thresher_jobs.progress import Show
@@ -66,6 +71,7 @@ def rebuild_command(
             work=work,
             wait=not no_wait,
             new_settings=new_settings,
+            anew=anew,
             single_writer=single_writer,
         )
     if metrics_file is not None:

@@ -11,6 +11,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import BinaryIO
 
 from thresher.errors import InputError, StorageError
@@ -114,15 +115,21 @@ class Version:
         file = self.file(name)
         path = self.objects.path(file.path)
         if path is None:
-            path = fetched.path(file.sha256)
-            if not path.exists() or path.stat().st_size != file.bytes:
-                with fetched.writing(file.sha256) as target, open(target, "wb") as sink:
-                    self._copy(file, sink)
+            path = self._fetched(file, fetched, check)
         elif not path.exists():
             raise self._missing(file)
+        else:
+            self._check(file, *_size_and_hash(path, file, check))
         store.link(at, path)
-        size, sha256 = hash_file(path) if check else (path.stat().st_size, file.sha256)
-        self._check(file, size, sha256)
+
+    def _fetched(self, file: File, fetched: Store, check: bool) -> Path:
+        """Return a local copy of a file, made unless there is a whole one."""
+        path = fetched.path(file.sha256)
+        whole = path.exists() and _size_and_hash(path, file, check) == (file.bytes, file.sha256)
+        if not whole:
+            with fetched.writing(file.sha256) as target, open(target, "wb") as sink:
+                self._copy(file, sink)
+        return path
 
     def verify(self) -> int:
         """Read every file and check its hash; returns the bytes read."""
@@ -162,6 +169,11 @@ class Version:
             path=self.objects.address_of(file.path),
             remedy="if 'thresher versions' says that the version was removed, take a later one",
         )
+
+
+def _size_and_hash(path: Path, file: File, check: bool) -> tuple[int, str]:
+    """Return size and hash of a local copy; without `check` the hash is believed."""
+    return hash_file(path) if check else (path.stat().st_size, file.sha256)
 
 
 def _chunks(source: BinaryIO) -> Iterator[bytes]:
