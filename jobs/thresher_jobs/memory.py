@@ -5,11 +5,24 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 Column = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+class Learned(NamedTuple):
+    """What a night changes in a ledger.
+
+    Args:
+        brought: Lines of texts and places that are new.
+        gone: The keys of lines that are no more.
+    """
+
+    brought: pa.Table
+    gone: pa.Table
 
 
 @dataclass
@@ -21,8 +34,12 @@ class Memory:
             rows; -1 where none did.
         tasks_before: Tasks of the version before.
         tables: By (step, name), what the version before kept; empty on a first night.
+        order: `content`, or `arrival`: what came first stays.
+        night: Number of this night, greater than that of any before.
+        ledgers: By step, when texts came, where the order goes by that.
 
     Attributes:
+        learned: By step, how this night changes its ledger.
         kept: By (step, name), what this night keeps.
         text_read: By stage, bytes of input text that steps read beyond the first pass and the
             writing of rows; all that a night reads is accounted for.
@@ -31,6 +48,10 @@ class Memory:
     before: Column
     tasks_before: int
     tables: dict[tuple[str, str], pa.Table]
+    order: str = "content"
+    night: int = 1
+    ledgers: dict[str, pa.Table] = field(default_factory=dict)
+    learned: dict[str, Learned] = field(default_factory=dict)
     kept: dict[tuple[str, str], pa.Table] = field(default_factory=dict)
     text_read: Counter[str] = field(default_factory=Counter)
 

@@ -35,6 +35,7 @@ from thresher.steps.scoring import ScoreProbe
 from thresher.steps.sifting import SiftStep
 from thresher.steps.verdicts import REASONS
 from thresher_jobs import dedup_report, score_report
+from thresher_jobs.arrival import arrive
 from thresher_jobs.dedup import Near, find_copies, keep_wanted
 from thresher_jobs.dedup_night import near_tonight
 from thresher_jobs.dedup_params import DedupParams
@@ -150,6 +151,11 @@ class RecipeStep(ABC):
         """Return what the card says of the step, as Markdown; nothing by default."""
         return ""
 
+    def record(self) -> str:
+        """Return the decontamination record, as YAML; nothing by default. Asked after the
+        report."""
+        return ""
+
 
 class DedupStep(RecipeStep):
     """Copies and near copies."""
@@ -194,6 +200,8 @@ class DedupStep(RecipeStep):
         state.rows = passed.rows
         search: Near = near
         if passed.memory is not None:
+            if passed.memory.order == "arrival":
+                arrive(passed.run, state, passed.memory, self.name)
             search = partial(near_tonight, memory=passed.memory, step=self.name)
         self._counts = find_copies(passed.run, state, self._params, search)
         self._recall = audit(passed.run, state, self._params)

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from tests.jobs.runs import texts
+from thresher import docid
 from thresher.engines.local import LocalEngine
 from thresher.planning import Plan, make_plan
 from thresher.run import Run
@@ -19,7 +20,9 @@ from thresher.stage import Engine, MapStage, Task, stage_key
 from thresher.steps.first_read import FirstRead, first_read
 from thresher.steps.reading import ReadTask
 from thresher.steps.row_texts import RowReader
+from thresher.steps.rows import RowMap
 from thresher.store import Store
+from thresher_jobs.arrival import LEDGER
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.first_pass import rows_of
 from thresher_jobs.memory import Memory
@@ -36,19 +39,17 @@ class Night(NamedTuple):
         verdicts: On the removed rows.
         facts: What the report tells of the search.
         kept: What is remembered for the next night.
+        ledger: When texts came, after the night.
         keys: By task, what names its rows.
-        rows: Rows in all.
+        kept_texts: Texts of the rows that stay, by row id.
     """
 
     verdicts: pa.Table
     facts: dict[str, Any]
     kept: dict[tuple[str, str], pa.Table]
+    ledger: pa.Table
     keys: list[str]
-    rows: int
-
-    def removed(self) -> set[int]:
-        """Return the ids of the removed rows."""
-        return set(self.verdicts.column("id").to_pylist())
+    kept_texts: dict[str, str]
 
 
 class Hidden:
@@ -61,16 +62,23 @@ class Hidden:
     """
 
     def __init__(self, plan: Plan, sources: Sequence[Source], word: str | None) -> None:
-        texts = {f"{n}/{name}": v for n, source in enumerate(sources) for name, v in source.items()}
-        self._masks = []
-        for task in plan.tasks:
-            path = Path(task.payload.files[0].path)
-            values = texts[f"{path.parent.name.removeprefix('in-')}/{path.stem}"]
-            self._masks.append(np.array([word is None or word not in (v or "") for v in values]))
+        self._masks = [
+            np.array([word is None or word not in (text or "") for text in values])
+            for values in _values(plan, sources)
+        ]
 
-    def mask(self, store: Store, task: int) -> np.ndarray[Any, Any]:
+    def mask(self, store: Store | None, task: int) -> np.ndarray[Any, Any]:
         """(D,) bool."""
         return self._masks[task]
+
+
+def _values(plan: Plan, sources: Sequence[Source]) -> list[list[str | None]]:
+    """Return the texts of each task."""
+    found = []
+    for task in plan.tasks:
+        path = Path(task.payload.files[0].path)
+        found.append(sources[int(path.parent.name.removeprefix("in-"))][path.stem])
+    return found
 
 
 def plan_of(folder: Path, sources: Sequence[Source]) -> Plan:
@@ -94,6 +102,7 @@ def night(
     *,
     before: Night | None = None,
     remember: bool = True,
+    number: int = 0,
     hidden: str | None = None,
     engine: Engine | None = None,
     driver_rows: int = DRIVER_ROWS,
@@ -106,7 +115,8 @@ def night(
         folder: To work in.
         sources: The first one has priority.
         before: The night before, which is remembered.
-        remember: Whether to remember anything at all.
+        remember: Whether to remember more than the ledger.
+        number: Of the night, where the order goes by arrival.
         hidden: A word; an earlier step removes the texts with it.
         engine: Where stages run.
         driver_rows: What the driver may hold.
@@ -124,21 +134,62 @@ def night(
     stage = MapStage("read", stage_key(plan.digest()), partial(first_read, how), plan.tasks)
     receipts = run.execute(stage)
     keys = [_key(task.payload) for task in plan.tasks]
-    memory = _memory(keys, before) if remember else None
+    memory = _memory(keys, before if remember else None)
+    if number:
+        memory.order, memory.night = "arrival", number
+        memory.ledgers = {} if before is None else {"dedup": before.ledger}
     rows = rows_of(plan, receipts)
     passed = Passed(run, plan, stage.folder, stage.key, receipts, None, rows, driver_rows, memory)
-    alive: Any = (Hidden(plan, sources, hidden),)
-    decided: Any = step.decide(passed, alive, stage_key(stage.key, str(hidden)))
+    alive = (Hidden(plan, sources, hidden),)
+    steps: Any = alive
+    decided: Any = step.decide(passed, steps, stage_key(stage.key, str(hidden)))
     verdicts = pa.concat_tables(
         [pa.table(decided.removed.of_task(run.store, t.index)) for t in plan.tasks]
     )
     return Night(
         verdicts,
         dict(step._state.facts) if step._state else {},
-        {} if memory is None else memory.kept,
+        memory.kept,
+        _ledger(before, memory),
         keys,
-        sum(r.rows_in for r in receipts),
+        _kept(plan, rows, sources, alive[0], verdicts),
     )
+
+
+def _ledger(before: Night | None, memory: Memory) -> pa.Table:
+    """Return the ledger after a night, as a store would read it."""
+    lines = {} if before is None else {line[:3]: line for line in _tuples(before.ledger)}
+    learned = memory.learned.get("dedup")
+    if learned is not None:
+        for key in _tuples(learned.gone):
+            del lines[key]
+        for line in _tuples(learned.brought):
+            assert line[:3] not in lines
+            lines[line[:3]] = line
+    columns = zip(*sorted(lines.values()), strict=True) if lines else [()] * len(LEDGER)
+    return pa.table(
+        [pa.array(c, f.type) for c, f in zip(columns, LEDGER, strict=True)], schema=LEDGER
+    )
+
+
+def _tuples(table: pa.Table) -> list[tuple[int, ...]]:
+    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+
+def _kept(
+    plan: Plan, rows: RowMap, sources: Sequence[Source], alive: Hidden, verdicts: pa.Table
+) -> dict[str, str]:
+    removed = set(verdicts.column("id").to_pylist())
+    found = {}
+    for task, values in zip(plan.tasks, _values(plan, sources), strict=True):
+        ids = docid.pack(task.index, np.arange(len(values)))
+        left = alive.mask(None, task.index)
+        for id_, name, text, stays in zip(
+            ids.tolist(), rows.row_ids(ids).to_pylist(), values, left.tolist(), strict=True
+        ):
+            if stays and id_ not in removed and text is not None:
+                found[name] = text
+    return found
 
 
 def _key(read: ReadTask) -> str:

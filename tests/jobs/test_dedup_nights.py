@@ -86,16 +86,19 @@ def history(rng: random.Random, nights: int) -> Iterator[tuple[list[Source], str
             next_night(rng, sources, gone)
 
 
-def check_history(folder: Path, seed: int, **params: Any) -> list[Night]:
-    """Hold every night of a random history against one that remembers nothing."""
+def check_history(folder: Path, seed: int, arrival: bool = False, **params: Any) -> list[Night]:
+    """Hold every night of a random history against one that remembers nothing but the ledger."""
     shutil.rmtree(folder, ignore_errors=True)
     nights: list[Night] = []
     for number, (sources, hidden) in enumerate(history(random.Random(seed), NIGHTS)):
         before = nights[-1] if nights else None
-        how = {"hidden": hidden, **params}
-        tonight = night(folder / f"night-{number}", sources, before=before, **how)
+        how = {"hidden": hidden, "before": before, **params}
+        if arrival:
+            how["number"] = 2 * number + 1
+        tonight = night(folder / f"night-{number}", sources, **how)
         scratch = night(folder / f"scratch-{number}", sources, remember=False, **how)
         assert tonight.verdicts.equals(scratch.verdicts), (seed, number)
+        assert tonight.ledger.equals(scratch.ledger)
         nights.append(tonight)
     return nights
 
@@ -119,20 +122,29 @@ def always(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("always")
-@pytest.mark.parametrize("clusters", ["greedy", "transitive"])
+@pytest.mark.parametrize(
+    ("clusters", "arrival"), [("greedy", False), ("transitive", False), ("greedy", True)]
+)
 @QUICK
 @given(seed=st.integers(0, 10**9))
-def test_nights_decide_as_from_scratch(clusters: str, seed: int, tmp_path: Path) -> None:
-    nights = check_history(tmp_path / "h", seed, clusters=clusters, threshold=0.6)
+def test_nights_decide_as_from_scratch(
+    clusters: str, arrival: bool, seed: int, tmp_path: Path
+) -> None:
+    nights = check_history(tmp_path / "h", seed, arrival, clusters=clusters, threshold=0.6)
     assert all("rows_chosen" in tonight.facts for tonight in nights[1:])
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("always")
 @LONG
-@given(seed=st.integers(0, 10**9), threshold=st.sampled_from([0.4, 0.7, 1.0]))
-def test_many_nights_decide_as_from_scratch(seed: int, threshold: float, tmp_path: Path) -> None:
-    check_history(tmp_path / "h", seed, threshold=threshold, source_priority=seed % 2 == 0)
+@given(
+    seed=st.integers(0, 10**9), arrival=st.booleans(), threshold=st.sampled_from([0.4, 0.7, 1.0])
+)
+def test_many_nights_decide_as_from_scratch(
+    seed: int, arrival: bool, threshold: float, tmp_path: Path
+) -> None:
+    priority = seed % 2 == 0
+    check_history(tmp_path / "h", seed, arrival, threshold=threshold, source_priority=priority)
 
 
 @pytest.mark.parametrize("method", ["exact", "bloom"])
@@ -175,3 +187,62 @@ def test_other_rules_remember_nothing(tmp_path: Path) -> None:
     before = night(tmp_path / "0", sources)
     assert night(tmp_path / "1", sources, before=before).facts["rows_chosen"] == 0
     assert "rows_chosen" not in night(tmp_path / "2", sources, before=before, ngram=3).facts
+
+
+def additions(rng: random.Random, nights: int) -> Iterator[list[Source]]:
+    """Yield inputs that only grow, with copies and near copies before and after what was there."""
+    sources: list[Source] = [{"m": near_texts(rng, 6)}, {"m": near_texts(rng, 12)}]
+    for _ in range(nights):
+        yield deepcopy(sources)
+        source = rng.choice(sources)
+        name = f"{rng.choice('aqz')}{len(sources[0]) + len(sources[1])}"
+        known = all_texts(sources)
+        made = [altered(rng, rng.choice(known)) for _ in range(rng.randrange(1, 6))]
+        source[name] = [*made, *rng.choices(known, k=rng.randrange(4)), *near_texts(rng, 2)]
+
+
+@QUICK
+@given(
+    seed=st.integers(0, 10**9),
+    keep=st.sampled_from(["first", "longest"]),
+    method=st.sampled_from(["minhash", "minhash", "exact"]),
+)
+def test_additions_withdraw_nothing_that_stayed(
+    seed: int, keep: str, method: str, tmp_path: Path
+) -> None:
+    shutil.rmtree(tmp_path / "h", ignore_errors=True)
+    before: Night | None = None
+    for number, sources in enumerate(additions(random.Random(seed), 4), 1):
+        tonight = night(
+            tmp_path / "h" / str(number),
+            sources,
+            before=before,
+            number=number,
+            keep=keep,
+            method=method,
+            threshold=0.6,
+        )
+        assert before is None or before.kept_texts.items() <= tonight.kept_texts.items()
+        before = tonight
+
+
+def test_what_came_first_stays_until_it_goes(tmp_path: Path) -> None:
+    words = LEXICON[100:120]
+    one, two = " ".join(words), " ".join([*words[:-1], "other"])
+
+    def stays(folder: str, source: Source, number: int, before: Night | None) -> Night:
+        return night(tmp_path / folder, [source], before=before, number=number, threshold=0.6)
+
+    for first, second in ((one, two), (two, one)):
+        place = tmp_path / str(first == one)
+        shutil.rmtree(place, ignore_errors=True)
+        begun = stays(f"{place.name}/1", {"m": [first]}, 1, None)
+        later = stays(f"{place.name}/2", {"m": [first], "a": [second, first]}, 2, begun)
+        assert later.kept_texts == {"m.parquet:0": first}
+        moved = stays(f"{place.name}/3", {"a": [second, first]}, 3, later)
+        assert moved.kept_texts == {"a.parquet:1": first}
+        alone = stays(f"{place.name}/4", {"a": [second]}, 4, moved)
+        assert alone.kept_texts == {"a.parquet:0": second}
+        back = stays(f"{place.name}/5", {"a": [second], "m": [first]}, 5, alone)
+        assert back.kept_texts == {"a.parquet:0": second}
+        assert len(back.ledger) == 2

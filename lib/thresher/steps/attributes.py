@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from thresher.errors import ConfigError, InputError
 from thresher.params import Params
 from thresher.stage import Task
+from thresher.steps.arrivals import Arrivals
 from thresher.steps.attribute_files import TaskAttributes as TaskAttributes
 from thresher.steps.attribute_files import attribute_name as attribute_name
 from thresher.steps.attribute_files import load_attributes
@@ -321,17 +322,19 @@ class Attributes:
         folder: Of the attribute files.
         alive: Rows that one of these leaves out take no part.
         shingles: Whether the shingles of compared rows were noted.
+        arrived: When rows came, where the order goes by that.
     """
 
     folder: str
     alive: tuple[Alive, ...] = ()
     shingles: bool = False
+    arrived: Arrivals | None = None
 
     def load(self, store: Store, task: int) -> TaskAttributes:
         """Read a task's attributes."""
-        found = load_attributes(store, self.folder, task)
-        if not self.alive:
-            return found
-        gone = ~np.logical_and.reduce([step.mask(store, task) for step in self.alive])
-        status = np.where(gone, np.uint8(Status.GONE), found.status)
-        return found._replace(status=status)
+        arrived = None if self.arrived is None else self.arrived.of_task(store, task)
+        found = load_attributes(store, self.folder, task, arrived)
+        if self.alive:
+            gone = ~np.logical_and.reduce([step.mask(store, task) for step in self.alive])
+            found.status = np.where(gone, np.uint8(Status.GONE), found.status)
+        return found

@@ -18,7 +18,7 @@ from thresher.stage import Receipt, Task
 from thresher.steps.attributes import Attributes, TaskAttributes
 from thresher.steps.bucketing import compared_rows
 from thresher.steps.collapsing import part_name
-from thresher.steps.deciding import DecideParams, shingles_of
+from thresher.steps.deciding import DecideParams, nights_of, shingles_of
 from thresher.steps.owned import Owned
 from thresher.steps.spread import read_table, write_table
 from thresher.store import Store
@@ -27,6 +27,7 @@ from thresher.transforms.spotcheck import Samples, invert, meet
 Column = np.ndarray[Any, Any]
 SAMPLE = pa.schema(
     [
+        ("night", pa.uint32()),
         ("priority", pa.uint32()),
         ("keep", pa.uint64()),
         ("b0", pa.uint64()),
@@ -35,7 +36,7 @@ SAMPLE = pa.schema(
         ("shingles", pa.large_list(pa.uint64())),
     ]
 )
-ORDER_COLUMNS = SAMPLE.names[:5]
+ORDER_COLUMNS = SAMPLE.names[:6]
 
 
 def draw(
@@ -72,6 +73,7 @@ def _order(
 ) -> dict[str, Column]:
     priority = task.payload.source if params.use_priority else 0
     return {
+        "night": nights_of(found, rows),
         "priority": np.full(len(rows), priority, dtype=np.uint32),
         "keep": found.keep[rows],
         "b0": found.bytes_hash[rows, 0],

@@ -51,7 +51,7 @@ def emit_bands(
     """Emit (band key, id) for every band of every compared row."""
     found = attributes.load(store, task.index)
     rows = compared_rows(store, found, copies, ngram, task.index)
-    keys = found.bands if len(rows) == len(found.bands) else found.bands[rows]
+    keys = found.bands if len(rows) == len(found.status) else found.bands_of(rows)
     keys, owners, ends = scatter(keys, docid.pack(task.index, rows), partitions)
     begin = 0
     for partition, end in enumerate(ends.tolist()):

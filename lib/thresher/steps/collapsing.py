@@ -23,6 +23,7 @@ from thresher.transforms.collapse import collapse
 
 Column = np.ndarray[Any, Any]
 
+ORDER = ("arrived", "priority", "keep", "b0", "b1")  # most significant first
 COPIES = pa.schema([("id", pa.uint64()), ("kept", pa.uint64()), ("same_bytes", pa.bool_())])
 
 
@@ -55,6 +56,8 @@ def emit_text_keys(
         rows = rows[seen.maybe_repeated(found.word_hash[rows])]
     priority = task.payload.source if use_priority else 0
     lines = _lines(task.index, found, rows, priority)
+    if found.arrived is not None:
+        lines["arrived"] = found.arrived[rows]
     yield from spread(lines, lines["k0"], partitions)
 
 
@@ -116,7 +119,7 @@ def reduce_copies(
         return Receipt(task=partition)
     found = collapse(
         (lines["k0"], lines["k1"]),
-        (lines["priority"], lines["keep"], lines["b0"], lines["b1"]),
+        tuple(lines[name] for name in ORDER if name in lines),
         lines["id"],
     )
     table = pa.table([pa.array(c) for c in found], schema=COPIES)

@@ -33,13 +33,14 @@ from thresher.steps.spread import (
 )
 from thresher.store import Store
 from thresher.text.sketch import shingles
+from thresher.transforms.arrivals import text_nights
 from thresher.transforms.clusters import Threshold, link, walk
 
 Column = np.ndarray[Any, Any]
 DECIDED = pa.schema(
     [("id", pa.uint64()), ("kept", pa.uint64()), ("shared", pa.uint32()), ("union", pa.uint32())]
 )
-ORDER = ("id", "b1", "b0", "keep", "priority", "piece")  # least significant first
+ORDER = ("id", "b1", "b0", "keep", "priority", "night", "piece")  # least significant first
 
 
 class DecideParams(Params):
@@ -122,14 +123,22 @@ def _batch(
         {
             "id": pa.array(ids),
             "piece": pa.array(piece),
+            "night": pa.array(nights_of(found, rows)),
             "priority": pa.array(np.full(len(ids), priority, dtype=np.uint32)),
             "keep": pa.array(found.keep[rows]),
             "b0": pa.array(found.bytes_hash[rows, 0]),
             "b1": pa.array(found.bytes_hash[rows, 1]),
-            "bands": fixed_lists(found.bands[rows]),
+            "bands": fixed_lists(found.bands_of(rows)),
             "shingles": pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values)),
         }
     )
+
+
+def nights_of(found: TaskAttributes, rows: Column) -> Column:
+    """Return the nights in which texts were first seen; zero where the order does not ask."""
+    if found.arrived is None:
+        return np.zeros(len(rows), np.uint32)
+    return text_nights(found.arrived[rows])
 
 
 def reduce_pieces(
@@ -144,10 +153,7 @@ def reduce_pieces(
     parts = list(batches)
     if not parts:
         return Receipt(task=partition, facts={"compared": 0, "verified": 0, "largest": 0})
-    columns = {
-        name: np.concatenate([b.column(name).to_numpy() for b in parts])
-        for name in ("id", "piece", "priority", "keep", "b0", "b1")
-    }
+    columns = {name: np.concatenate([b.column(name).to_numpy() for b in parts]) for name in ORDER}
     values = np.concatenate([b.column("shingles").flatten().to_numpy() for b in parts])
     sizes = np.concatenate([pc.list_value_length(b.column("shingles")).to_numpy() for b in parts])
     bands = np.concatenate([matrix(b.column("bands")) for b in parts])

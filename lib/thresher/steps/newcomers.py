@@ -108,8 +108,8 @@ def gather_new(
             pa.record_batch(
                 {
                     "total": pa.array(_totals(found.num_words[rows], ngram)),
-                    "bands": fixed_lists(found.bands[rows]),
-                    "picture": fixed_lists(found.pictures[rows]),
+                    "bands": fixed_lists(found.bands_of(rows)),
+                    "picture": fixed_lists(found.pictures_of(rows)),
                 }
             )
         )
@@ -146,14 +146,15 @@ def meet_new(
     ids = []
     looked_at = 0
     for number in task.payload:
-        rows = np.flatnonzero(known.mask(store, number))
-        if not len(rows):
-            continue
-        found = attributes.load(store, number)
-        totals = _totals(found.num_words, ngram)
-        hit = meets(table, rows, found.bands, found.pictures, totals, threshold)
-        ids.append(docid.pack(number, rows[hit]))
-        looked_at += len(rows)
+        mask = known.mask(store, number)
+        base = 0
+        for block in attributes.load(store, number).blocks() if mask.any() else ():
+            rows = np.flatnonzero(mask[base : base + len(block.status)])
+            totals = _totals(block.num_words, ngram)
+            hit = meets(table, rows, block.bands, block.pictures, totals, threshold)
+            ids.append(docid.pack(number, base + rows[hit]))
+            looked_at += len(rows)
+            base += len(block.status)
     met = np.concatenate([np.zeros(0, np.uint64), *ids])
     file = write_table(store, part_name(folder, task.index), pa.table([pa.array(met)], schema=IDS))
     return Receipt(task=task.index, rows_in=looked_at, rows_out=len(met), files=(file,))

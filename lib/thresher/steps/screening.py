@@ -55,8 +55,8 @@ def emit_pictures(
             "id": pa.array(ids),
             "piece": pa.array(piece),
             "total": pa.array(found.num_words[rows].astype(np.int64) - (ngram - 1)),
-            "bands": fixed_lists(found.bands[rows]),
-            "picture": fixed_lists(found.pictures[rows]),
+            "bands": fixed_lists(found.bands_of(rows)),
+            "picture": fixed_lists(found.pictures_of(rows)),
         }
     )
     yield from spread_batch(batch, partition_of(mixed(piece), partitions))

@@ -2,7 +2,8 @@
 
 Source priority, then the keep criterion, then a 128-bit hash of the compared bytes, then the
 document id. The last one decides only between rows whose compared bytes are equal. Smaller is
-earlier and is kept.
+earlier and is kept. Where the order goes by arrival, the night in which a text was first seen comes
+before all of these (`thresher.transforms.arrivals`).
 """
 
 from __future__ import annotations
