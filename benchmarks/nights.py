@@ -1,0 +1,173 @@
+"""Measure nights of `thresher rebuild`: what changes, against all of it.
+
+    python benchmarks/nights.py [--rows N] [--file-rows N] [--words N] [--workers N] [--keep DIR]
+                                [--save]
+
+A seeded corpus (prose with near and exact copies, Parquet files) is built in full, then night by
+night: a file of 1 % is added, one is deleted, one is changed, nothing is. Every night is a process
+of its own. Beside the time of each stand what it read of the input text (the first pass, the
+writing of rows, and all else that reads text, counted as often as it is read), and the bytes of
+the index that it read whole, mapped, and wrote. The last version is checked against a run of the
+recipe from the inputs alone.
+
+`--save` writes `results/nights.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import machine
+from corpora import generate
+
+RECIPE = """\
+sources: [{{path: {inputs}}}]
+text_column: text
+steps:
+  - dedup: {{}}
+  - score: {{profile: web}}
+"""
+FOLDERS = ("data", "removed", "quarantine", "ledger")
+
+
+def thresher(*arguments: str | Path, workers: int) -> float:
+    """Run a command; return the seconds it took."""
+    script = "import sys; from thresher_jobs.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", script, *map(str, arguments), "--workers", str(workers)]
+    begin = time.monotonic()
+    subprocess.run([*command, "--quiet"], check=True)
+    return time.monotonic() - begin
+
+
+def night(folder: Path, what: str, workers: int) -> dict[str, Any]:
+    """Rebuild, and return what it took."""
+    from thresher.versions.history import open_history
+
+    seconds = thresher("rebuild", *_rebuilt(folder), workers=workers)
+    version = open_history(str(folder / "store")).resolve()
+    cost = json.loads(version.read("night.json"))
+    cost["stages"] = cost.pop("seconds")
+    told = {"night": what, "seconds": round(seconds, 2), "version": version.number, **cost}
+    told["text_share"] = sum(cost["text_bytes_read"].values()) / cost["text_bytes"]
+    told["rows"] = version.manifest.rows
+    print(f"{what}: {seconds:.1f} s, text {told['text_share']:.2%}", flush=True)
+    return told
+
+
+def _rebuilt(folder: Path) -> tuple[str | Path, ...]:
+    return folder / "recipe.yaml", "--store", folder / "store"
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Return the hash of every part."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for name in FOLDERS
+        for path in sorted((folder / name).glob("*.parquet"))
+    }
+
+
+def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Measure all nights in a folder."""
+    inputs, held = folder / "in", folder / "held"
+    whole = options.rows + 2 * options.file_rows
+    corpus = generate(inputs, "prose", whole, options.words, options.file_rows)
+    files = sorted(inputs.iterdir())
+    held.mkdir()
+    added, other = (path.rename(held / path.name) for path in files[-2:])
+    (folder / "recipe.yaml").write_text(RECIPE.format(inputs=inputs))
+    nights = [night(folder, "first", options.workers)]
+    added.rename(inputs / added.name)
+    nights.append(night(folder, "add", options.workers))
+    files[len(files) // 3].unlink()
+    nights.append(night(folder, "delete", options.workers))
+    other.replace(files[len(files) // 2])
+    nights.append(night(folder, "change", options.workers))
+    idle = thresher("rebuild", *_rebuilt(folder), workers=options.workers)
+    split = f"split_bytes={_split_bytes(folder)}"
+    out = folder / "out"
+    run = thresher(
+        "run", folder / "recipe.yaml", "--out", out, "--set", split, workers=options.workers
+    )
+    for told in nights:
+        told["time_share"] = told["seconds"] / nights[0]["seconds"]
+    return {
+        "rows": options.rows,
+        "files": len(files) - 2,
+        "text_bytes_a_row": round(corpus.text_bytes / corpus.rows),
+        "file_bytes": corpus.file_bytes,
+        "workers": options.workers,
+        "nights": nights,
+        "nothing_new_seconds": round(idle, 2),
+        "run_from_scratch_seconds": round(run, 2),
+        "same_as_from_scratch": _same(folder, out),
+    }
+
+
+def _split_bytes(folder: Path) -> int:
+    from thresher.versions.history import open_history
+
+    settings = open_history(str(folder / "store")).resolve().manifest.settings
+    return int(settings["recipe"]["split_bytes"])
+
+
+def _same(folder: Path, out: Path) -> bool:
+    from thresher.versions.history import open_history
+
+    version = open_history(str(folder / "store")).resolve()
+    kept = {
+        name: file.sha256
+        for name, file in version.files.items()
+        if name.partition("/")[0] in FOLDERS
+    }
+    return kept == digests(out)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--file-rows", type=int, default=0, help="1 % of the rows by default")
+    parser.add_argument("--words", type=int, default=200, help="mean words of a document")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--keep", type=Path, help="a folder to work in, which stays")
+    parser.add_argument("--save", action="store_true")
+    options = parser.parse_args()
+    options.file_rows = options.file_rows or options.rows // 100
+    if options.keep:
+        options.keep.mkdir(parents=True)
+        figures = measure(options.keep, options)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            figures = measure(Path(folder), options)
+    columns = {
+        "night": "night",
+        "seconds": "seconds",
+        "of the first": "time_share",
+        "text read": "text_share",
+        "index read": "index_bytes_read",
+        "mapped": "index_bytes_mapped",
+        "written": "index_bytes_written",
+        "tasks": "tasks",
+        "read": "tasks_read",
+        "rewritten": "tasks_written",
+    }
+    print(machine.table(columns, figures["nights"]))
+    print(f"from scratch {figures['run_from_scratch_seconds']} s")
+    print(f"the same: {figures['same_as_from_scratch']}")
+    if options.save:
+        print(machine.save("nights", figures))
+
+
+if __name__ == "__main__":
+    main()
