@@ -11,7 +11,8 @@ brings and those that go.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ from thresher.stage import WORK
 from thresher.steps.arrivals import keep_arrivals
 from thresher.steps.attributes import Status
 from thresher.steps.rows import RowMap
-from thresher.steps.spread import mixed
+from thresher.steps.spread import mixed, read_table, write_table
+from thresher.store import Store
 from thresher.transforms.arrivals import Ledger, look_up, place_nights, text_nights
 from thresher.versions.merging import Layout, cut
 from thresher.versions.reading import Version
@@ -44,7 +46,9 @@ LEDGER = pa.schema(
 )
 KEY = ("b0", "b1", "place")
 PARTITIONS = 8
+INDEX = "index"
 PREFIX = "ledger-"
+LEARNED = f"{INDEX}/learned"  # in the folder of a run
 
 
 def arrive(run: Run, state: State, memory: Memory, step: str) -> None:
@@ -97,19 +101,51 @@ def layout_of(step: str) -> Layout:
     return Layout(f"{PREFIX}{step}", LEDGER, KEY, KEY, PARTITIONS)
 
 
-def read_ledger(version: Version | None, step: str) -> tuple[pa.Table, int]:
-    """Read a step's ledger, lines of one text together and by place; return the bytes read too.
+@dataclass(frozen=True)
+class Arriving:
+    """A night whose order goes by arrival.
 
-    Raises:
-        InputError: It is damaged.
+    Args:
+        version: Holds the ledgers; None before the first night.
+        night: Its number, greater than that of any before.
     """
-    runs = Runs.open(layout_of(step), version)
-    parts = [rows for _, rows in runs.scan()]
-    return pa.concat_tables(parts).combine_chunks(), runs.moved.bytes_read
+
+    version: Version | None
+    night: int
+
+    def tell(self, memory: Memory) -> int:
+        """Let steps know the ledgers; return the bytes read.
+
+        Raises:
+            InputError: A ledger is damaged.
+        """
+        memory.order, memory.night = "arrival", self.night
+        size = 0
+        for step in self._steps():
+            runs = Runs.open(layout_of(step), self.version)
+            parts = [rows for _, rows in runs.scan()]
+            memory.ledgers[step] = pa.concat_tables(parts).combine_chunks()
+            size += runs.moved.bytes_read
+        return size
+
+    def _steps(self) -> list[str]:
+        names = self.version.names(f"{INDEX}/{PREFIX}") if self.version is not None else []
+        return sorted({name.split("/")[1].removeprefix(PREFIX) for name in names})
 
 
-def write_ledger(writer: Writer, step: str, learned: Learned) -> int:
-    """Put what a night learned into a version; return the bytes written."""
-    runs = Runs.open(layout_of(step), writer.base)
-    runs.update(writer, cut(runs.layout, learned.brought).items(), learned.gone)
-    return runs.moved.bytes_written
+def keep_learned(store: Store, learned: Mapping[str, Learned]) -> None:
+    """Leave in the folder of a run what its night changes in the ledgers."""
+    for step, (brought, gone) in learned.items():
+        write_table(store, f"{LEARNED}/{step}/brought.arrow", brought)
+        write_table(store, f"{LEARNED}/{step}/gone.arrow", gone)
+
+
+def put_ledgers(writer: Writer, result: Store) -> int:
+    """Put what a run left into the ledgers of a version; return the bytes written."""
+    size = 0
+    for folder in result.names(LEARNED):
+        brought, gone = (read_table(result, f"{folder}/{n}.arrow") for n in ("brought", "gone"))
+        runs = Runs.open(layout_of(folder.rpartition("/")[2]), writer.base)
+        runs.update(writer, cut(runs.layout, brought).items(), gone)
+        size += runs.moved.bytes_written
+    return size

@@ -14,6 +14,7 @@ from thresher.store import Store
 from thresher.versions.manifest import Changes, File
 from thresher.versions.reading import Version
 from thresher.versions.writing import Writer
+from thresher_jobs.arrival import put_ledgers
 from thresher_jobs.night_index import INDEX, TABLES, TASKS, lines_in
 from thresher_jobs.planting import COST
 
@@ -74,6 +75,9 @@ class Committing:
                 self.index_bytes += self.new_bytes - size
             else:
                 self.writer.keep(name)
+        written = put_ledgers(self.writer, self.result)
+        self.new_bytes += written
+        self.index_bytes += written
 
     def put_cost(self, seconds: Mapping[str, float]) -> dict[str, Any]:
         """Put what the night cost, and return it.

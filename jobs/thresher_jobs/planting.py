@@ -22,6 +22,7 @@ from thresher.errors import InputError
 from thresher.stage import WORK, Receipt, Stage, Task, load_receipt
 from thresher.store import Published, Store
 from thresher.versions.reading import Version
+from thresher_jobs.arrival import Arriving, keep_learned
 from thresher_jobs.memory import Memory
 from thresher_jobs.night_index import (
     ASIDES,
@@ -57,6 +58,7 @@ class Planter:
         version: The version before; None takes nothing over.
         fetched: Keeps what is fetched from a store that is not local.
         max_doc_bytes: Rows with a larger value are bad.
+        arriving: Where the order goes by arrival.
 
     Attributes:
         reads: Key of what the notes of a task are made of; said once the steps are prepared.
@@ -69,6 +71,7 @@ class Planter:
     version: Version | None
     fetched: Store
     max_doc_bytes: int
+    arriving: Arriving | None = None
     reads: Callable[[Task], str] | None = None
     writes: dict[int, str] = field(default_factory=dict)
     planted: dict[str, frozenset[int]] = field(default_factory=dict)
@@ -85,17 +88,19 @@ class Planter:
         self._read = {line.read_key: place for place, line in enumerate(self._lines)}
         self._written = {line.written_key: place for place, line in enumerate(self._lines)}
         self._stages: dict[str, Stage] = {}
+        self._memory: Memory | None = None
 
     def plant(self, store: Store, stage: Stage) -> Mapping[int, Receipt]:
         """Put the files of known tasks into a stage's folder; return their receipts."""
         known = {
             "formats": self._plant_peeked,
-            "read": self._plant_read,
+            "read": self._plant_noted,
             "write": self._plant_written,
         }
-        if stage.name not in known:
+        alone = self._memory is not None and stage.name in self._memory.alone
+        if stage.name not in known and not alone:
             return {}
-        receipts, files = known[stage.name](stage)
+        receipts, files = known.get(stage.name, self._plant_noted)(stage)
         self._place(store, files)
         self._stages[stage.name] = stage
         self.planted[stage.name] = frozenset(receipts)
@@ -107,7 +112,10 @@ class Planter:
         before = [self._read.get(self.reads(task), -1) for task in tasks]
         with _or_anew():
             tables = read_tables(self.version)
-        return Memory(np.array(before, np.int64), len(self._lines), tables)
+        memory = self._memory = Memory(np.array(before, np.int64), len(self._lines), tables)
+        if self.arriving is not None:
+            self.bytes_read += self.arriving.tell(memory)
+        return memory
 
     def _plant_peeked(self, stage: Stage) -> tuple[dict[int, Receipt], list[Placed]]:
         found: dict[int, Receipt] = {}
@@ -122,7 +130,7 @@ class Planter:
                 )
         return found, []
 
-    def _plant_read(self, stage: Stage) -> tuple[dict[int, Receipt], list[Placed]]:
+    def _plant_noted(self, stage: Stage) -> tuple[dict[int, Receipt], list[Placed]]:
         assert self.reads is not None
         found: dict[int, Receipt] = {}
         files: list[Placed] = []
@@ -131,9 +139,11 @@ class Planter:
             if place is None:
                 continue
             line = self._lines[place]
-            receipt = Receipt.from_bytes(line.read.encode())
+            receipt = line.noted().get(stage.name)
+            if receipt is None:
+                continue
             named = tuple(
-                replace(file, name=f"{stage.folder}/{with_number(file.name, task.index)}")
+                replace(file, name=_in_stage(stage, with_number(file.name, task.index)))
                 for file in receipt.files
             )
             files += [
@@ -197,10 +207,7 @@ class Planter:
         for task, read, wrote in zip(passed.plan.tasks, passed.receipts, written, strict=True):
             read_key, written_key = self.reads(task), self.writes[task.index]
             peek_key = peeked_key(task, self.max_doc_bytes) if _begun(task) else ""
-            if task.index in self.planted["read"]:
-                noted = self._lines[self._read[read_key]].read
-            else:
-                noted = _keep_notes(store, passed.folder, read_key, read)
+            noted = self._keep_notes(store, task, read_key, read)
             if task.index in self.planted["write"]:
                 told = self._lines[self._written[written_key]].written
             else:
@@ -211,7 +218,20 @@ class Planter:
             )
         write_lines(store, lines)
         write_tables(store, passed.memory.kept)
+        keep_learned(store, passed.memory.learned)
         store.put_json(COST, self._cost(passed, written))
+
+    def _keep_notes(self, store: Store, task: Task, key: str, read: Receipt) -> str:
+        """Keep the notes of a task that are new; return the receipts of all, by stage."""
+        assert self._memory is not None
+        place = self._read.get(key)
+        told = json.loads(self._lines[place].read) if place is not None else {}
+        for name in ("read", *sorted(self._memory.alone)):
+            if task.index not in self.planted[name]:
+                stage = self._stages[name]
+                receipt = read if name == "read" else _receipt(store, stage, task)
+                told[name] = _link_notes(store, stage, key, receipt)
+        return json.dumps(told, sort_keys=True)
 
     def _found_formats(self, store: Store) -> dict[str, str]:
         """Return what is known of the formats of files, by the keys of their tasks."""
@@ -223,8 +243,7 @@ class Planter:
             if task.index in self.planted["formats"]:
                 found[key] = self._peeked[key].peeked
                 continue
-            receipt = load_receipt(store, stage.folder, task.index)
-            assert receipt is not None
+            receipt = _receipt(store, stage, task)
             evidence = [receipt.facts["evidence"][str(file)] for file in _begun(task)]
             told = {"evidence": evidence, "error": receipt.facts["error"], "rows": receipt.rows_in}
             found[key] = json.dumps(told)
@@ -272,10 +291,22 @@ def _begun(task: Task) -> list[int]:
     return [split.file for split in task.payload.splits if split.start == 0]
 
 
-def _keep_notes(store: Store, folder: str, key: str, receipt: Receipt) -> str:
+def _receipt(store: Store, stage: Stage, task: Task) -> Receipt:
+    found = load_receipt(store, stage.folder, task.index)
+    assert found is not None
+    return found
+
+
+def _in_stage(stage: Stage, below: str) -> str:
+    """Return where a note lies in a stage; notes of others than `read` begin with its name."""
+    return f"{stage.folder}/{below.removeprefix('' if stage.name == 'read' else f'{stage.name}/')}"
+
+
+def _link_notes(store: Store, stage: Stage, key: str, receipt: Receipt) -> str:
     files = []
+    first = "" if stage.name == "read" else f"{stage.name}/"
     for file in receipt.files:
-        below = without_number(file.name.removeprefix(f"{folder}/"))
+        below = first + without_number(file.name.removeprefix(f"{stage.folder}/"))
         store.link(f"{NOTES}/{key}/{below}", store.path(file.name))
         files.append(Published(below, file.bytes, ""))
     return replace(receipt, task=0, files=tuple(files)).to_bytes().decode()

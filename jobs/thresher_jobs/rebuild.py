@@ -1,11 +1,12 @@
 """`thresher rebuild`: a night. A recipe is run over what the sources hold now, and the result is
 committed as a numbered version.
 
-The order is `content`: a version equals a run of the recipe from its inputs alone, whatever the
-nights before were. A night without a changed input commits nothing. Text whose files are those of
-the version before is not read again, and parts whose rows fare as before are not written again
-(`planting`). Of two nights at once one commits; the other looks again at the inputs and plans on
-top.
+In the order `arrival` what came first stays: a version equals a run of the recipe from its inputs
+and the ledger of the version before. In the order `content` it equals a run from its inputs alone,
+whatever the nights before were. A night without a changed input commits nothing. Text whose files
+are those of the version before is not read again, and parts whose rows fare as before are not
+written again (`planting`). Of two nights at once one commits; the other looks again at the inputs
+and plans on top.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from thresher.versions.lease import Holder, at_work
 from thresher.versions.manifest import Changes
 from thresher.versions.reading import Version
 from thresher.versions.writing import Writer, check_settings, write
+from thresher_jobs.arrival import Arriving
 from thresher_jobs.committing import INPUTS, Committing, drop_unusable
 from thresher_jobs.planting import Planter
 from thresher_jobs.recipe import Recipe, resolved, typed_steps
@@ -43,6 +45,7 @@ from thresher_jobs.versions import now
 logger = logging.getLogger(__name__)
 PAUSE_S = 5.0
 STAGES_TOLD = 6
+CONTENT, ARRIVAL = "content", "arrival"
 
 
 class Night(NamedTuple):
@@ -73,6 +76,7 @@ def rebuild(
     *,
     work: str | None = None,
     wait: bool = True,
+    order: str = ARRIVAL,
     new_settings: bool = False,
     anew: bool = False,
     single_writer: bool = False,
@@ -88,14 +92,23 @@ def rebuild(
         work: A local folder to run in; `STORE.work` for a store that is one. A night that was
             stopped goes on there. Only what nights of this store made there is removed.
         wait: Whether to wait while another night is at work.
-        new_settings: Allow another recipe than that of the version before.
-        anew: Take nothing over from the version before, also if no input changed.
+        order: `arrival` or `content`.
+        new_settings: Allow another recipe or order than that of the version before.
+        anew: Take nothing over from the version before but its ledger, also if no input changed.
         single_writer: Allow a store without put-if-absent.
         clock: What the version says of its time.
 
     Raises:
         ThresherError: One of its classes; nothing is committed.
     """
+    exports = [step.name for step in typed_steps(recipe) if step.kind == "export"]
+    if exports:
+        raise ConfigError(
+            f"step {exports[0]}: a night commits a version, which no step can publish",
+            remedy="take the step out; versions are exported by 'thresher export'",
+        )
+    if order not in (CONTENT, ARRIVAL):
+        raise ConfigError(f"order {order!r} is neither {ARRIVAL} nor {CONTENT}")
     address = store.rstrip("/") if "://" in store else str(Path(store).absolute())
     folder_of_store = _work_folder(store, work)
     place = folder_of_store / f"night-{digest_of(address)[:12]}"
@@ -107,7 +120,7 @@ def rebuild(
         before = writer.base
         cut = _with_split_bytes(recipe, before)
         settings = {
-            "order": "content",
+            "order": order,
             "thresher": thresher.__version__,
             "recipe": resolved(cut, typed_steps(cut)),
         }
@@ -119,11 +132,14 @@ def rebuild(
         if before is not None and same and not anew and known == {"pins": pins, "files": files}:
             made.append(Night(before, False, before.manifest.rows, Changes(), 0))
             return None
-        folder = place / digest_of([settings, pins, files, anew])
+        number = before.number if before is not None else 0
+        arriving = Arriving(before, number + 1) if order == ARRIVAL else None
+        made_of = [settings, pins, files, anew, number if arriving else 0]
+        folder = place / digest_of(made_of)
         _clear(place, folder)
         if anew:
             writer.distrust()
-        planter = Planter(None if anew else before, fetched, cut.max_doc_bytes)
+        planter = Planter(None if anew else before, fetched, cut.max_doc_bytes, arriving)
         run = open_run(str(folder), options, listener)
         drop_unusable(run.store, planter.version)
         report = run_recipe(cut, str(folder), options, listener, run=run, planter=planter)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -9,6 +10,13 @@ import typer
 from thresher_jobs.cli_options import Cluster, EngineName, JsonLogs, Quiet, Set, Workers
 from thresher_jobs.cli_params import engine_of
 from thresher_jobs.commands import app
+
+
+class Order(StrEnum):
+    """What of copies stays."""
+
+    arrival = "arrival"
+    content = "content"
 
 
 @app.command("rebuild")
@@ -25,6 +33,13 @@ def rebuild_command(
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Go on while another night is at work.")
     ] = False,
+    order: Annotated[
+        Order,
+        typer.Option(
+            "--order",
+            help="Of copies stays: what came first by the store's ledger, or by content alone.",
+        ),
+    ] = Order.arrival,
     new_settings: Annotated[
         bool,
         typer.Option("--new-settings", help="Allow another recipe than the version before."),
@@ -50,9 +65,9 @@ def rebuild_command(
 ) -> None:
     """Run a recipe over what its sources hold now, and commit the result as a version.
 
-    A version equals a run from the inputs alone; only new and changed files are read. Nothing
-    changed: nothing is committed. Readers see one whole version; 'thresher versions STORE' lists
-    them.
+    A version equals a run from the inputs (and the ledger, with --order arrival: what came later
+    never takes the place of what was there); only new and changed files are read. Nothing changed:
+    nothing is committed. Readers see one whole version; 'thresher versions STORE' lists them.
     """
     from thresher_jobs.metrics import metrics, write_metrics
     from thresher_jobs.progress import Show
@@ -70,6 +85,7 @@ def rebuild_command(
             show,
             work=work,
             wait=not no_wait,
+            order=order.value,
             new_settings=new_settings,
             anew=anew,
             single_writer=single_writer,

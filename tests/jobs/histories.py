@@ -9,16 +9,20 @@ from typing import Any
 
 from tests.jobs import recipes
 from tests.jobs.runs import Row, jsonl, tree
+from tests.jobs.scores import prepared
 from tests.jobs.sentences import WORDS, sentence
 from thresher.engines.options import EngineOptions
 from thresher.planning import Plan
 from thresher.run import Listener
+from thresher.store import Store
 from thresher.versions.history import open_history
 from thresher.versions.reading import Version
+from thresher_jobs.arrival import Arriving
 from thresher_jobs.night_index import Line, read_lines
+from thresher_jobs.planting import Planter
 from thresher_jobs.rebuild import Night, rebuild
 from thresher_jobs.recipe import load_recipe
-from thresher_jobs.run_recipe import plan_of
+from thresher_jobs.run_recipe import plan_of, run_recipe
 from thresher_jobs.versions import export
 
 CHANGES = ("add", "add", "change", "delete", "rename", "reorder", "merge", "cut")
@@ -50,12 +54,20 @@ class History:
         folder: Where all of it lies.
         seed: Of the changes.
         steps: Of the recipe.
+        order: `content` or `arrival`.
         more: Settings of the recipe.
     """
 
     def __init__(
-        self, folder: Path, seed: int, steps: Sequence[dict[str, Any]], **more: Any
+        self,
+        folder: Path,
+        seed: int,
+        steps: Sequence[dict[str, Any]],
+        order: str = "content",
+        **more: Any,
     ) -> None:
+        self.order = order
+        self._before: Version | None = None
         self.folder, self.rng = folder, random.Random(seed)
         self.inputs, self.store = folder / "in", str(folder / "store")
         self.settings: list[str] = []
@@ -97,7 +109,10 @@ class History:
     def night(self, listener: Listener | None = None, **more: Any) -> Night:
         """Rebuild."""
         recipe = load_recipe(str(self.recipe), self.settings)
-        return rebuild(recipe, self.store, EngineOptions(), listener, **more)
+        before = self.version if open_history(self.store).records() else None
+        night = rebuild(recipe, self.store, EngineOptions(), listener, order=self.order, **more)
+        self._before = before
+        return night
 
     @property
     def version(self) -> Version:
@@ -127,9 +142,17 @@ class History:
         return found
 
     def same_as_from_scratch(self) -> None:
-        """Check the version in force against a run of the recipe."""
+        """Check the version in force against a run of the recipe, that knows the ledger alone of
+        the version before if the order goes by it."""
         self._number += 1
         made, kept = (self.folder / f"{what}-{self._number}" for what in ("made", "kept"))
-        recipes.run(self.recipe, made, settings=self.settings)
+        recipe = load_recipe(str(self.recipe), self.settings)
+        run = prepared(made, None)
+        planter = None
+        if self.order == "arrival":
+            arriving = Arriving(self._before, self.version.number)
+            fetched = Store(str(self.folder / "fetched"))
+            planter = Planter(None, fetched, recipe.max_doc_bytes, arriving)
+        run_recipe(recipe, str(made), EngineOptions(), run=run, planter=planter)
         export(self.store, "latest", str(kept))
         assert {n: h for n, h in tree(kept).items() if not n.startswith("index")} == tree(made)

@@ -48,10 +48,11 @@ def _walk(history: History, nights: int) -> None:
             history.change()
 
 
+@pytest.mark.parametrize("order", ["content", "arrival"])
 def test_every_night_of_a_random_history_equals_a_run_from_scratch_and_reads_what_is_new(
-    tmp_path: Path,
+    order: str, tmp_path: Path
 ) -> None:
-    _walk(History(tmp_path, 1, STEPS, split_bytes=4096), 3)
+    _walk(History(tmp_path, 1, STEPS, order, split_bytes=4096), 3)
 
 
 @pytest.mark.slow
@@ -63,7 +64,8 @@ def test_long_random_histories_equal_runs_from_scratch(seed: int, tmp_path: Path
         ([{"score": {"profile": "auto"}}, {"dedup": {"on": "prompt"}}], {}),
         ([*STEPS, {"convert": {"to": "messages"}}], {}),
     ][seed % 4]
-    _walk(History(tmp_path, seed, steps, split_bytes=4096, **more), 12)
+    order = ["content", "arrival"][seed % 2]
+    _walk(History(tmp_path, seed, steps, order, split_bytes=4096, **more), 12)
 
 
 def test_a_new_file_alone_is_read_and_the_parts_of_others_stay(tmp_path: Path) -> None:
