@@ -109,6 +109,12 @@ def rebuild(
         )
     if order not in (CONTENT, ARRIVAL):
         raise ConfigError(f"order {order!r} is neither {ARRIVAL} nor {CONTENT}")
+    exports = [step.name for step in typed_steps(recipe) if step.kind == "export"]
+    if exports:
+        raise ConfigError(
+            f"step {exports[0]}: a night commits a version, which no step can publish",
+            remedy="take the step out; versions are exported by 'thresher export'",
+        )
     address = store.rstrip("/") if "://" in store else str(Path(store).absolute())
     folder_of_store = _work_folder(store, work)
     place = folder_of_store / f"night-{digest_of(address)[:12]}"

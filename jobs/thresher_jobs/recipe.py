@@ -30,6 +30,7 @@ from thresher.params import Params, build, load_yaml, parse_settings
 from thresher_jobs.convert_params import ConvertParams
 from thresher_jobs.decontaminate_params import DecontaminateParams
 from thresher_jobs.dedup_params import DedupParams
+from thresher_jobs.export_params import ExportParams
 from thresher_jobs.mix_params import MixParams
 from thresher_jobs.read_params import ReadParams
 from thresher_jobs.score_params import ScoreParams
@@ -42,6 +43,7 @@ KINDS: dict[str, type[Params]] = {
     "mix": MixParams,
     "split": SplitParams,
     "convert": ConvertParams,
+    "export": ExportParams,
 }
 READ_ONCE = (  # said at the top of a recipe
     "text_column", "id_column", "format", "min_confidence", "union_columns", "skip_unreadable",
@@ -49,9 +51,10 @@ READ_ONCE = (  # said at the top of a recipe
 )  # fmt: skip
 NOT_IN_STEPS = {"annotate": "score", "export_signatures": "dedup"}
 _BEHIND = {  # what may come behind a step that decides about what is left
-    "mix": (("split", "convert"), "draws from what is left"),
-    "split": (("convert",), "divides what is left"),
-    "convert": (("split",), "decides how what is left is written"),
+    "mix": (("split", "convert", "export"), "draws from what is left"),
+    "split": (("convert", "export"), "divides what is left"),
+    "convert": (("split", "export"), "decides how what is left is written"),
+    "export": ((), "publishes what was written"),
 }
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 
@@ -220,7 +223,7 @@ def _check_last(found: Sequence[Step]) -> None:
         allowed, why = _BEHIND[step.kind]
         later = next((s for s in found[number + 1 :] if s.kind not in allowed), None)
         if later is not None:
-            but = f" but {' and '.join(allowed)}" if allowed else ""
+            but = f" but {', '.join(allowed)}" if allowed else ""
             raise ConfigError(f"{step.kind} is the last step{but}: it {why}; not {later.name}")
 
 

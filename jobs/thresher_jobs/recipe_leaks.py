@@ -126,5 +126,8 @@ class LeakStep(RecipeStep):
 
     def card(self, report: Report) -> str:
         """Return the decontamination record."""
-        record = decontamination_record(Leaks.model_validate(self._leaks), self._searched)
-        return f"```yaml\n{record}```\n"
+        return f"```yaml\n{self.record()}```\n"
+
+    def record(self) -> str:
+        """Return what was looked for, how, and what was found."""
+        return decontamination_record(Leaks.model_validate(self._leaks), self._searched)

@@ -14,13 +14,12 @@ import yaml
 from thresher.formats.conversion import FORM_LOSSES
 from thresher.planning import Plan
 from thresher.report import Report
-from thresher.report.composition import composition_markdown
 from thresher.run import Run
 from thresher.stage import Receipt
 from thresher_jobs import job_report
-from thresher_jobs.card import dataset_card
 from thresher_jobs.job_report import Balance, balance, frame, manifest_frame
 from thresher_jobs.recipe import Recipe
+from thresher_jobs.recipe_card import RECORD, recipe_card
 from thresher_jobs.recipe_composition import choose_counting, composition_facts
 from thresher_jobs.recipe_conversion import ConvertStep
 from thresher_jobs.recipe_split import SplitStep
@@ -163,13 +162,17 @@ def publish(run: Run, found: Recipes, begin: float) -> dict[str, Any]:
     )
     value |= top
 
+    records = "---\n".join(r for step in found.steps if (r := step.record()))
+
     def card(report: Report) -> str:
-        return _card(found, report)
+        said = [(step.name, text) for step in found.steps if (text := step.card(report))]
+        return recipe_card(report, found.recipe, splits_of(found), said)
 
     def manifest(others: list[list[Any]]) -> dict[str, Any]:
         return _manifest(found, counts, others)
 
-    return job_report.publish(run, value, begin, card, [("recipe.yaml", _yaml(found))], manifest)
+    texts = [("recipe.yaml", _yaml(found)), *([(RECORD, records)] if records else [])]
+    return job_report.publish(run, value, begin, card, texts, manifest)
 
 
 def _count_copies(counts: Balance, step: DedupStep) -> None:
@@ -215,30 +218,6 @@ def splits_of(found: Recipes) -> tuple[str, ...]:
     """Return the names of the splits that rows went to; none where one folder holds all."""
     split = next((step for step in found.steps if isinstance(step, SplitStep)), None)
     return () if split is None else split.where.splits
-
-
-def _card(found: Recipes, report: Report) -> str:
-    """Return the dataset card; it depends on the result alone."""
-    lines = [dataset_card(report, splits_of(found))]
-    if found.recipe.about:
-        lines.append(f"\n{found.recipe.about}\n")
-    licences = [(s.name or s.path, s.licence) for s in found.recipe.sources if s.licence]
-    if licences:
-        lines.append("\n| source | licence |\n|---|---|\n")
-        lines += [f"| {str(n).replace('|', ' ')} | {said} |\n" for n, said in licences]
-    lines.append("\n## Flow\n\n| source | rows in |")
-    lines += [f" {name} |" for name in found.flow.steps]
-    lines.append(" rows out |\n|---|---:|" + "---:|" * (len(found.flow.steps) + 1) + "\n")
-    for source in found.flow.sources:
-        gone = "".join(f" {count:,} |" for count in source.left_out.values())
-        name = source.name.replace("|", " ")
-        lines.append(f"| {name} | {source.rows_in:,} |{gone} {source.rows_out:,} |\n")
-    lines.append(f"\n## Composition\n\n{composition_markdown(report.plan['composition'])}")
-    for step in found.steps:
-        if record := step.card(report):
-            lines.append(f"\n## {step.name}\n\n{record}")
-    lines.append("\nMade by `recipe.yaml` beside this file.\n")
-    return "".join(lines)
 
 
 def _manifest(found: Recipes, counts: Balance, others: list[list[Any]]) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def run_command(
     OUT/removed says which step removed each row. The same command resumes a run that was stopped.
     """
     from thresher.errors import ConfigError
+    from thresher_jobs.export_params import ExportParams
     from thresher_jobs.progress import Show
     from thresher_jobs.recipe import load_recipe, relative_to, resolved, typed_steps
     from thresher_jobs.recipe_report import print_summary
@@ -62,3 +63,6 @@ def run_command(
         report = run_recipe(read, out, options, show, only=only or [])
     if not quiet:
         print_summary(report, out)
+        for step in steps:
+            if isinstance(step.params, ExportParams):
+                print(f"published    {step.params.to}")

@@ -54,6 +54,7 @@ from thresher_jobs.planting import Planter
 from thresher_jobs.recipe import READ_ONCE, Recipe, Step, resolved, typed_steps
 from thresher_jobs.recipe_composition import check_category, choose_counting
 from thresher_jobs.recipe_conversion import ConvertStep
+from thresher_jobs.recipe_export import export_result, without_exports
 from thresher_jobs.recipe_leaks import LeakStep
 from thresher_jobs.recipe_mix import MixStep
 from thresher_jobs.recipe_report import Flow, Recipes, flow_of, publish
@@ -93,7 +94,11 @@ def run_recipe(
     run = run or open_run(out, options, listener)
     run.planting = planter
     with run.guard():
-        return _run(recipe, options, run, typed_steps(recipe, only), planter)
+        steps, exports = without_exports(typed_steps(recipe, only), run.store.root)
+        report = _run(recipe, options, run, steps, planter)
+        for export in exports:
+            export_result(run, export)
+        return report
 
 
 def make_steps(
@@ -318,9 +323,7 @@ def _write(
     )
 
 
-def _compare_fates(
-    passed: Passed, how: RecipeWrite, planter: Planter, key: str, form: str
-) -> None:
+def _compare_fates(passed: Passed, how: RecipeWrite, planter: Planter, key: str, form: str) -> None:
     """Say by which key the parts of each task are known, before any row is read again."""
     assert planter.reads is not None
     tasks = passed.plan.tasks

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from thresher.errors import ConfigError, InputError, ThresherError
-from thresher.store import Store
+from thresher.errors import InputError, ThresherError
+from thresher.store import Published, Store
 from thresher.versions.collecting import Retention, collect
 from thresher.versions.comparing import compare
+from thresher.versions.exporting import CARD, SUMS, publish
 from thresher.versions.history import LATEST, open_history
 from thresher.versions.lease import holder
+from thresher.versions.local_objects import LocalObjects
 from thresher.versions.manifest import Manifest
-from thresher.versions.objects import open_objects
+from thresher.versions.objects import Objects, open_objects
 from thresher.versions.probing import require
 from thresher.versions.reading import Version
 from thresher.versions.writing import roll_back
@@ -154,20 +157,39 @@ def clean(
 
 
 def export(store: str, as_of: str, out: str) -> str:
-    """Copy one version's files under their names into a new folder; return what to tell.
+    """Copy one version's files under their names, all or none of them to be seen; return what to
+    tell.
+
+    Args:
+        store: Of the versions.
+        as_of: Which of them.
+        out: A new folder, or `s3://bucket/prefix`.
 
     Raises:
-        ConfigError: The folder holds something already.
+        ConfigError: Something else is there already.
     """
     version = open_history(store).resolve(as_of or LATEST)
-    folder = Path(out)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError("is not empty", path=out, remedy="give a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in version.names():
-        version.fetch(name, Store(str(folder.absolute())))
+    small = {CARD: version.read(CARD)} if CARD in version.files else {}
+    parts = [
+        Published(name, file.bytes, file.sha256)
+        for name, file in version.files.items()
+        if name not in (CARD, SUMS)
+    ]
+
+    def put(objects: Objects) -> None:
+        if isinstance(objects, LocalObjects):
+            for part in parts:
+                version.fetch(part.name, Store(objects.root))
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            for part in parts:
+                version.fetch(part.name, Store(folder))
+                objects.put_file(part.name, Path(folder, part.name), move=True)
+
+    done = publish(out, parts, small, put)
     told = size(sum(file.bytes for file in version.files.values()))
-    return f"version {version.number}: {_count(len(version.files), 'file')}, {told} in {out}"
+    there = "in" if done else "already in"
+    return f"version {version.number}: {_count(len(version.files), 'file')}, {told} {there} {out}"
 
 
 def examine_store(store: str, *, single_writer: bool = False) -> Iterator[str]:

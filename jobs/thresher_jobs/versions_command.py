@@ -92,10 +92,12 @@ def gc(
 @app.command()
 def export(
     store: StoreAddress,
-    out: Annotated[str, typer.Option("--out", help="A new folder.", metavar="DIR")],
+    out: Annotated[
+        str, typer.Option("--out", help="A new folder, or s3://bucket/prefix.", metavar="DIR")
+    ],
     as_of: Annotated[str, typer.Option(help=_VERSION, metavar="VERSION")] = "latest",
 ) -> None:
-    """Copy one version's files, hashes checked, into a folder."""
+    """Copy one version's files, hashes checked, with their SHA256SUMS: all of them or none."""
     from thresher_jobs.versions import export as copy
 
     print(copy(store, as_of, out))

@@ -227,7 +227,7 @@ def test_a_limit_stops_a_step_that_would_remove_too_much(chats: Path, tmp_path: 
         ([{"score": {"name": "x"}}, {"dedup": {"name": "x"}}], {}, "two steps have the name 'x'"),
         ([{"score": {"name": "A b"}}], {}, "expected small letters"),
         ([{"score": {"name": 5}}], {}, "its name 5 is not text"),
-        ([{"mix": {}}, "dedup"], {}, "mix is the last step but split and convert"),
+        ([{"mix": {}}, "dedup"], {}, "mix is the last step but split, convert, export"),
         ([{"mix": {"weights": {"c": 1}}}], {}, "weight of 'c'"),
         ([{"decontaminate": {"action": "tag", "against": ["x"]}}], {}, "a recipe drops rows"),
         ([], {}, "steps: name at least one"),

@@ -21,7 +21,7 @@ from thresher_jobs.explain import explain
 from thresher_jobs.verify import verify
 
 WORDS = [f"{a}{b}" for a in "bcdfgklmnprst" for b in ("arn", "eld", "ill", "oat", "ust")]
-SPLIT = {"test": 0.1, "validation": 0.05, "stratify": "kind"}
+SPLIT: dict[str, Any] = {"test": 0.1, "validation": 0.05, "stratify": "kind"}
 DEDUP = {"dedup": {"on": "conversation", "threshold": 0.95, "ngram": 2}}
 DRAW = {"mix": {"weights": {"a": 1, "b": 2}, "max_repeats": 3, "total": 200}}
 
@@ -76,7 +76,7 @@ def test_a_split_before_or_after_a_conversion_is_the_same(
 ) -> None:
     convert: dict[str, Any] = {"convert": {"to": "messages"}}
     split: dict[str, Any] = {"split": {"test": 20, "name": "parts"}}
-    told = []
+    told: list[dict[str, list[str]]] = []
     for steps in ([convert, split], [split, convert]):
         out = tmp_path / str(len(told))
         report = run(write(tmp_path / "r.yaml", asked, steps, category="kind"), out)

@@ -162,10 +162,15 @@ def test_a_version_is_exported_by_number_or_date(
 ) -> None:
     out = tmp_path / "out"
     assert thresher("export", folder, "--as-of", as_of, "--out", out)[0] == 0
-    assert sorted(p.name for p in out.rglob("*") if p.is_file()) == names
+    found = sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file())
+    assert found == ["SHA256SUMS", *(f"data/{name}" for name in names)]
+    code, said, _ = thresher("export", folder, "--as-of", as_of, "--out", out)
+    assert code == 0
+    assert "already in" in said
+    (out / "data" / names[0]).write_bytes(b"x")
     code, _, err = thresher("export", folder, "--as-of", as_of, "--out", out)
     assert code == 2
-    assert "is not empty" in err
+    assert "is not empty, and holds other data" in err
 
 
 @pytest.mark.parametrize("as_of", ["0", "4", "2026-11-19", "yesterday", "-1"])
