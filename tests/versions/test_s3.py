@@ -16,6 +16,7 @@ from thresher.errors import StorageError
 from thresher.versions import remote_objects
 from thresher.versions.collecting import Retention, collect
 from thresher.versions.history import HINT, History, open_history
+from thresher.versions.objects import open_objects
 from thresher.versions.writing import Conflict, Writer, roll_back
 
 pytest.importorskip("s3fs")
@@ -162,3 +163,19 @@ def test_doctor_refuses_a_server_without(
 def test_a_bucket_that_is_not_there_is_named(proxy: Proxy, thresher: Command) -> None:
     with pytest.raises(StorageError, match="no such bucket"):
         commit(open_history("s3://no-such-bucket-here/x"), {"a": b"1"})
+
+
+def test_a_data_set_is_published_whole_or_refused(
+    address: str, history: History, tmp_path: Path, thresher: Command
+) -> None:
+    commit(history, {"data/a": b"first", "README.md": b"card"})
+    commit(history, {"data/a": b"second", "README.md": b"card"}, 1)
+    place, beside = f"{address}-published", f"{address}-published-too"
+    assert thresher("export", address, "--as-of", 1, "--out", place).code == 0
+    assert "already in" in thresher("export", address, "--as-of", 1, "--out", place).out
+    said = thresher("export", address, "--as-of", 2, "--out", place)
+    assert said.code == 2 and "holds other data" in said.err
+    assert thresher("export", address, "--as-of", 2, "--out", beside).code == 0
+    found = open_objects(beside)
+    assert found.get("data/a") == b"second" and found.get("README.md") == b"card"
+    assert b"  data/a\n" in (found.get("SHA256SUMS") or b"")
