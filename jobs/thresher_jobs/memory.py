@@ -43,6 +43,7 @@ class Memory:
         kept: By (step, name), what this night keeps.
         text_read: By stage, bytes of input text that steps read beyond the first pass and the
             writing of rows; all that a night reads is accounted for.
+        alone: Stages whose files hang on the notes of their task alone; they are kept like notes.
     """
 
     before: Column
@@ -54,6 +55,7 @@ class Memory:
     learned: dict[str, Learned] = field(default_factory=dict)
     kept: dict[tuple[str, str], pa.Table] = field(default_factory=dict)
     text_read: Counter[str] = field(default_factory=Counter)
+    alone: set[str] = field(default_factory=set)
 
     def table(self, step: str, name: str) -> pa.Table | None:
         """Return a table of the version before, with its task numbers; None if it kept none."""

@@ -47,7 +47,8 @@ class Line(NamedTuple):
         peeked_key: What the formats of its files were found by; empty where no file begins in it.
         peeked: What was found, as JSON.
         read_key: What its notes are made of.
-        read: The receipt of the pass over the text, its files by their names below the notes.
+        read: By stage, as JSON, the receipts of the pass over the text and of what followed from
+            its notes alone; their files by their names below the notes.
         written_key: What its parts are made of.
         written: The receipt of the writing, its parts by their names in the version.
     """
@@ -59,10 +60,15 @@ class Line(NamedTuple):
     written_key: str
     written: str
 
-    def notes(self) -> list[tuple[str, str]]:
-        """Return (name in the index, name below the notes of a task) of its notes."""
-        files = Receipt.from_bytes(self.read.encode()).files
-        return [(f"{NOTES}/{self.read_key}/{file.name}", file.name) for file in files]
+    def noted(self) -> dict[str, Receipt]:
+        """Return the receipts by stage."""
+        told = json.loads(self.read)
+        return {stage: Receipt.from_bytes(receipt.encode()) for stage, receipt in told.items()}
+
+    def notes(self) -> list[str]:
+        """Return the names in the index of its notes."""
+        receipts = self.noted().values()
+        return [f"{NOTES}/{self.read_key}/{f.name}" for receipt in receipts for f in receipt.files]
 
     def asides(self) -> list[str]:
         """Return the names in the index of what the report counts."""
@@ -71,7 +77,7 @@ class Line(NamedTuple):
 
     def names(self) -> list[str]:
         """Return all names in the index."""
-        return [*(name for name, _ in self.notes()), *self.asides()]
+        return [*self.notes(), *self.asides()]
 
 
 def is_aside(value: object) -> bool:

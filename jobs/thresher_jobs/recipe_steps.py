@@ -37,7 +37,7 @@ from thresher.steps.verdicts import REASONS
 from thresher_jobs import dedup_report, score_report
 from thresher_jobs.arrival import arrive
 from thresher_jobs.dedup import Near, find_copies, keep_wanted
-from thresher_jobs.dedup_night import near_tonight
+from thresher_jobs.dedup_night import UNIT_ROWS, near_tonight
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.dedup_stages import audit, near
 from thresher_jobs.dedup_state import State, attribute_params
@@ -200,6 +200,7 @@ class DedupStep(RecipeStep):
         state.rows = passed.rows
         search: Near = near
         if passed.memory is not None:
+            state.unit_rows = UNIT_ROWS
             if passed.memory.order == "arrival":
                 arrive(passed.run, state, passed.memory, self.name)
             search = partial(near_tonight, memory=passed.memory, step=self.name)
@@ -294,12 +295,15 @@ class ScoreStep(RecipeStep):
         )
         self._how = sift_step(passed.run, self._scored, False)
         rules = self._profile.model_dump(mode="json", by_alias=True)["rules"]
+        alone = passed.memory is not None and self._how.met is None
         stage = MapStage(
             f"judge-{self.name}",
             stage_key(own, digest_of(rules)),
-            partial(judge_scores, self._how, alive),
+            partial(judge_scores, self._how, () if alone else alive),
             passed.plan.tasks,
         )
+        if passed.memory is not None and alone:
+            passed.memory.alone.add(stage.name)
         passed.run.execute(stage)
         return FiledEvents(self.name, stage.folder, passed.task_rows)
 

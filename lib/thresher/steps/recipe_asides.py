@@ -30,7 +30,13 @@ Column = np.ndarray[Any, Any]
 def judge_scores(
     how: SiftStep, alive: tuple[Decided, ...], store: Store, folder: str, task: Task
 ) -> Receipt:
-    """Write the events of one task's rows by the rules on their signals."""
+    """Write the events of one task's rows by the rules on their signals.
+
+    Args:
+        how: The rules.
+        alive: Earlier steps whose rows are left out; of a row's events the first step's holds, so
+            this saves lines and changes nothing.
+    """
     sifted = Sifted(how, store, task.index)
     count = len(sifted.fates.state)
     left = left_by(alive, store, task.index, count)
