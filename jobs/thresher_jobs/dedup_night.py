@@ -14,6 +14,7 @@ no edge leaves `chosen`, and all other rows have the piece and the verdicts that
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -25,12 +26,13 @@ from thresher import docid
 from thresher.errors import InternalError
 from thresher.params import digest_of
 from thresher.run import Run
-from thresher.stage import WORK, MapStage, Receipt
+from thresher.stage import WORK, MapStage, Receipt, Task
 from thresher.steps import newcomers
 from thresher.steps.bucketing import PIECES
 from thresher.steps.collapsing import part_name
 from thresher.steps.deciding import DECIDED
-from thresher.steps.newcomers import Marks, grouped, marked, unmarked
+from thresher.steps.grouping import grouped
+from thresher.steps.newcomers import Marks, marked, unmarked
 from thresher.steps.owned import gather
 from thresher.steps.spread import read_table, write_table
 from thresher_jobs.dedup_params import DedupParams
@@ -43,6 +45,7 @@ MOST_CHOSEN = (
     0.3  # of the compared rows; beyond, all are decided: the same answer at about the cost
 )
 MOST_NEW = 1 << 22  # rows that a worker holds the band keys of, about 300 bytes each
+UNIT_ROWS = 1 << 17  # that are worth a task of a narrow stage: some ten milliseconds
 GONE = -1
 
 
@@ -107,7 +110,7 @@ def _compared(run: Run, state: State, params: DedupParams) -> dict[int, Column]:
         "compared",
         state.stage_key("compared", state.copies.folder),
         partial(newcomers.mark_compared, state.attributes, state.copies, params.ngram),
-        grouped(state.plan.tasks),
+        grouped(state.plan.tasks, dict(enumerate(state.task_rows)), UNIT_ROWS),
     )
     found: dict[int, Column] = {}
     for receipt in run.execute(stage):
@@ -205,7 +208,7 @@ def _meet(
     tasks = state.plan.tasks
     key, new_marks = _keep_marks(run, state, "new", new)
     gather_new = partial(newcomers.gather_new, state.attributes, new_marks, params.ngram)
-    with_new = grouped([task for task in tasks if new[task.index].any()])
+    with_new = _groups(tasks, new)
     gathered = run.execute(MapStage("new", key, gather_new, with_new))
     key, marks = _keep_marks(run, state, f"known-{key}", known)
     meet = partial(
@@ -216,11 +219,17 @@ def _meet(
         params.ngram,
         (params.fraction.numerator, params.fraction.denominator),
     )
-    with_known = grouped([task for task in tasks if known[task.index].any()])
+    with_known = _groups(tasks, known)
     receipts = run.execute(MapStage("meet", key, meet, with_known)) if with_known else []
     state.facts["rows_met"] = sum(r.rows_in for r in receipts)
     met: Column = gather(run.store, receipts, newcomers.IDS).column("id").to_numpy()
     return met
+
+
+def _groups(tasks: Sequence[Task], masks: dict[int, Column]) -> tuple[Task, ...]:
+    """Return the tasks with marked rows, in groups."""
+    rows = {number: int(mask.sum()) for number, mask in masks.items()}
+    return grouped([task for task in tasks if rows[task.index]], rows, UNIT_ROWS)
 
 
 def _keep_marks(run: Run, state: State, what: str, masks: dict[int, Column]) -> tuple[str, Marks]:

@@ -51,18 +51,21 @@ def collapse(run: Run, state: State, params: DedupParams) -> None:
     if params.method == "bloom":
         filter_name = _marks(run, state, params)
     partitions = partitions_of(state.num_rows, ROWS_PER_PARTITION)
-    stage = ExchangeStage(
-        "collapse",
-        state.stage_key("collapse", str(params.source_priority), str(filter_name), str(partitions)),
+    emit, tasks = state.units(
         partial(
             collapsing.emit_text_keys,
             state.attributes,
             partitions,
             params.source_priority,
             filter_name,
-        ),
+        )
+    )
+    stage = ExchangeStage(
+        "collapse",
+        state.stage_key("collapse", str(params.source_priority), str(filter_name), str(partitions)),
+        emit,
         collapsing.reduce_copies,
-        state.plan.tasks,
+        tasks,
         partitions,
     )
     state.collapsed = run.execute(stage)
@@ -90,12 +93,15 @@ def near(run: Run, state: State, params: DedupParams) -> Owned:
     decide = decide_params(params, state.compared)
     pieces, rows = candidates(run, state, params)
     partitions = partitions_of(rows, PIECE_ROWS_PER_PARTITION)
+    emit, tasks = state.units(
+        partial(deciding.emit_rows, decide, state.attributes, pieces, partitions)
+    )
     stage = ExchangeStage(
         "decide",
         state.stage_key("decide", decide.digest(), pieces.folder, str(partitions)),
-        partial(deciding.emit_rows, decide, state.attributes, pieces, partitions),
+        emit,
         partial(deciding.reduce_pieces, decide),
-        state.plan.tasks,
+        tasks,
         partitions,
     )
     state.decided = run.execute(stage) if rows else []
@@ -119,12 +125,15 @@ def _screen(
 ) -> tuple[Owned, int]:
     """Return the pieces that are left after screening, and how many rows they have."""
     partitions = partitions_of(rows, SCREEN_ROWS_PER_PARTITION)
+    emit, tasks = state.units(
+        partial(screening.emit_pictures, state.attributes, pieces, decide.ngram, partitions)
+    )
     stage = ExchangeStage(
         "screen",
         state.stage_key("screen", decide.digest(), pieces.folder, str(partitions)),
-        partial(screening.emit_pictures, state.attributes, pieces, decide.ngram, partitions),
+        emit,
         partial(screening.reduce_pictures, decide.numerator, decide.denominator),
-        state.plan.tasks,
+        tasks,
         partitions,
     )
     receipts = run.execute(stage) if rows else []
@@ -139,13 +148,16 @@ def _screen(
 def _pieces(run: Run, state: State, params: DedupParams) -> tuple[Owned, int]:
     """Return the pieces of rows that share a bucket, and how many rows they have."""
     assert state.copies is not None
-    partitions = partitions_of(state.num_rows * params.banding.bands, LINES_PER_PARTITION)
+    partitions = partitions_of(state.num_judged * params.banding.bands, LINES_PER_PARTITION)
+    emit, tasks = state.units(
+        partial(bucketing.emit_bands, state.attributes, state.copies, params.ngram, partitions)
+    )
     stage = ExchangeStage(
         "buckets",
         state.stage_key("buckets", state.copies.folder, str(partitions)),
-        partial(bucketing.emit_bands, state.attributes, state.copies, params.ngram, partitions),
+        emit,
         bucketing.reduce_buckets,
-        state.plan.tasks,
+        tasks,
         partitions,
     )
     receipts = run.execute(stage)

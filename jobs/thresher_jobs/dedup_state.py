@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from thresher.planning import Plan
-from thresher.stage import Receipt, stage_key
+from thresher.stage import EmitFunction, Receipt, Task, stage_key
 from thresher.steps import attributes, deciding
 from thresher.steps.attributes import Attributes
 from thresher.steps.compared import Compared
+from thresher.steps.grouping import emit_each, grouped
 from thresher.steps.owned import Owned
 from thresher.steps.rows import RowMap
 from thresher_jobs.dedup_params import DedupParams
@@ -22,7 +24,13 @@ CODE_VERSION = "2"  # of the stages' meaning: raise it when equal inputs give ot
 
 @dataclass
 class State:
-    """What the driver knows as the job goes on: names and narrow columns, never rows."""
+    """What the driver knows as the job goes on: names and narrow columns, never rows.
+
+    Attributes:
+        order: By what rows are ordered first: `content` or `arrival`.
+        unit_rows: How many rows are worth a task of a narrow stage; 0 keeps the plan's tasks.
+        chosen: Where near copies are looked for among some rows only: how many, by task.
+    """
 
     plan: Plan
     key: str
@@ -38,6 +46,16 @@ class State:
     removed: Owned | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     order: str = "content"
+    unit_rows: int = 0
+    chosen: dict[int, int] | None = None
+
+    def units(self, emit: EmitFunction) -> tuple[EmitFunction, tuple[Task, ...]]:
+        """Return how an exchange emits, and its tasks: those of the plan, or groups of them where
+        `unit_rows` says how many rows are worth a task."""
+        if not self.unit_rows:
+            return emit, self.plan.tasks
+        rows = dict(enumerate(self.task_rows)) if self.chosen is None else self.chosen
+        return partial(emit_each, emit), grouped(self.plan.tasks, rows, self.unit_rows)
 
     def stage_key(self, *more: str) -> str:
         """Return the content name of a stage that follows the attributes."""
@@ -58,6 +76,11 @@ class State:
     def num_rows(self) -> int:
         """Rows of all tasks."""
         return sum(self.task_rows)
+
+    @property
+    def num_judged(self) -> int:
+        """Rows of all tasks, or the chosen ones where these are some."""
+        return self.num_rows if self.chosen is None else sum(self.chosen.values())
 
     @property
     def by_stages(self) -> bool:

@@ -1,7 +1,7 @@
 """What a night needs to know of all rows: which are compared, and which of the known ones could be
 similar to a new one. Only attributes are read, mapped from disk.
 
-Tasks of these stages are groups of the run's tasks: one file and one receipt a group.
+Tasks of these stages are groups of the run's tasks (`grouping`).
 
 Shapes: T tasks, D rows of a task, A new rows, B bands.
 """
@@ -26,7 +26,6 @@ from thresher.store import Store
 from thresher.transforms.newcomers import Newcomers, meets, newcomers
 
 Column = np.ndarray[Any, Any]
-MOST_GROUPS = 32
 MARKED = pa.schema([("task", pa.uint64()), ("rows", pa.uint64()), ("marked", pa.large_binary())])
 IDS = pa.schema([("id", pa.uint64())])
 
@@ -46,13 +45,6 @@ class Marks:
         table = read_table(store, self.name)
         place = int(np.searchsorted(table.column("task").to_numpy(), task))
         return unmarked(table.slice(place, 1))[task]
-
-
-def grouped(tasks: Sequence[Task]) -> tuple[Task, ...]:
-    """Return tasks whose payload is the numbers of some of the run's tasks."""
-    numbers = [task.index for task in tasks]
-    groups = np.array_split(np.array(numbers, np.int64), min(MOST_GROUPS, max(1, len(numbers))))
-    return tuple(Task(n, tuple(group.tolist())) for n, group in enumerate(groups) if len(group))
 
 
 def marked(tasks: Sequence[int], masks: Sequence[Column]) -> pa.Table:
@@ -81,12 +73,13 @@ def mark_compared(
 ) -> Receipt:
     """Mark the rows that near-duplicate search looks at."""
     masks = []
-    for number in task.payload:
+    numbers = [one.index for one in task.payload]
+    for number in numbers:
         found = attributes.load(store, number)
         mask = np.zeros(len(found.status), bool)
         mask[compared_rows(store, found, copies, ngram, number)] = True
         masks.append(mask)
-    table = marked(task.payload, masks)
+    table = marked(numbers, masks)
     file = write_table(store, part_name(folder, task.index), table)
     return Receipt(
         task=task.index,
@@ -101,7 +94,7 @@ def gather_new(
 ) -> Receipt:
     """Write totals, band keys and pictures of the new rows."""
     parts = []
-    for number in task.payload:
+    for number in (one.index for one in task.payload):
         rows = np.flatnonzero(new.mask(store, number))
         found = attributes.load(store, number)
         parts.append(
@@ -145,7 +138,7 @@ def meet_new(
     table = _read_new(store, new)
     ids = []
     looked_at = 0
-    for number in task.payload:
+    for number in (one.index for one in task.payload):
         mask = known.mask(store, number)
         base = 0
         for block in attributes.load(store, number).blocks() if mask.any() else ():
