@@ -49,29 +49,61 @@ class Candidates(NamedTuple):
         return Candidates(pairs, self.scanned[places], figures)
 
 
-def with_channels(
-    part: Part, presets: Sequence[Preset], texts: pa.Array, tokens: Tokens, pairs: Pairs
-) -> Candidates:
-    """Add what other ways find to the pairs that the scan found.
+class Found(NamedTuple):
+    """What one other way found.
+
+    Attributes:
+        pairs: Pairs of segments and sub-items.
+        fires: (C,) bool, whether the rule that asked for it says something.
+        figures: (C,) each.
+    """
+
+    pairs: Pairs
+    fires: Column
+    figures: dict[str, Column]
+
+
+def find_others(
+    part: Part, presets: Sequence[Preset], texts: pa.Array, tokens: Tokens
+) -> list[Found]:
+    """Return what other ways find.
 
     Args:
         part: What is searched for.
         presets: The rules, by benchmark.
         texts, tokens: What is searched.
+    """
+    more = []
+    if part.templates is not None:
+        found, covered = find_templates(part.templates, texts, tokens)
+        fires = _templated(part, presets, found, covered)
+        more.append(Found(found, fires, {"templated8": covered}))
+    if part.sketches is not None:
+        count = max(part.index.num_items, 1)
+        found, shared = find_similar(part.sketches, part.index.stored, count, tokens)
+        fires = _similar(part, presets, found, shared)
+        more.append(Found(found, fires, dict(zip(_SHINGLES, shared, strict=True))))
+    return more
+
+
+def fired(others: Sequence[Found]) -> Pairs:
+    """Return the pairs of which a rule says something for what other ways found."""
+    nothing = Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    some = [Pairs(*(column[one.fires] for column in one.pairs)) for one in others]
+    return Pairs(*(np.concatenate(columns) for columns in zip(nothing, *some, strict=True)))
+
+
+def with_channels(part: Part, others: Sequence[Found], pairs: Pairs) -> Candidates:
+    """Add what other ways find to the pairs that the scan found.
+
+    Args:
+        part: What is searched for.
+        others: What other ways found.
         pairs: What the scan found, ascending.
     """
     count = max(part.index.num_items, 1)
     codes = pairs.segments * count + pairs.items
-    more: list[tuple[Column, dict[str, Column]]] = []
-    if part.templates is not None:
-        found, covered = find_templates(part.templates, texts, tokens)
-        fires = _templated(part, presets, found, covered)
-        more.append(_worth(codes, count, found, fires, {"templated8": covered}))
-    if part.sketches is not None:
-        found, shared = find_similar(part.sketches, part.index.stored, count, tokens)
-        fires = _similar(part, presets, found, shared)
-        figures = dict(zip(_SHINGLES, shared, strict=True))
-        more.append(_worth(codes, count, found, fires, figures))
+    more = [_worth(codes, count, one) for one in others]
     if any(len(own) for own, _ in more):
         new = np.unique(np.concatenate([codes, *(own for own, _ in more)]))
     else:
@@ -101,13 +133,11 @@ def judged_figures(figures: dict[str, Column], found: Candidates) -> dict[str, C
     return figures | scored
 
 
-def _worth(
-    codes: Column, count: int, found: Pairs, fires: Column, figures: dict[str, Column]
-) -> tuple[Column, dict[str, Column]]:
+def _worth(codes: Column, count: int, found: Found) -> tuple[Column, dict[str, Column]]:
     """Leave out pairs that the scan did not find, unless a rule fires."""
-    own = found.segments * count + found.items
-    kept = fires | np.isin(own, codes)
-    return own[kept], {name: figure[kept] for name, figure in figures.items()}
+    own = found.pairs.segments * count + found.pairs.items
+    kept = found.fires | np.isin(own, codes)
+    return own[kept], {name: figure[kept] for name, figure in found.figures.items()}
 
 
 def _templated(part: Part, presets: Sequence[Preset], found: Pairs, covered: Column) -> Column:

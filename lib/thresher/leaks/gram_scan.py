@@ -1,12 +1,12 @@
 """The part of the scan that finds sub-items by n-grams, and whole ones.
 
 The shortest n of the index, whose table has nearly all keys, is looked for at every place of a
-text. The other tables are small: longer n-grams of which every shorter one is over-common, and
+block. The other tables are small: longer n-grams of which every shorter one is over-common, and
 whole sub-items that nothing else finds. They are looked into only where a text has the first tokens
 of one of their entries. Places that pass a bloom are collected before any table is read, so that
 the reads, most of which miss the processor's caches, do not wait for each other.
 
-Shapes: T tokens, I sub-items, G tables.
+Shapes: R texts, T tokens, I sub-items, H hits, G tables.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from thresher.leaks.keys import (
-    item_at,
     maybe,
     mixed,
     power,
@@ -26,62 +25,35 @@ from thresher.leaks.keys import (
     slot_of,
     tag_of,
 )
-from thresher.leaks.tables import LEAST_WHOLE, NO_TABLE, Table
+from thresher.leaks.screen import is_kept, keep, touch
+from thresher.leaks.tables import LEAST_WHOLE
+from thresher.leaks.weak import stored_hash
 from thresher.text.kernel import inlined, kernel
+from thresher.text.machine import i32_at, i64_at, set_i64, set_u32, u8_at, u32_at, u64_at
 
 if TYPE_CHECKING:
     from thresher.leaks.index import Index
 
 Column = np.ndarray[Any, Any]
 _U, _I = np.uint64, np.int64
-STRETCH = 1024  # tokens of which the places that pass a bloom are collected
 
 
-class Grams(NamedTuple):
-    """What is looked for.
+class GramHits(NamedTuple):
+    """N-grams that a block shares with sub-items, by place.
 
     Attributes:
-        n: Tokens of the n-grams that are looked for at every place.
-        table: Of these.
-        others: The G small tables, one behind the other.
-        bounds: (G + 1, 4) int64 where each begins: slots, postings, bloom, tags.
-        lengths: (G,) int64 tokens of their n-grams or sub-items.
-        openings: A bloom of their entries' first tokens.
-        oldest, oldest_opening: BASE^n, BASE^LEAST_WHOLE.
-        led_starts, led_items: (I + 1,) and (I,) int64 sub-items that each sub-item leads.
+        places: (H,) int64 first tokens, ascending.
+        starts: (H,) int64 where their postings begin.
+        tables: (H,) uint8 in which table.
+        lengths: (G,) int64 tokens of the n-grams or sub-items of each table.
+        postings: Of each table.
     """
 
-    n: int
-    table: Any
-    others: Any
-    bounds: Column
+    places: Column
+    starts: Column
+    tables: Column
     lengths: Column
-    openings: Column
-    oldest: Any
-    oldest_opening: Any
-    led_starts: Column
-    led_items: Column
-
-
-class Hits(NamedTuple):
-    """Scratch: places that passed a bloom."""
-
-    places: Column  # (STRETCH,) int64
-    keys: Column  # (STRETCH,) uint64
-    slots: Column  # (STRETCH,) int64: where their tags are
-    positions: Column  # (STRETCH,) int64: in the stored tokens
-
-
-class Found(NamedTuple):
-    """Candidate pairs as they are found, and which sub-items a text has been found to have.
-
-    `seen` of a sub-item is row + 1 where it was found with all that it leads, -(row + 1) where it
-    was found alone.
-    """
-
-    rows: Column  # int64
-    items: Column  # int64
-    seen: Column  # (I,) int32
+    postings: tuple[Column, ...]
 
 
 def frozen(array: Column) -> Column:
@@ -91,237 +63,200 @@ def frozen(array: Column) -> Column:
     return view
 
 
-def make_hits() -> Hits:
-    """Allocate scratch."""
-    places, slots, positions = (np.empty(STRETCH, np.int64) for _ in range(3))
-    return Hits(places, np.empty(STRETCH, np.uint64), slots, positions)
-
-
-def grams_of(index: Index) -> Grams:
-    """Return what of an index is looked for."""
-    n = index.ngrams[0]
-    lengths = [*index.ngrams[1:], *index.whole_lengths]
-    tables = [index.table(f"gram{other}") for other in lengths]
-    sizes = [[len(part) for part in table] for table in tables]
-    bounds = np.zeros((len(tables) + 1, len(Table._fields)), np.int64)
-    bounds[1:] = np.cumsum(np.array(sizes, np.int64).reshape(-1, len(Table._fields)), axis=0)
-    parts = zip(*(tables or [NO_TABLE]), strict=True)
-    return Grams(
-        n,
-        index.table(f"gram{n}"),
-        Table(*(frozen(np.concatenate(part)) for part in parts)),
-        bounds,
-        np.array(lengths, np.int64),
-        index["opening_bloom"],
-        power(n),
-        power(LEAST_WHOLE),
-        index["led_starts"],
-        index["led_items"],
-    )
-
-
-@inlined
-def _other(grams: Any, which: Any) -> Any:
-    """Return one of the small tables."""
-    all_of, bounds = grams.others, grams.bounds
-    return Table(
-        all_of.slots[bounds[which, 0] : bounds[which + 1, 0]],
-        all_of.postings[bounds[which, 1] : bounds[which + 1, 1]],
-        all_of.bloom[bounds[which, 2] : bounds[which + 1, 2]],
-        all_of.tags[bounds[which, 3] : bounds[which + 1, 3]],
-    )
-
-
-@inlined
-def add_led(grams: Any, found: Any, row: Any, item: Any, count: Any) -> Any:
-    """Add a sub-item and all that it leads; return the new count, or -1 without room."""
-    start, stop = grams.led_starts[item], grams.led_starts[item + 1]
-    if count + 1 + stop - start > found.rows.shape[0]:
-        return _I(-1)
-    seen = found.seen
-    if abs(seen[item]) != row + 1:
-        found.rows[count], found.items[count] = row, item
-        count += 1
-    seen[item] = row + 1
-    for at in range(start, stop):
-        led = grams.led_items[at]
-        if abs(seen[led]) != row + 1:
-            found.rows[count], found.items[count] = row, led
-            count += 1
-            seen[led] = row + 1
-    return count
-
-
-@inlined
-def _tagged(tags: Any, key: Any) -> Any:
-    """Return the first slot with the tag of a key, from where the key's search begins, or -1."""
-    size, tag = _I(tags.shape[0]), tag_of(key)
-    slot = slot_of(key, size)
-    while tags[slot] != 0:
-        if tags[slot] == tag:
-            return slot
-        slot = slot_after(slot, size)
-    return _I(-1)
-
-
-@kernel
-def _enter(
-    hashes: Column, end: Any, place: Any, slot: Any, n: Any,
-    stored: Any, grams: Any, table: Any, row: Any, count: Any, found: Any,
-) -> Any:  # fmt: skip
-    """Add the sub-items that have the n-gram at a place; return the new count, or -1.
-
-    Args:
-        slot: The first with the tag of the n-gram's key.
-    """
-    slots, tags, postings = table.slots, table.tags, table.postings
-    size, tag = _I(slots.shape[0]), tags[slot]
-    while tags[slot] != 0:
-        if tags[slot] == tag:
-            first = _I(postings[_I(slots[slot]) - 1]) >> 3
-            if same_gram(stored.terms, stored.term_hash, first, hashes, place, n):
-                break
-        slot = slot_after(slot, size)
-    if tags[slot] == 0:
-        return count
-    index = _I(slots[slot]) - 1
-    last = _I(0)
-    while last == 0:
-        posting = _I(postings[index])
-        last = posting & 1
-        index += 1
-        position = posting >> 3
-        item = item_at(position, stored.blocks, stored.offsets)
-        if abs(found.seen[item]) == row + 1:
-            continue
-        if (posting >> 1) & 3:  # all of the sub-item must follow
-            length = stored.offsets[item + 1] - position
-            if end - place < length or not same_gram(
-                stored.terms, stored.term_hash, position, hashes, place, length
-            ):
-                continue
-            if count == found.rows.shape[0]:
-                return _I(-1)
-            found.seen[item] = -(row + 1)
-            found.rows[count], found.items[count] = row, item
-            count += 1
-        else:
-            count = add_led(grams, found, row, item, count)
-            if count < 0:
-                return count
-    return count
-
-
-@inlined
-def _gram_key(hashes: Any, place: Any, n: Any, mask: Any) -> Any:
-    total = _U(0)
-    for k in range(n):
-        total = roll(total, hashes[place + k])
-    return mixed(total) & mask
-
-
 @kernel
 def _collect(
-    hashes: Column, first: Any, stop: Any, n: Any, mask: Any, oldest: Any, bloom: Column, hits: Any
+    hashes: Column, n: Any, mask: Any, oldest: Any, bloom: Column, places: Column, keys: Column
 ) -> Any:
-    """Collect places from `first` to `stop` whose n-gram passes the bloom; return how many."""
-    num = _I(0)
-    total = _U(0)
-    for place in range(first, first + n - 1):
+    """Collect places whose n-gram passes the bloom; return how many."""
+    num, total, change = _I(0), _U(0), _U(0)
+    for place in range(n - 1):
         total = roll(total, hashes[place])
-    change = _U(0)
-    for place in range(first, stop):
+    for place in range(hashes.shape[0] - n + 1):
         total = roll(total, hashes[place + n - 1] - change)
         change = hashes[place] * oldest
         key = mixed(total) & mask
-        hits.places[num], hits.keys[num] = place, key
+        places[num], keys[num] = place, key
         num += _I(maybe(bloom, key))
     return num
 
 
 @kernel
-def _narrow(hashes: Column, stored: Any, table: Any, num: Any, hits: Any) -> Any:
-    """Keep the hits whose tag is in the table with the first token, or more than one; return how
-    many. Each step is a loop of its own, so that reads of different hits overlap."""
-    slots, postings, size = table.slots, table.postings, _I(table.slots.shape[0])
+def _narrow(
+    hashes: Column, n: Any, stored: Any, table: Any, num: Any, places: Column, keys: Column
+) -> Any:
+    """Keep the hits that are in the table; keys become where postings begin. Return how many.
+
+    Each step is a loop of its own, so that reads of different hits overlap.
+    """
+    slots, tags, postings, size = table.slots, table.tags, table.postings, _I(table.slots.shape[0])
+    terms, term_hash = stored.terms, stored.term_hash
     left = _I(0)
     for hit in range(num):
-        slot = _tagged(table.tags, hits.keys[hit])
-        hits.places[left], hits.keys[left], hits.slots[left] = (
-            hits.places[hit],
-            hits.keys[hit],
-            slot,
-        )
-        left += _I(slot >= 0)
-    for hit in range(left):
-        hits.positions[hit] = _I(postings[_I(slots[hits.slots[hit]]) - 1]) >> 3
-    for hit in range(left):
-        hits.positions[hit] = _I(stored.terms[hits.positions[hit]])
+        key, place = keys[hit], places[hit]
+        slot, tag = slot_of(key, size), tag_of(key)
+        while tags[slot] != 0 and tags[slot] != tag:
+            slot = slot_after(slot, size)
+        places[left], keys[left] = place, _U(slot)
+        left += _I(tags[slot] != 0)
     kept = _I(0)
     for hit in range(left):
-        slot = hits.slots[hit]
-        same = stored.term_hash[hits.positions[hit]] == hashes[hits.places[hit]]
-        alone = table.tags[slot_after(slot, size)] == 0
-        hits.places[kept], hits.slots[kept] = hits.places[hit], slot
-        kept += _I(same or not alone)
+        place, slot = places[hit], _I(keys[hit])
+        tag = tags[slot]
+        while tags[slot] != 0:
+            if tags[slot] == tag:
+                first = _I(postings[_I(slots[slot]) - 1]) >> 3
+                if same_gram(terms, term_hash, first, hashes, place, n):
+                    break
+            slot = slot_after(slot, size)
+        places[kept], keys[kept] = place, _U(slots[slot]) - _U(1)
+        kept += _I(tags[slot] != 0)
     return kept
 
 
 @kernel
-def scan_grams(
-    hashes: Column, begin: Any, end: Any,
-    stored: Any, grams: Any, hits: Any, row: Any, count: Any, found: Any,
+def _look_for(
+    hashes: Column, stored: Any, table: Any, n: Any, places: Column, found: Column, starts: Column
 ) -> Any:  # fmt: skip
-    """Add the sub-items that n-grams of a text lead to; return the new count, or -1."""
-    lengths, mask = grams.lengths, stored.mask
-    n, table = grams.n, grams.table
-    length = end - begin
-    if length < LEAST_WHOLE:
-        for which in range(lengths.shape[0]):
-            if lengths[which] == length:
-                slot = _tagged(_other(grams, which).tags, _gram_key(hashes, begin, length, mask))
-                if slot >= 0:
-                    count = _enter(
-                        hashes, end, begin, slot, length,
-                        stored, grams, _other(grams, which), row, count, found,
-                    )  # fmt: skip
+    """Find the n-grams at some places in a small table; return how many there are."""
+    slots, tags, postings, size = table.slots, table.tags, table.postings, _I(table.slots.shape[0])
+    num = _I(0)
+    for place in places:
+        if place + n > hashes.shape[0]:
+            continue
+        total = _U(0)
+        for k in range(n):
+            total = roll(total, hashes[place + k])
+        key = mixed(total) & stored.mask
+        if not maybe(table.bloom, key):
+            continue
+        slot, tag = slot_of(key, size), tag_of(key)
+        while tags[slot] != 0:
+            if tags[slot] == tag:
+                first = _I(postings[_I(slots[slot]) - 1]) >> 3
+                if same_gram(stored.terms, stored.term_hash, first, hashes, place, n):
+                    found[num], starts[num] = place, _I(slots[slot]) - 1
+                    num += 1
+                    break
+            slot = slot_after(slot, size)
+    return num
+
+
+def find_grams(index: Index, hashes: Column, offsets: Column) -> GramHits:
+    """Find all n-grams of a block, and whole sub-items, whichever texts they are of.
+
+    Args:
+        index: The items.
+        hashes: (T,) uint64 tokens.
+        offsets: (R + 1,) int64 where the texts begin.
+    """
+    n, stored = index.ngrams[0], index.stored
+    others = (*index.ngrams[1:], *index.whole_lengths)
+    table = index.table(f"gram{n}")
+    postings = [table.postings, *(index[f"gram{other}_postings"] for other in others)]
+    room = len(hashes) + 1
+    places, keys = np.empty(room, np.int64), np.empty(room, np.uint64)
+    num = 0
+    if len(hashes) >= n and len(table.postings):
+        num = int(_collect(hashes, n, stored.mask, power(n), table.bloom, places, keys))
+        num = int(_narrow(hashes, n, stored, table, num, places, keys))
+    found = [(places[:num], keys[:num].view(np.int64))]
+    if any(map(len, postings[1:])):
+        openings, keys = np.empty(room, np.int64), np.empty(room, np.uint64)
+        if len(hashes) >= LEAST_WHOLE:
+            oldest, bloom = power(LEAST_WHOLE), index["opening_bloom"]
+            num = _collect(hashes, LEAST_WHOLE, stored.mask, oldest, bloom, openings, keys)
+            openings = openings[:num]
+        for own in others:
+            # What is shorter counts only as a whole text.
+            at = openings if own >= LEAST_WHOLE else offsets[:-1][np.diff(offsets) == own]
+            mine = np.empty(len(at), np.int64), np.empty(len(at), np.int64)
+            num = int(_look_for(hashes, stored, index.table(f"gram{own}"), own, at, *mine))
+            found.append((mine[0][:num], mine[1][:num]))
+    tables = np.repeat(np.arange(len(found)), [len(one[0]) for one in found]).astype(np.uint8)
+    places, starts = (np.concatenate([one[part] for one in found]) for part in (0, 1))
+    if any(len(one[0]) for one in found[1:]):
+        order = np.argsort(places, kind="stable")
+        places, starts, tables = places[order], starts[order], tables[order]
+    return GramHits(places, starts, tables, np.array([n, *others], np.int64), tuple(postings))
+
+
+@inlined
+def _add(at: Any, row: Any, item: Any, count: Any) -> None:
+    set_i64(at.rows, count, row)
+    set_i64(at.items, count, item)
+
+
+@inlined
+def add_led(at: Any, row: Any, item: Any, count: Any) -> Any:
+    """Add a sub-item and all that it leads; return the new count, or -1 without room."""
+    start, stop = i64_at(at.led_starts, item), i64_at(at.led_starts, item + 1)
+    if count + 1 + stop - start > at.room:
+        return _I(-1)
+    if abs(i32_at(at.seen, item)) != row + 1:
+        _add(at, row, item, count)
+        count += 1
+    set_u32(at.seen, item, row + 1)
+    for index in range(start, stop):
+        led = i64_at(at.led_items, index)
+        if abs(i32_at(at.seen, led)) != row + 1:
+            _add(at, row, led, count)
+            count += 1
+            set_u32(at.seen, led, row + 1)
+    return count
+
+
+@inlined
+def stored_item(at: Any, position: Any) -> Any:
+    """Return the sub-item that a stored token belongs to."""
+    item = u32_at(at.blocks, position >> 5)
+    while i64_at(at.offsets, item + 1) <= position:
+        item += 1
+    return item
+
+
+@inlined
+def _follows(at: Any, position: Any, place: Any, length: Any) -> Any:
+    """Tell whether stored tokens are those of a text."""
+    for k in range(length):
+        if stored_hash(at, position + k) != u64_at(at.hashes, place + k):
+            return False
+    return True
+
+
+@kernel
+def enter_gram(at: Any, begin: Any, end: Any, row: Any, hit: Any, count: Any) -> Any:
+    """Add the sub-items that have an n-gram of a text; return the new count, or -1."""
+    place, table = i64_at(at.hit_places, hit), u8_at(at.hit_tables, hit)
+    n, postings = i64_at(at.table_lengths, table), i64_at(at.table_postings, table)
+    if place + n > end:
         return count
-    for first in range(begin, end, STRETCH):
-        stop = min(first + STRETCH, end - n + 1)
-        num = 0
-        if stop > first:
-            num = _collect(hashes, first, stop, n, mask, grams.oldest, table.bloom, hits)
-            num = _narrow(hashes, stored, table, num, hits)
-        for hit in range(num):
-            count = _enter(
-                hashes, end, hits.places[hit], hits.slots[hit], n,
-                stored, grams, table, row, count, found,
-            )  # fmt: skip
+    index, last = i64_at(at.hit_starts, hit), _I(0)
+    while last == 0:
+        posting = u32_at(postings, index)
+        last = posting & 1
+        index += 1
+        position = posting >> 3
+        item = stored_item(at, position)
+        whole = (posting >> 1) & 3 != 0
+        if whole:  # all of the sub-item must follow
+            length = i64_at(at.offsets, item + 1) - position
+            if end - place < length or not _follows(at, position, place, length):
+                continue
+        if at.screened != 0 and not is_kept(at, item, row):
+            if table == 0 and not whole:
+                touch(at, begin, end, place, item, position, n, row)
+            else:
+                keep(at, item, row)
+        if abs(i32_at(at.seen, item)) == row + 1:
+            continue
+        if not whole:
+            count = add_led(at, row, item, count)
             if count < 0:
                 return count
-        if lengths.shape[0] == 0:
             continue
-        stop = min(first + STRETCH, end - LEAST_WHOLE + 1)
-        num = 0
-        if stop > first:
-            num = _collect(
-                hashes, first, stop, _I(LEAST_WHOLE), mask,
-                grams.oldest_opening, grams.openings, hits,
-            )  # fmt: skip
-        for hit in range(num):
-            place = hits.places[hit]
-            for which in range(lengths.shape[0]):
-                own = lengths[which]
-                if own < LEAST_WHOLE or place + own > end:
-                    continue
-                key, other = _gram_key(hashes, place, own, mask), _other(grams, which)
-                slot = _tagged(other.tags, key) if maybe(other.bloom, key) else _I(-1)
-                if slot < 0:
-                    continue
-                count = _enter(
-                    hashes, end, place, slot, own,
-                    stored, grams, other, row, count, found,
-                )  # fmt: skip
-                if count < 0:
-                    return count
+        if count == at.room:
+            return _I(-1)
+        _add(at, row, item, count)
+        set_u32(at.seen, item, -row - 1)
+        count += 1
     return count

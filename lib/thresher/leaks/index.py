@@ -88,6 +88,7 @@ class Index:
         self.hash_bits, self.pairs_floor, self.numbers_floor, num_grams = meta[1:5]
         self.ngrams = tuple(meta[5 : 5 + num_grams])
         self.whole_lengths = tuple(meta[5 + num_grams :])
+        self.needs: dict[tuple[int, ...], Any] = {}  # see `thresher.leaks.needs`
 
     def __getitem__(self, name: str) -> Column:
         """Return one array."""

@@ -1,18 +1,17 @@
 """The part of the scan that finds sub-items by pairs of their rare tokens.
 
-Shapes: T tokens, I sub-items.
+Shapes: T tokens, P pairs.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from thresher.leaks.gram_scan import STRETCH, add_led
+from thresher.leaks.gram_scan import add_led, stored_item
 from thresher.leaks.keys import (
     REACH,
-    item_at,
     maybe,
     mixed,
     slot_after,
@@ -21,143 +20,167 @@ from thresher.leaks.keys import (
     tag_of,
     token_bit,
 )
+from thresher.leaks.screen import could_be, is_kept
 from thresher.leaks.weak import SHORT_TEXT, enough, possible, window
-from thresher.text.kernel import inlined, kernel
+from thresher.text.kernel import kernel
+from thresher.text.machine import i32_at, i64_at, set_i64, set_u32, u32_at
+
+if TYPE_CHECKING:
+    from thresher.leaks.index import Index
 
 Column = np.ndarray[Any, Any]
 _U, _I = np.uint64, np.int64
 
 
-class Rare(NamedTuple):
-    """What is looked for, and scratch.
+class PairHits(NamedTuple):
+    """Pairs of rare tokens that a block shares with sub-items.
 
     Attributes:
-        table: From pairs to sub-items.
-        tokens: A bitmap of the tokens that pairs are made of.
-        weights: What a window must weigh.
-        latest: (I, 3) int64 the last pair of each sub-item: row + 1 (negative where no window of
-            the text is heavy enough), its place, which.
-        places: (STRETCH + 1,) int64 of rare tokens.
-        spreads: (STRETCH + 1,) uint64 their hashes, as they go into keys.
-        ends, befores: (REACH * STRETCH + 1,) int64 both places of pairs that passed the bloom.
-        keys: (REACH * STRETCH + 1,) uint64 of these.
+        ends: (P,) int64 `place << 2 | distance`: the second token and how far before it the first
+            is; ascending, of one place the nearest first.
+        starts: (P,) int64 where their postings begin.
     """
 
-    table: Any
-    tokens: Column
-    weights: Any
-    latest: Column
-    places: Column
-    spreads: Column
     ends: Column
-    befores: Column
-    keys: Column
-
-
-def make_rare(table: Any, tokens: Column, weights: Any, num_items: int) -> Rare:
-    """Allocate scratch for one thread."""
-    pairs = REACH * STRETCH + 1
-    return Rare(
-        table,
-        tokens,
-        weights,
-        np.zeros((num_items, 3), np.int64),
-        np.empty(STRETCH + 1, np.int64),
-        np.empty(STRETCH + 1, np.uint64),
-        np.empty(pairs, np.int64),
-        np.empty(pairs, np.int64),
-        np.empty(pairs, np.uint64),
-    )
+    starts: Column
 
 
 @kernel
-def _collect(hashes: Column, low: Any, first: Any, stop: Any, mask: Any, rare: Any) -> Any:
-    """Collect the pairs that end in a stretch and pass the bloom; return how many.
-
-    Of one place, the nearest partner comes first.
-    """
-    places, spreads, bloom = rare.places, rare.spreads, rare.table.bloom
+def _rare(hashes: Column, tokens: Column, places: Column, spreads: Column) -> Any:
+    """Collect the tokens that pairs are made of; return how many."""
     num = _I(0)
-    for place in range(low, stop):
+    for place in range(hashes.shape[0]):
         value = hashes[place]
         places[num], spreads[num] = place, spread(value)
-        num += _I(token_bit(rare.tokens, value))
-    count = _I(0)
-    for own in range(1, num):
-        place = places[own]
-        if place < first:
-            continue
-        for other in range(own - 1, max(-1, own - 1 - REACH), -1):
-            if place - places[other] > REACH:
-                break
-            key = mixed(spreads[other] + spreads[own]) & mask
-            rare.ends[count], rare.befores[count], rare.keys[count] = place, places[other], key
-            count += _I(maybe(bloom, key))
-    return count
-
-
-@inlined
-def _find(hashes: Any, place: Any, before: Any, key: Any, stored: Any, table: Any) -> Any:
-    """Return where the postings of a pair begin, or -1."""
-    slots, tags, postings = table.slots, table.tags, table.postings
-    size, tag = _I(slots.shape[0]), tag_of(key)
-    slot = slot_of(key, size)
-    value, other = hashes[place], hashes[before]
-    while tags[slot] != 0:
-        if tags[slot] == tag:
-            start = _I(slots[slot]) - 1
-            entry = _I(postings[start]) >> 1
-            a = stored.term_hash[stored.terms[entry >> 2]]
-            b = stored.term_hash[stored.terms[(entry >> 2) + (entry & 3)]]
-            if (a == value and b == other) or (a == other and b == value):
-                return start
-        slot = slot_after(slot, size)
-    return _I(-1)
+        num += _I(token_bit(tokens, value))
+    return num
 
 
 @kernel
-def scan_pairs(
-    hashes: Column, begin: Any, end: Any,
-    stored: Any, grams: Any, rare: Any, bench: Any, row: Any, count: Any, found: Any,
+def _collect(
+    places: Column, spreads: Column, mask: Any, bloom: Column, first: Any, ends: Column,
+    keys: Column,
 ) -> Any:  # fmt: skip
-    """Add the sub-items that pairs of a text lead to; return the new count, or -1."""
-    postings, latest, weights = rare.table.postings, rare.latest, rare.weights
-    for first in range(begin, end, STRETCH - REACH):
-        stop = min(first + STRETCH - REACH, end)
-        num = _collect(hashes, max(begin, first - REACH), first, stop, stored.mask, rare)
-        for hit in range(num):
-            place, before = rare.ends[hit], rare.befores[hit]
-            if hashes[place] == hashes[before]:
+    """Collect the pairs that pass the bloom, up to where room ends.
+
+    Returns:
+        Where to go on, and how many there are.
+    """
+    count, own = _I(0), first
+    while own < places.shape[0] and count + REACH < ends.shape[0]:
+        place = places[own]
+        for other in range(own - 1, max(_I(-1), own - 1 - REACH), -1):
+            distance = place - places[other]
+            if distance > REACH:
+                break
+            key = mixed(spreads[other] + spreads[own]) & mask
+            ends[count], keys[count] = place << 2 | distance, key
+            count += _I(maybe(bloom, key))
+        own += 1
+    return own, count
+
+
+@kernel
+def _narrow(hashes: Column, stored: Any, table: Any, num: Any, ends: Column, keys: Column) -> Any:
+    """Keep the pairs that are in the table; keys become where postings begin. Return how many."""
+    slots, tags, postings, size = table.slots, table.tags, table.postings, _I(table.slots.shape[0])
+    terms, term_hash = stored.terms, stored.term_hash
+    left = _I(0)
+    for hit in range(num):
+        key, end = keys[hit], ends[hit]
+        slot, tag = slot_of(key, size), tag_of(key)
+        while tags[slot] != 0 and tags[slot] != tag:
+            slot = slot_after(slot, size)
+        ends[left], keys[left] = end, _U(slot)
+        left += _I(tags[slot] != 0)
+    kept = _I(0)
+    for hit in range(left):
+        end, slot = ends[hit], _I(keys[hit])
+        tag, place = tags[slot], end >> 2
+        value, other = hashes[place], hashes[place - (end & 3)]
+        while tags[slot] != 0:
+            if tags[slot] == tag:
+                entry = _I(postings[_I(slots[slot]) - 1]) >> 1
+                a = term_hash[terms[entry >> 2]]
+                b = term_hash[terms[(entry >> 2) + (entry & 3)]]
+                if (a == value and b == other) or (a == other and b == value):
+                    break
+            slot = slot_after(slot, size)
+        ends[kept], keys[kept] = end, _U(slots[slot]) - _U(1)
+        kept += _I(tags[slot] != 0 and value != other)
+    return kept
+
+
+def find_pairs(index: Index, hashes: Column) -> PairHits:
+    """Find all pairs of rare tokens of a block, whichever texts they are of."""
+    table, stored = index.table("pair"), index.stored
+    nothing = np.zeros(0, np.int64)
+    if not len(table.postings) or not len(hashes):
+        return PairHits(nothing, nothing)
+    places, spreads = np.empty(len(hashes) + 1, np.int64), np.empty(len(hashes) + 1, np.uint64)
+    num = int(_rare(hashes, index["pair_tokens"], places, spreads))
+    places, spreads = places[:num], spreads[:num]
+    room = num + REACH + 1
+    ends, keys = np.empty(room, np.int64), np.empty(room, np.uint64)
+    found, own = [(nothing, nothing)], 0
+    while own < num:
+        own, count = _collect(places, spreads, stored.mask, table.bloom, own, ends, keys)
+        count = int(_narrow(hashes, stored, table, count, ends, keys))
+        found.append((ends[:count].copy(), keys[:count].view(np.int64).copy()))
+    return PairHits(*(np.concatenate([one[part] for one in found]) for part in (0, 1)))
+
+
+@kernel
+def enter_pair(at: Any, begin: Any, end: Any, row: Any, hit: Any, again: Any, count: Any) -> Any:
+    """Add the sub-items that a pair of a text leads to; return the new count, or -1.
+
+    Args:
+        again: Whether to look at those alone that were screened out and are kept after all.
+    """
+    code, start = i64_at(at.pair_ends, hit), i64_at(at.pair_starts, hit)
+    place = code >> 2
+    if place - (code & 3) < begin:
+        return count
+    index, last = start, _I(0)
+    while last == 0:
+        posting = u32_at(at.pair_postings, index)
+        last = posting & 1
+        index += 1
+        item = stored_item(at, posting >> 3)
+        latest = at.latest + (item << 4)
+        known = i32_at(latest, 0)
+        if again:
+            out = i32_at(latest, 3)
+            if abs(out) != row + 1 or not is_kept(at, item, row):
                 continue
-            start = _find(hashes, place, before, rare.keys[hit], stored, rare.table)
-            if start < 0:
-                continue
-            index, last = start, _I(0)
-            while last == 0:
-                posting = _I(postings[index])
-                last = posting & 1
-                index += 1
-                item = item_at(posting >> 3, stored.blocks, stored.offsets)
-                if found.seen[item] == row + 1 or latest[item, 0] == -(row + 1):
-                    continue
-                width = window(stored.offsets[item + 1] - stored.offsets[item])
-                follows = latest[item, 0] == row + 1 and place - latest[item, 1] <= width
-                follows = follows and latest[item, 2] != start
-                latest[item, 0], latest[item, 1], latest[item, 2] = row + 1, place, start
-                if not follows:
-                    continue
-                if not possible(stored, weights, bench, item, hashes, begin, end, place):
-                    if end - begin <= SHORT_TEXT:  # nor will it be at another place
-                        latest[item, 0] = -(row + 1)
-                    continue
-                low, high = max(begin, place - width + 1), min(end, place + width)
-                if not enough(stored, weights, bench, item, hashes, low, high):
-                    if end - begin <= SHORT_TEXT and not enough(
-                        stored, weights, bench, item, hashes, begin, end
-                    ):
-                        latest[item, 0] = -(row + 1)
-                    continue
-                count = add_led(grams, found, row, item, count)
-                if count < 0:
-                    return count
+            if out > 0:
+                set_u32(latest, 3, -row - 1)
+                known = _I(0)
+        if i32_at(at.seen, item) == row + 1 or known == -(row + 1):
+            continue
+        if known != row + 1 and not could_be(at, item, begin, end, row):
+            set_u32(latest, 0, -row - 1)
+            set_u32(latest, 3, row + 1)
+            set_i64(at.screened_out, 0, row + 1)
+            continue
+        width = window(i64_at(at.offsets, item + 1) - i64_at(at.offsets, item))
+        follows = known == row + 1 and place - begin - i32_at(latest, 1) <= width
+        follows = follows and u32_at(latest, 2) != start
+        set_u32(latest, 0, row + 1)
+        set_u32(latest, 1, place - begin)
+        set_u32(latest, 2, start)
+        if not follows:
+            continue
+        if not possible(at, item, at.pairs_floor, begin, end, place):
+            if end - begin <= SHORT_TEXT:  # nor will it be at another place
+                set_u32(latest, 0, -row - 1)
+            continue
+        low, high = max(begin, place - width + 1), min(end, place + width)
+        if not enough(at, item, at.pairs_floor, low, high):
+            if end - begin <= SHORT_TEXT and not enough(at, item, at.pairs_floor, begin, end):
+                set_u32(latest, 0, -row - 1)
+            continue
+        count = add_led(at, row, item, count)
+        if count < 0:
+            return count
     return count

@@ -22,9 +22,10 @@ from thresher.leaks.figures import SKIPS, find_span, find_window
 from thresher.leaks.firing import guarded, reaches
 from thresher.leaks.index import Index
 from thresher.leaks.keys import mixed, power, roll, same_gram
+from thresher.leaks.needs import bounded
 from thresher.leaks.prepared import first_place, make_prepared, prepare
 from thresher.leaks.presets import Preset
-from thresher.leaks.rules import Exact, FuzzyIdf, LongestSpan, NgramRatio, NumberMatch
+from thresher.leaks.rules import FuzzyIdf, LongestSpan, NgramRatio, NumberMatch
 from thresher.leaks.scan import Pairs, frozen
 from thresher.leaks.tables import get_bit
 from thresher.leaks.weak import NEAR_WORDS, near_bit, window
@@ -37,7 +38,6 @@ Column = np.ndarray[Any, Any]
 _U, _I = np.uint64, np.int64
 SHORT_TEXT = 2048  # tokens
 GRAM_SLOTS = 2048
-_BY_OTHER_FIGURES = ("templated", "minhash")
 
 
 class _Bounds(NamedTuple):
@@ -74,7 +74,7 @@ def within_reach(
         pairs: As `scan` found them, ascending.
         others: Figures that were found in other ways; pairs with any of them pass.
     """
-    if not len(pairs.items) or not index.uids_ascend or not all(map(_bounded, presets)):
+    if not len(pairs.items) or not index.uids_ascend or not all(map(bounded, presets)):
         return np.arange(len(pairs.items))
     bounds = _bound(index, tokens, pairs, min(map(_least_weight, presets)))
     alive = np.zeros(len(pairs.items), bool)
@@ -92,16 +92,6 @@ def within_reach(
     starts = np.flatnonzero(change)
     kept = np.repeat(np.logical_or.reduceat(alive, starts), np.diff([*starts, len(alive)]))
     return np.flatnonzero(kept)
-
-
-def _bounded(preset: Preset) -> bool:
-    """Tell whether all rules of a preset go by figures that are bounded here."""
-    return preset.by_kind and all(
-        name in _BY_OTHER_FIGURES
-        or isinstance(rule, Exact | LongestSpan | FuzzyIdf | NumberMatch)
-        or (isinstance(rule, NgramRatio) and rule.of == "tokens" and not rule.answer_weight)
-        for name, rule in preset.modes.items()
-    )
 
 
 def _reaches(preset: Preset, index: Index, pairs: Pairs, bounds: _Bounds) -> Column:

@@ -23,15 +23,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from thresher.leaks.gram_scan import Found, frozen, grams_of, make_hits, scan_grams
+from thresher.leaks.gram_scan import enter_gram, find_grams, frozen
 from thresher.leaks.index import Index
 from thresher.leaks.items import Numbers, no_numbers
-from thresher.leaks.number_scan import Sets, scan_numbers
-from thresher.leaks.pair_scan import make_rare, scan_pairs
-from thresher.leaks.weak import make_bench, weights_of
-from thresher.text.kernel import kernel
+from thresher.leaks.needs import needs_of
+from thresher.leaks.number_scan import enter_numbers
+from thresher.leaks.pair_scan import enter_pair, find_pairs
+from thresher.leaks.screen import is_kept, keep, settle
+from thresher.leaks.seeking import make_seeking
+from thresher.text.kernel import inlined, kernel
+from thresher.text.machine import i64_at, set_i64
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from thresher.leaks.presets import Preset
     from thresher.leaks.tokens import Tokens
 
 __all__ = ["Pairs", "frozen", "scan"]
@@ -47,82 +53,105 @@ class Pairs(NamedTuple):
     items: Column  # (C,) int64
 
 
-@kernel
-def _scan(
-    hashes: Column, offsets: Column, numbers: Any, stored: Any, grams: Any, rare: Any, sets: Any,
-    by: Any, hits: Any, bench: Any, row: Any, found: Any,
-) -> Any:  # fmt: skip
-    """Find sub-items of texts from `row` on.
+@inlined
+def _kept(at: Any, row: Any, first: Any, count: Any) -> Any:
+    """Leave out the pairs of a text whose item is not kept; return the new count."""
+    left = first
+    for pair in range(first, count):
+        item = i64_at(at.items, pair)
+        set_i64(at.rows, left, row)
+        set_i64(at.items, left, item)
+        left += _I(is_kept(at, item, row))
+    return left
 
-    Args:
-        by: Whether to look for n-grams, for pairs, for numbers.
+
+@kernel
+def _weak(at: Any, begin: Any, end: Any, row: Any, pair: Any, again: Any, count: Any) -> Any:
+    """Add what pairs, from one on, and numbers of a text lead to; keep these items.
 
     Returns:
-        (row, count) reached; short of the last text where `found` is too small for that text.
+        The first pair of the next text; the new count, or -1.
     """
-    count = _I(0)
-    while row < offsets.shape[0] - 1:
-        begin, end = offsets[row], offsets[row + 1]
-        first = count
-        bench.near_chunk[0] = -1
-        if by[0]:
-            count = scan_grams(hashes, begin, end, stored, grams, hits, row, count, found)
-        if by[1] and count >= 0:
-            count = scan_pairs(hashes, begin, end, stored, grams, rare, bench, row, count, found)
-        if by[2] and count >= 0:
-            count = scan_numbers(
-                hashes, begin, end, numbers, sets, stored, grams, bench, row, count, found
-            )
+    first = count
+    while pair < at.num_pairs and i64_at(at.pair_ends, pair) >> 2 < end and count >= 0:
+        count = enter_pair(at, begin, end, row, pair, again, count)
+        pair += 1
+    if at.num_sets > 0 and count >= 0:
+        count = enter_numbers(at, begin, end, row, again, count)
+    if at.screened != 0:
+        for new in range(first, count):
+            keep(at, i64_at(at.items, new), row)
+    return pair, count
+
+
+@kernel
+def _scan(at: Any, row: Any, num_rows: Any, gram: Any, pair: Any, other: Any) -> Any:
+    """Find sub-items of texts from `row` on, whose first hits are `gram`, `pair` and `other`.
+
+    Returns:
+        (row, count) reached; short of the last text where there is too little room for that text.
+    """
+    count, once, again = _I(0), False, True
+    while row < num_rows:
+        begin, end = i64_at(at.texts, row), i64_at(at.texts, row + 1)
+        first, first_pair = count, pair
+        set_i64(at.near_chunk, 0, _I(-1))
+        while at.screened != 0 and other < at.num_others and i64_at(at.other_rows, other) == row:
+            keep(at, i64_at(at.other_items, other), row)
+            other += 1
+        while gram < at.num_grams and i64_at(at.hit_places, gram) < end and count >= 0:
+            count = enter_gram(at, begin, end, row, gram, count)
+            gram += 1
+        if count >= 0:
+            if at.screened != 0 and count > first:
+                settle(at, begin, end, row, first, count)
+            pair, count = _weak(at, begin, end, row, pair, once, count)
+        if count > first and i64_at(at.screened_out, 0) == row + 1:
+            pair, count = _weak(at, begin, end, row, first_pair, again, count)
         if count < 0:
             return row, first
+        if at.screened != 0 and count > first:
+            count = _kept(at, row, first, count)
         row += 1
     return row, count
 
 
-def _postings(index: Index, n: int) -> int:
-    return len(index[f"gram{n}_postings"])
-
-
-def _sets(index: Index) -> Sets:
-    names = ("set_keys", "set_starts", "set_items", "set_sizes", "set_bloom", "set_members")
-    columns: list[Any] = [index[name] for name in (*names, "number_offsets", "number_keys")]
-    rejected = np.zeros(index.num_items, np.int32)
-    weights = weights_of(index, index.numbers_floor)
-    return Sets._make([*columns, weights, rejected])
-
-
-def scan(index: Index, tokens: Tokens, numbers: Numbers | None = None) -> Pairs:
+def scan(
+    index: Index,
+    tokens: Tokens,
+    numbers: Numbers | None = None,
+    presets: Sequence[Preset] | None = None,
+    others: Pairs | None = None,
+) -> Pairs:
     """Find the candidate pairs of texts.
 
     Args:
         index: The items to look for.
         tokens: Of the texts, normalised as those of the items.
         numbers: Of the texts (`find_numbers`); without them, nothing is found by numbers alone.
+        presets: The rules, by benchmark: pairs of an item and a text of which they could say
+            nothing are left out. Without them, none are.
+        others: Pairs that were found in other ways, and count: their items are not left out.
 
     Returns:
         Pairs (segment, item), ascending; the segment is the text's row in `tokens`.
     """
     hashes, offsets = frozen(tokens.hashes), frozen(tokens.offsets)
-    num_rows, grams = len(offsets) - 1, grams_of(index)
-    by = (
-        any(_postings(index, n) for n in (*index.ngrams, *index.whole_lengths)),
-        len(index["pair_postings"]) > 0,
-        numbers is not None and len(index["set_keys"]) > 0,
-    )
-    own = Numbers(*(frozen(column) for column in numbers or no_numbers(num_rows)))
-    weights = weights_of(index, index.pairs_floor)
-    room, row = max(1024, num_rows), 0
+    num_rows = len(offsets) - 1
+    own = numbers or no_numbers(num_rows)
+    needs = None if presets is None else needs_of(index, presets)
+    grams, pairs = find_grams(index, hashes, offsets), find_pairs(index, hashes)
+    wanted = np.zeros((2, 0), np.int64) if others is None else np.stack(others)
+    wanted = wanted[:, np.argsort(wanted[0], kind="stable")]
+    room, row = max(1 << 16, 8 * num_rows), 0
     parts: list[Pairs] = []
     while True:
-        rare = make_rare(index.table("pair"), index["pair_tokens"], weights, index.num_items)
-        found = Found(
-            np.empty(room, np.int64), np.empty(room, np.int64), np.zeros(index.num_items, np.int32)
-        )
-        row, count = _scan(
-            hashes, offsets, own, index.stored, grams, rare, _sets(index), by,
-            make_hits(), make_bench(index), row, found,
-        )  # fmt: skip
-        parts.append(Pairs(found.rows[:count], found.items[:count]))
+        at, held = make_seeking(index, needs, hashes, offsets, own, grams, pairs, wanted, room)
+        begin = offsets[row] if row < num_rows else 0
+        gram, pair = np.searchsorted(grams.places, begin), np.searchsorted(pairs.ends, begin << 2)
+        other = np.searchsorted(wanted[0], row)
+        row, count = _scan(at, row, num_rows, int(gram), int(pair), int(other))
+        parts.append(Pairs(held["rows"][:count].copy(), held["items"][:count].copy()))
         if row == num_rows:
             break
         room *= 2

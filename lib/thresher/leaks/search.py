@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from thresher.leaks import closer
 from thresher.leaks.answers import Beside, look_beside
-from thresher.leaks.channels import judged_figures, with_channels
+from thresher.leaks.channels import find_others, fired, judged_figures, with_channels
 from thresher.leaks.decide import CLEAN, MODES
 from thresher.leaks.decide import MATCH_KINDS as KIND_NAMES
 from thresher.leaks.decide import VERDICTS as VERDICT_NAMES
@@ -124,9 +124,9 @@ def _judge(
 ) -> _Judged | None:
     tokens = tokenise(found.texts, code=part.code)
     numbers = find_numbers(found.texts, tokens)
-    candidates = with_channels(
-        part, presets, found.texts, tokens, scan(part.index, tokens, numbers)
-    )
+    others = find_others(part, presets, found.texts, tokens)
+    scanned = scan(part.index, tokens, numbers, presets, fired(others))
+    candidates = with_channels(part, others, scanned)
     candidates = candidates.take(
         within_reach(part.index, presets, tokens, candidates.pairs, candidates.figures)
     )

@@ -175,6 +175,7 @@ Intrinsic = Callable[..., Any]
 u64_at: Intrinsic = _loader(_I64, types.uint64, None)
 i64_at: Intrinsic = _loader(_I64, types.int64, None)
 i32_at: Intrinsic = _loader(_I32, types.int64, "sext")
+u32_at: Intrinsic = _loader(_I32, types.int64, "zext")
 u16_at: Intrinsic = _loader(_I16, types.int64, "zext")
 u8_at: Intrinsic = _loader(_I8, types.int64, "zext")
 set_u64: Intrinsic = _storer(_I64, types.uint64)

@@ -1,0 +1,246 @@
+"""Which sub-items that an n-gram led to are worth a closer look: bounds that a scan keeps.
+
+While a text is scanned, what its shared n-grams could amount to is bounded from above, for a
+sub-item and all that it leads at once: how many tokens they cover, how long the run and the span
+around each is, and what the text's tokens weigh. Where that is less than `thresher.leaks.needs`
+says for all sub-items of an item, the item is dropped; of an item that is kept, all sub-items are
+that share an n-gram with the text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from thresher.leaks.needs import NEVER, PRESENT_WORDS, SECTION, SKIPS, UNIT, present_bit
+from thresher.leaks.weak import bit_at, set_bit, stored_hash, window
+from thresher.text.kernel import inlined, kernel
+from thresher.text.machine import (
+    i32_at,
+    i64_at,
+    set_i64,
+    set_u8,
+    set_u32,
+    set_u64,
+    u8_at,
+    u16_at,
+    u64_at,
+)
+
+_U, _I = np.uint64, np.int64
+CHUNK_BITS = 6
+CHUNK, CHUNK_WORDS = 1 << CHUNK_BITS, 32  # tokens, and words of their bitmap
+NUM_CHUNKS = 2 * SECTION // CHUNK
+
+
+@inlined
+def _is_present(at: Any, bit: Any) -> Any:
+    return bit_at(at.present, bit) != _U(0)
+
+
+@inlined
+def _bits_of(mask: Any) -> Any:
+    """Count the bits of 64."""
+    mask = mask - ((mask >> _U(1)) & _U(0x5555555555555555))
+    mask = (mask & _U(0x3333333333333333)) + ((mask >> _U(2)) & _U(0x3333333333333333))
+    mask = (mask + (mask >> _U(4))) & _U(0x0F0F0F0F0F0F0F0F)
+    return _I((mask * _U(0x0101010101010101)) >> _U(56))
+
+
+@inlined
+def is_kept(at: Any, item: Any, row: Any) -> Any:
+    """Tell whether the item of a sub-item is kept."""
+    return i32_at(at.kept, i64_at(at.group, item)) == row + 1
+
+
+@inlined
+def keep(at: Any, item: Any, row: Any) -> None:
+    """Keep the item of a sub-item."""
+    set_u32(at.kept, i64_at(at.group, item), row + 1)
+
+
+@kernel
+def touch(
+    at: Any, begin: Any, end: Any, place: Any, item: Any, position: Any, n: Any, row: Any
+) -> None:
+    """Note that a text has the shortest n-gram of a sub-item; keep the item if that may mean more.
+
+    Args:
+        place, position: Where the n-gram is in the texts, and in the stored tokens.
+    """
+    lead = i64_at(at.lead, item)
+    if i32_at(at.touched, lead) != row + 1:
+        set_u32(at.touched, lead, row + 1)
+        set_u64(at.places, lead, _U(0))
+        set_u8(at.ran, lead, _I(0))
+    first, stop = i64_at(at.offsets, item), i64_at(at.offsets, item + 1)
+    places = u64_at(at.places, lead) | (_U(1) << _U((position - first) & 63))
+    set_u64(at.places, lead, places)
+    reach = i64_at(at.reach, lead)
+    longest = i64_at(at.offsets, lead + 1) - i64_at(at.offsets, lead) + reach
+    count = _bits_of(places) * ((longest + 63) >> 6)
+    shift = place - position
+    low, high = max(first, begin - shift), min(stop, end - shift)
+    beyond = reach if item == lead else _I(0)
+    row_of_ends = _I(SKIPS + 1) << 3
+    forwards = _I(1)
+    right = position + n + _extend(at, position + n, low, high, shift, forwards, at.ends)
+    left = position - _extend(at, position - 1, low, high, shift, -forwards, at.ends + row_of_ends)
+    if right - left == stop - first:
+        keep(at, item, row)
+        return
+    if right - left + (beyond if right == stop else 0) >= at.run:
+        set_u8(at.ran, lead, _I(1))
+    needed = i64_at(at.touches, lead)
+    if u8_at(at.ran, lead) != 0:
+        needed = min(needed, i64_at(at.run_touches, lead))
+    found = count >= needed
+    least = i64_at(at.span, lead)
+    if stop - first + beyond >= least:
+        for before in range(SKIPS + 1):
+            ahead = i64_at(at.ends, SKIPS - before)
+            if beyond > 0 and high == stop and position + n + ahead + SKIPS >= stop:
+                ahead += SKIPS + beyond
+            found = found or i64_at(at.ends, SKIPS + 1 + before) + n + ahead >= least
+    if found:
+        keep(at, item, row)
+
+
+@inlined
+def _extend(at: Any, start: Any, low: Any, high: Any, shift: Any, step: Any, ends: Any) -> Any:
+    """Fill how far a sub-item's tokens from `start` on, up to `low` or `high`, are those of a text
+    `shift` further, allowing 0 to SKIPS others; return how far without."""
+    skipped, reached, offset = _I(0), _I(0), _I(0)
+    set_i64(ends, 0, reached)
+    while low <= start + step * offset < high:
+        position = start + step * offset
+        offset += 1
+        if stored_hash(at, position) == u64_at(at.hashes, position + shift):
+            reached = offset
+            set_i64(ends, skipped, reached)
+        else:
+            skipped += 1
+            if skipped > SKIPS:
+                break
+            set_i64(ends, skipped, reached)
+    for left in range(skipped + 1, SKIPS + 1):
+        set_i64(ends, left, reached)
+    return i64_at(ends, 0)
+
+
+@kernel
+def fill_present(at: Any, start: Any, stop: Any) -> None:
+    """Make the bitmaps those of a stretch and its chunks."""
+    set_i64(at.present_at, 0, start + 1)
+    for word in range(PRESENT_WORDS):
+        set_u64(at.present, word, _U(0))
+    for word in range((((stop - start - 1) >> CHUNK_BITS) + 1) * CHUNK_WORDS):
+        set_u64(at.chunks, word, _U(0))
+    for place in range(start, stop):
+        bit = present_bit(u64_at(at.hashes, place))
+        set_bit(at.present, bit)
+        chunk = (place - start) >> CHUNK_BITS
+        set_bit(at.chunks, chunk * (64 * CHUNK_WORDS) + (bit & (64 * CHUNK_WORDS - 1)))
+
+
+@inlined
+def _in_chunks(at: Any, first: Any, stop: Any, bit: Any) -> Any:
+    """Tell whether a token may be in some of a stretch's chunks."""
+    bit = bit & (64 * CHUNK_WORDS - 1)
+    word, found = bit >> 6, _U(0)
+    for chunk in range(first, stop):
+        found |= u64_at(at.chunks, chunk * CHUNK_WORDS + word)
+    return (found >> _U(bit & 63)) & _U(1) != _U(0)
+
+
+@kernel
+def _in_window(at: Any, lead: Any, missing: Any, num_chunks: Any) -> Any:
+    """Tell whether the chunks that some window of a stretch lies in lack no more of a sub-item's
+    weight than may be missing."""
+    width = i64_at(at.offsets, lead + 1) - i64_at(at.offsets, lead) + i64_at(at.reach, lead)
+    wide = ((window(width) + CHUNK - 2) >> CHUNK_BITS) + 1
+    begin, end = i64_at(at.heavy_starts, lead), i64_at(at.heavy_starts, lead + 1)
+    for first in range(max(num_chunks - wide + 1, 1)):
+        stop, left = min(first + wide, num_chunks), missing
+        for heavy in range(begin, end):
+            if not _in_chunks(at, first, stop, u16_at(at.heavy_bits, heavy)):
+                left -= u16_at(at.heavy_weights, heavy)
+                if left < 0:
+                    break
+        if left >= 0:
+            return True
+    return False
+
+
+@inlined
+def _could(at: Any, lead: Any, start: Any, stop: Any) -> Any:
+    """Tell whether a stretch could have enough of a sub-item, or one that it leads."""
+    missing, loose = i64_at(at.missing, lead), i64_at(at.loose, lead)
+    if missing >= UNIT:
+        return True
+    if missing < 0 and loose >= NEVER:
+        return False
+    if i64_at(at.present_at, 0) != start + 1:
+        fill_present(at, start, stop)
+    left = missing
+    for heavy in range(i64_at(at.heavy_starts, lead), i64_at(at.heavy_starts, lead + 1)):
+        if left < 0:
+            break
+        if not _is_present(at, u16_at(at.heavy_bits, heavy)):
+            left -= u16_at(at.heavy_weights, heavy)
+    num_chunks = ((stop - start - 1) >> CHUNK_BITS) + 1
+    return (left >= 0 and _in_window(at, lead, missing, num_chunks)) or (
+        loose < NEVER and _stretch(at, lead) >= loose
+    )
+
+
+@kernel
+def could_be(at: Any, item: Any, begin: Any, end: Any, row: Any) -> Any:
+    """Tell whether a text that one bitmap holds could have enough of a sub-item; True for others,
+    where nothing is screened, and where the item is kept."""
+    if at.screened == 0 or end - begin > 2 * SECTION or is_kept(at, item, row):
+        return True
+    lead = i64_at(at.lead, item)
+    known = i64_at(at.judged, lead)
+    if known >> 1 != row + 1:
+        known = 2 * row + 2 + _I(_could(at, lead, begin, end))
+        set_i64(at.judged, lead, known)
+    return known & 1 != 0
+
+
+@kernel
+def settle(at: Any, begin: Any, end: Any, row: Any, first: Any, stop: Any) -> None:
+    """Weigh the sub-items that n-grams of a text led to, pairs `first` to `stop`; keep the items of
+    those that some stretch could have enough of."""
+    if end - begin <= 2 * SECTION:
+        for pair in range(first, stop):
+            item = i64_at(at.items, pair)
+            if not is_kept(at, item, row) and could_be(at, item, begin, end, row):
+                keep(at, item, row)
+        return
+    for start in range(begin, end - SECTION, SECTION):
+        for pair in range(first, stop):
+            lead = i64_at(at.lead, i64_at(at.items, pair))
+            if is_kept(at, lead, row) or i64_at(at.judged, lead) == -1 - start:
+                continue
+            set_i64(at.judged, lead, -1 - start)
+            if _could(at, lead, start, min(end, start + 2 * SECTION)):
+                keep(at, lead, row)
+
+
+@inlined
+def _stretch(at: Any, lead: Any) -> Any:
+    """Return the tokens of a sub-item, or one that it leads, that are there in a row but for SKIPS
+    others."""
+    first, stop = i64_at(at.offsets, lead), i64_at(at.offsets, lead + 1)
+    reach = i64_at(at.reach, lead)
+    best, start, skipped = reach, first, _I(0)
+    for position in range(first, stop):
+        if not _is_present(at, present_bit(stored_hash(at, position))):
+            skipped += 1
+            while skipped > SKIPS:
+                skipped -= _I(not _is_present(at, present_bit(stored_hash(at, start))))
+                start += 1
+        best = max(best, position + 1 - start)
+    return max(best, stop - start + reach)

@@ -1,0 +1,68 @@
+"""What a scan leaves out is what no rule could have called suspect, and whole items."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from tests.leaks.streams import items_of, numbers_of, random_items, random_texts, tokens_of
+from thresher.leaks.evidence import evidence
+from thresher.leaks.firing import Around, fired
+from thresher.leaks.index import IndexOptions, build
+from thresher.leaks.needs import SECTION
+from thresher.leaks.presets import find_preset
+from thresher.leaks.scan import Pairs, scan
+from thresher.leaks.search import figures_of
+
+
+@pytest.mark.parametrize("name", ["default", "audit"])
+@pytest.mark.parametrize("long", [False, True])
+def test_only_items_that_no_rule_speaks_of_are_left_out(name: str, long: bool) -> None:
+    preset = find_preset(name)
+    left_out = spoken_of = 0
+    for seed in range(40 if not long else 12):
+        rng = random.Random(seed)
+        words = rng.choice([6, 40, 400])
+        items = random_items(rng, 40, words, rng.choice([12, 40]))
+        items.sort(key=lambda item: (item.bench, item.uid))
+        items = [item._replace(uid=item.uid + 1000 * item.bench) for item in items]
+        texts, numbers = random_texts(rng, items, 20, words, 90)
+        if long:
+            texts = [text + rng.choices(range(words), k=3 * SECTION) for text in texts[:6]]
+            numbers = numbers[:6]
+        common = rng.choice([10, 2])
+        options = IndexOptions(common_items=common, common_share=rng.choice([200, 5]))
+        index, tokens = build(items_of(items), options), tokens_of(texts)
+        found = numbers_of(numbers)
+        presets = [preset] * 3
+        everything, kept = scan(index, tokens, found), scan(index, tokens, found, presets)
+        codes, own = (pairs.segments * 10_000 + pairs.items for pairs in (everything, kept))
+        assert np.isin(own, codes).all()
+        there = np.isin(codes, own)
+        of_item = everything.segments * 10_000 + index["uid"][everything.items]
+        assert not np.isin(of_item[there], of_item[~there]).any()
+        figures = figures_of(evidence(index, tokens, everything, found), presets)
+        speaks = np.zeros(len(codes), bool)
+        for _, (hit, weak) in fired(figures, about(everything), preset, around(everything, texts)):
+            speaks |= hit | weak
+        speaks |= figures["exact"]
+        assert not (speaks & ~there).any()
+        left_out += int((~there).sum())
+        spoken_of += int(speaks.sum())
+    assert left_out > 100
+    assert spoken_of > 100
+
+
+def about(pairs: Pairs) -> dict[str, np.ndarray]:
+    """Return what rules want to know of sub-items: those of math, whose numbers count alone."""
+    zeros = np.zeros(len(pairs.items), np.int64)
+    return {"kind": zeros + 2, "field": zeros, "bench": zeros, "uid": zeros}
+
+
+def around(pairs: Pairs, texts: list[list[int]]) -> Around:
+    """Return the text around matches that makes most of them count."""
+    ones = np.ones(len(pairs.items), bool)
+    lengths = np.array([len(texts[row]) for row in pairs.segments.tolist()], np.int64)
+    return Around(pairs.segments, pairs.segments, lengths, ones, ones, ones * 4, ones)
