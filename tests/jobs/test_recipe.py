@@ -325,3 +325,16 @@ def test_the_command_line_runs_explains_and_looks(
     said = thresher("explain", out, row["_row_id"])
     assert said.code == 0 and row["_removed_by"] in said.out
     assert thresher("verify", out).code == 0
+
+
+WORKED = sorted((Path(__file__).parents[2] / "jobs" / "recipes").glob("run-*.yaml"))
+
+
+@pytest.mark.parametrize("recipe", WORKED, ids=lambda path: path.stem)
+def test_what_explain_prints_of_a_worked_recipe_loads_again(
+    recipe: Path, tmp_path: Path, thresher: Command
+) -> None:
+    said = thresher("run", recipe, "--explain")
+    assert said.code == 0
+    (tmp_path / "told.yaml").write_text(said.out)
+    assert thresher("run", tmp_path / "told.yaml", "--explain").out == said.out

@@ -30,8 +30,8 @@ from thresher.store import Published, Store
 
 Column = np.ndarray[Any, Any]
 MAX_CATEGORIES = 1000
-# How well the first characters tell it is no matter here: shares of thousands of rows are shown.
-LANGUAGE = LanguageOptions(language_characters=400)
+# 25 microseconds a row; 0.06 % of Alpaca's labels differ from those by 1000 characters (2026-11).
+LANGUAGE = LanguageOptions(language_characters=150)
 
 # One line of a tally: category, language, rows, tokens, turns, rows that have turns.
 Tally = list[tuple[str | None, str | None, int, int, int, int]]
