@@ -50,6 +50,7 @@ from thresher_jobs.scored import Scored
 from thresher_jobs.sift import sift_step
 
 Reached = tuple[str, int]
+NIGHTLY_AUDITS = 8  # nights that together compare as many rows as the first
 CODE_VERSION = "recipe-1"  # raised when the same rows and steps give other bytes
 
 
@@ -205,11 +206,18 @@ class DedupStep(RecipeStep):
                 arrive(passed.run, state, passed.memory, self.name)
             search = partial(near_tonight, memory=passed.memory, step=self.name)
         self._counts = find_copies(passed.run, state, self._params, search)
-        self._recall = audit(passed.run, state, self._params)
+        self._recall = audit(passed.run, state, self._audited(passed.memory))
         self._state = state
         assert state.removed is not None
         missing = self._compared.missing() if self._params.null_text == "quarantine" else None
         return CopyEvents(self.name, seen, state.removed, passed.rows, missing)
+
+    def _audited(self, memory: Memory | None) -> DedupParams:
+        """Return how much is audited: the rows of a version before were looked at in its night."""
+        if memory is None or not memory.tasks_before:
+            return self._params
+        size = max(1, self._params.audit_bytes // NIGHTLY_AUDITS)
+        return self._params.model_copy(update={"audit_bytes": size})
 
     def beside(self, run: Run, key: str) -> Beside | None:
         """Return the texts that the report shows."""
