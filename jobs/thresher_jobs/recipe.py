@@ -7,7 +7,9 @@
       - dedup: {on: prompt, threshold: 0.8}
       - decontaminate: {against: [gsm8k=evals/gsm8k.jsonl]}
       - score: {profile: sft}
+      - split: {test: 0.01}
       - convert: {to: trl-sft}
+      - export: {to: s3://bucket/sft}
 
 Earlier sources have priority. A step's settings are those of the command of the same name; how rows
 are read is said once, at the top.
