@@ -44,7 +44,7 @@ Column = np.ndarray[Any, Any]
 MOST_CHOSEN = (
     0.3  # of the compared rows; beyond, all are decided: the same answer at about the cost
 )
-MOST_NEW = 1 << 22  # rows that a worker holds the band keys of, about 300 bytes each
+MOST_NEW = 1 << 21  # rows that one worker indexes by band key, about a kilobyte each
 UNIT_ROWS = 1 << 17  # that are worth a task of a narrow stage: some ten milliseconds
 GONE = -1
 
@@ -166,9 +166,10 @@ def _choose(
     met = _meet(run, state, params, new, known) if num_new else np.zeros(0, np.uint64)
     ids, labels = (past.pieces.column(name).to_numpy() for name in PIECES.names)
     then = past.then(met)
-    single = ~np.isin(then, ids)
-    touched = np.unique(labels[np.isin(ids, np.concatenate((gone, then)))])
-    members = np.setdiff1d(ids[np.isin(labels, touched)], gone)
+    single = ~among(then, ids)
+    touched = np.unique(labels[among(ids, np.sort(np.concatenate((gone, then))))])
+    members = ids[among(labels, touched)]
+    members = members[~among(members, gone)]
     chosen = np.unique(np.concatenate([*_ids(new), met[single], past.now(members)]))
     return None if len(chosen) > most else Chosen(chosen, touched)
 
@@ -197,6 +198,14 @@ def _ids(masks: dict[int, Column]) -> list[Column]:
     return [docid.pack(task, np.flatnonzero(mask)) for task, mask in sorted(masks.items())]
 
 
+def among(values: Column, wanted: Column) -> Column:
+    """Say which values are among ascending wanted ones; numpy's `isin` hashes both instead."""
+    if not len(wanted):
+        return np.zeros(len(values), bool)
+    found: Column = wanted[np.minimum(np.searchsorted(wanted, values), len(wanted) - 1)] == values
+    return found
+
+
 def _meet(
     run: Run,
     state: State,
@@ -207,15 +216,15 @@ def _meet(
     """Return the ids of known rows that could be similar to a new one."""
     tasks = state.plan.tasks
     key, new_marks = _keep_marks(run, state, "new", new)
-    gather_new = partial(newcomers.gather_new, state.attributes, new_marks, params.ngram)
-    with_new = _groups(tasks, new)
-    gathered = run.execute(MapStage("new", key, gather_new, with_new))
+    index_new = partial(newcomers.index_new, state.attributes, new_marks, params.ngram)
+    with_new = Task(0, tuple(task for task in tasks if new[task.index].any()))
+    (indexed,) = run.execute(MapStage("new", key, index_new, (with_new,)))
     key, marks = _keep_marks(run, state, f"known-{key}", known)
     meet = partial(
         newcomers.meet_new,
         state.attributes,
         marks,
-        tuple(receipt.files[0].name for receipt in gathered),
+        indexed.files[0].name,
         params.ngram,
         (params.fraction.numerator, params.fraction.denominator),
     )
@@ -256,9 +265,11 @@ def _decide_some(
         low, high = np.searchsorted(chosen.ids, bounds).tolist()
         masks[task][docid.row_of(chosen.ids[low:high])] = True
     key, marks = _keep_marks(run, state, "chosen", masks)
+    rows = {number: int(mask.sum()) for number, mask in masks.items()}
     some = replace(
         state,
-        plan=replace(state.plan, tasks=tuple(t for t in state.plan.tasks if masks[t.index].any())),
+        plan=replace(state.plan, tasks=tuple(t for t in state.plan.tasks if rows[t.index])),
+        chosen=rows,
         key=key,
         attributes=replace(state.attributes, alive=(marks,)),
         facts={},
@@ -287,12 +298,12 @@ def _decide_some(
 def _remembered(past: Past, touched: Column) -> tuple[pa.Table, pa.Table]:
     """Return pieces and verdicts that stand, by tonight's ids; verdicts are sorted."""
     ids, labels = (past.pieces.column(name).to_numpy() for name in PIECES.names)
-    standing = ~np.isin(labels, touched)
+    standing = ~among(labels, touched)
     pieces = pa.table(
         [pa.array(past.now(ids[standing])), pa.array(past.now(labels[standing]))], schema=PIECES
     )
     removed = past.decided.column("id").to_numpy()
-    decided = past.decided.filter(pa.array(np.isin(removed, ids[standing])))
+    decided = past.decided.filter(pa.array(among(removed, ids[standing])))
     removed, kept = (past.now(decided.column(name).to_numpy()) for name in ("id", "kept"))
     decided = decided.set_column(0, "id", pa.array(removed)).set_column(1, "kept", pa.array(kept))
     return pieces, decided.take(pa.array(np.argsort(removed)))

@@ -21,9 +21,10 @@ from thresher.steps.attributes import Attributes
 from thresher.steps.bucketing import compared_rows
 from thresher.steps.collapsing import part_name
 from thresher.steps.owned import Owned
-from thresher.steps.spread import fixed_lists, matrix, read_table, write_table
+from thresher.steps.spread import read_table, write_table
 from thresher.store import Store
 from thresher.transforms.newcomers import Newcomers, meets, newcomers
+from thresher.transforms.pictures import PICTURE_WORDS
 
 Column = np.ndarray[Any, Any]
 MARKED = pa.schema([("task", pa.uint64()), ("rows", pa.uint64()), ("marked", pa.large_binary())])
@@ -89,26 +90,25 @@ def mark_compared(
     )
 
 
-def gather_new(
+def index_new(
     attributes: Attributes, new: Marks, ngram: int, store: Store, folder: str, task: Task
 ) -> Receipt:
-    """Write totals, band keys and pictures of the new rows."""
-    parts = []
+    """Write the new rows of all tasks by band key, for workers to map."""
+    totals, bands, pictures = [], [], []
     for number in (one.index for one in task.payload):
         rows = np.flatnonzero(new.mask(store, number))
         found = attributes.load(store, number)
-        parts.append(
-            pa.record_batch(
-                {
-                    "total": pa.array(_totals(found.num_words[rows], ngram)),
-                    "bands": fixed_lists(found.bands_of(rows)),
-                    "picture": fixed_lists(found.pictures_of(rows)),
-                }
-            )
-        )
-    table = pa.Table.from_batches(parts)
-    file = write_table(store, part_name(folder, task.index), table)
-    return Receipt(task=task.index, rows_in=len(table), rows_out=len(table), files=(file,))
+        totals.append(_totals(found.num_words[rows], ngram))
+        bands.append(found.bands_of(rows))
+        pictures.append(found.pictures_of(rows))
+    made = newcomers(*(np.concatenate(parts) for parts in (bands, pictures, totals)))
+    columns = {
+        name: pa.LargeListArray.from_arrays(pa.array([0, part.size]), pa.array(part.reshape(-1)))
+        for name, part in made._asdict().items()
+    }
+    file = write_table(store, part_name(folder, task.index), pa.table(columns))
+    rows_in = len(made.totals)
+    return Receipt(task=task.index, rows_in=rows_in, rows_out=rows_in, files=(file,))
 
 
 def _totals(num_words: Column, ngram: int) -> Column:
@@ -119,7 +119,7 @@ def _totals(num_words: Column, ngram: int) -> Column:
 def meet_new(
     attributes: Attributes,
     known: Marks,
-    new: tuple[str, ...],
+    new: str,
     ngram: int,
     threshold: tuple[int, int],
     store: Store,
@@ -131,7 +131,7 @@ def meet_new(
     Args:
         attributes: Of all rows.
         known: Marks of the known rows.
-        new: Names of the parts that `gather_new` wrote.
+        new: Name of what `index_new` wrote.
         ngram: Words a shingle.
         threshold: Numerator and denominator.
     """
@@ -153,7 +153,8 @@ def meet_new(
     return Receipt(task=task.index, rows_in=looked_at, rows_out=len(met), files=(file,))
 
 
-def _read_new(store: Store, names: tuple[str, ...]) -> Newcomers:
-    table = pa.concat_tables([read_table(store, name) for name in names]).combine_chunks()
-    bands, pictures = (matrix(table.column(n).combine_chunks()) for n in ("bands", "picture"))
-    return newcomers(bands, pictures, table.column("total").to_numpy())
+def _read_new(store: Store, name: str) -> Newcomers:
+    table = read_table(store, name)
+    parts = {n: table.column(n).chunk(0).flatten().to_numpy() for n in Newcomers._fields}
+    parts["pictures"] = parts["pictures"].reshape(-1, PICTURE_WORDS)
+    return Newcomers(**parts)
