@@ -4,7 +4,7 @@ picture."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pydantic import model_validator
 
@@ -13,6 +13,7 @@ from thresher.report.strict import Count, Strict
 
 WIDTH, HEIGHT, TOP, LEFT, RIGHT = 960, 300, 34, 150, 130
 _GAP = 10  # between sources
+_LABEL = 27  # lines of a source's name and figure
 _COLOURS = ("kept", "exact", "near", "other", "same")
 _SHOWN = 8  # sources in the picture; the table has all
 _NAME_CHARS = 20
@@ -53,15 +54,26 @@ class Band:
     label: str
 
 
+class Label(NamedTuple):
+    """What is written beside a source's band: on the left where it comes, on the right where it
+    goes."""
+
+    came: float
+    went: float
+    name: str
+    rows_in: int
+    rows_out: int
+
+
 def flow_context(facts: dict[str, Any] | None) -> dict[str, Any]:
     """Return what the template needs; `flow` is None for jobs without steps."""
     if facts is None:
         return {"flow": None}
     flow = RecipeFlow.model_validate(facts)
     steps = [step for step in flow.steps if flow.gone(step) or step != flow.steps[0]]
-    columns = [(step, f"−{figures.count(flow.gone(step))}") for step in steps]
+    columns = [(step, _less(flow.gone(step))) for step in steps]
     sources = _largest(flow)
-    bands, names = _bands(sources, steps)
+    bands, labels = _bands(sources, steps)
     space = (WIDTH - LEFT - RIGHT) / max(len(steps), 1)
     heads = [
         (LEFT + space * (number + 0.5), step[:_NAME_CHARS], gone)
@@ -72,11 +84,27 @@ def flow_context(facts: dict[str, Any] | None) -> dict[str, Any]:
         "flow": flow,
         "flow_steps": steps,
         "flow_bands": bands,
-        "flow_names": names,
+        "flow_labels": labels,
         "flow_heads": heads,
         "flow_said": f"Rows from each source through each step: {said}. The table has the figures.",
         "flow_size": (WIDTH, TOP + HEIGHT + 46),
     }
+
+
+def _less(rows: int) -> str:
+    return f"−{figures.count(rows)}" if rows else "0"
+
+
+def _apart(places: list[float]) -> list[float]:
+    """Move labels down, and up again where the picture ends, so that none lies on another."""
+    found: list[float] = []
+    for place in places:
+        found.append(max(place, found[-1] + _LABEL) if found else place)
+    lowest = float(TOP + HEIGHT)
+    for number in reversed(range(len(found))):
+        found[number] = lowest = min(found[number], lowest)
+        lowest -= _LABEL
+    return found
 
 
 def _largest(flow: RecipeFlow) -> list[FlowSource]:
@@ -94,10 +122,8 @@ def _largest(flow: RecipeFlow) -> list[FlowSource]:
     return [*(source for source in flow.sources if source in large), others]
 
 
-def _bands(
-    sources: list[FlowSource], steps: list[str]
-) -> tuple[list[Band], list[tuple[float, str, str, str]]]:
-    """Return the shapes, and for each source its place, name and figures.
+def _bands(sources: list[FlowSource], steps: list[str]) -> tuple[list[Band], list[Label]]:
+    """Return the shapes, and what is written beside them.
 
     Every source is a band as thick as its rows. At each step the part that goes bends down to the
     floor; rows that are written several times are as thick as they came.
@@ -107,19 +133,11 @@ def _bands(
     space = (WIDTH - LEFT - RIGHT) / max(len(steps), 1)
     floor = TOP + HEIGHT + 34
     bands: list[Band] = []
-    names = []
+    middles: list[tuple[float, float]] = []
     top = float(TOP)
     for number, source in enumerate(sources):
         left = source.rows_in
         colour = _COLOURS[number % len(_COLOURS)]
-        names.append(
-            (
-                top + source.rows_in * scale / 2,
-                figures.cut(source.name, _NAME_CHARS),
-                figures.count(source.rows_in),
-                figures.count(source.rows_out),
-            )
-        )
         for place, step in enumerate(steps):
             begin, end = LEFT + space * place, LEFT + space * (place + 1)
             gone = source.left_out[step]
@@ -132,9 +150,16 @@ def _bands(
                 shape = _falling(begin, end, top + keep * scale, gone * scale, floor)
                 bands.append(Band(shape, "bad", what))
             left = keep
+        middles.append((top + source.rows_in * scale / 2, top + left * scale / 2))
         top += source.rows_in * scale + _GAP
     falling = [band for band in bands if band.colour == "bad"]
-    return [*(b for b in bands if b.colour != "bad"), *falling], names
+    places = _apart([came for came, _ in middles])
+    out = _apart([went for _, went in middles])
+    labels = [
+        Label(came, went, figures.cut(s.name, _NAME_CHARS), s.rows_in, s.rows_out)
+        for came, went, s in zip(places, out, sources, strict=True)
+    ]
+    return [*(b for b in bands if b.colour != "bad"), *falling], labels
 
 
 def _rectangle(begin: float, end: float, top: float, height: float) -> str:
