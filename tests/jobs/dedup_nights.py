@@ -139,9 +139,10 @@ def night(
         memory.order, memory.night = "arrival", number
         memory.ledgers = {} if before is None else {"dedup": before.ledger}
     rows = rows_of(plan, receipts)
-    passed = Passed(run, plan, stage.folder, stage.key, receipts, None, rows, driver_rows, memory)
+    known = memory if remember or number else None
+    passed = Passed(run, plan, stage.folder, stage.key, receipts, None, rows, driver_rows, known)
     alive = (Hidden(plan, sources, hidden),)
-    steps: Any = alive
+    steps: Any = () if hidden is None else alive
     decided: Any = step.decide(passed, steps, stage_key(stage.key, str(hidden)))
     verdicts = pa.concat_tables(
         [pa.table(decided.removed.of_task(run.store, t.index)) for t in plan.tasks]
