@@ -15,7 +15,7 @@ from thresher.versions.exporting import CARD, SUMS, publish
 from thresher.versions.history import LATEST, open_history
 from thresher.versions.lease import holder
 from thresher.versions.local_objects import LocalObjects
-from thresher.versions.manifest import Manifest
+from thresher.versions.manifest import Manifest, for_nights
 from thresher.versions.objects import Objects, open_objects
 from thresher.versions.probing import require
 from thresher.versions.reading import Version
@@ -111,14 +111,21 @@ def diff(store: str, first: str, second: str) -> Iterator[str]:
         yield from _named(f"inputs {told}", [f"  {name}" for name in names])
     if found.settings:
         yield f"settings: {found.settings}"
+    added = [f for f in found.added if not for_nights(f.name)]
+    changed = [(x, y) for x, y in found.changed if not for_nights(x.name)]
+    removed = [f for f in found.removed if not for_nights(f.name)]
     for told, lines in (
-        ("added", [f"  {f.name}  {size(f.bytes)}" for f in found.added]),
-        ("changed", [f"  {x.name}  {size(x.bytes)} -> {size(y.bytes)}" for x, y in found.changed]),
-        ("removed", [f"  {f.name}  {size(f.bytes)}" for f in found.removed]),
+        ("added", [f"  {f.name}  {size(f.bytes)}" for f in added]),
+        ("changed", [f"  {x.name}  {size(x.bytes)} -> {size(y.bytes)}" for x, y in changed]),
+        ("removed", [f"  {f.name}  {size(f.bytes)}" for f in removed]),
     ):
         yield from _named(f"files {told}", lines)
-    if not (found.added or found.changed or found.removed):
+    if not (added or changed or removed):
         yield "the files are the same"
+    new = [*found.added, *(y for _, y in found.changed)]
+    index = [f.bytes for f in new if for_nights(f.name)]
+    if index:
+        yield f"kept for the next night: {_count(len(index), 'new file')}, {size(sum(index))}"
 
 
 def _named(title: str, lines: list[str]) -> Iterator[str]:
@@ -158,7 +165,7 @@ def clean(
 
 def export(store: str, as_of: str, out: str) -> str:
     """Copy one version's files under their names, all or none of them to be seen; return what to
-    tell.
+    tell. What the version keeps for the nights to come stays in the store.
 
     Args:
         store: Of the versions.
@@ -173,7 +180,7 @@ def export(store: str, as_of: str, out: str) -> str:
     parts = [
         Published(name, file.bytes, file.sha256)
         for name, file in version.files.items()
-        if name not in (CARD, SUMS)
+        if name not in (CARD, SUMS) and not for_nights(name)
     ]
 
     def put(objects: Objects) -> None:
@@ -187,9 +194,10 @@ def export(store: str, as_of: str, out: str) -> str:
                 objects.put_file(part.name, Path(folder, part.name), move=True)
 
     done = publish(out, parts, small, put)
-    told = size(sum(file.bytes for file in version.files.values()))
+    files = [file for name, file in version.files.items() if not for_nights(name)]
+    told = size(sum(file.bytes for file in files))
     there = "in" if done else "already in"
-    return f"version {version.number}: {_count(len(version.files), 'file')}, {told} {there} {out}"
+    return f"version {version.number}: {_count(len(files), 'file')}, {told} {there} {out}"
 
 
 def examine_store(store: str, *, single_writer: bool = False) -> Iterator[str]:

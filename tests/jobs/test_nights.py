@@ -174,6 +174,21 @@ def test_two_commands_at_once_end_as_if_one_after_the_other(tmp_path: Path) -> N
     assert _texts(tmp_path / "store", tmp_path) == Counter(sentence(n) for n in range(25))
 
 
+def test_readers_get_the_data_and_not_what_nights_keep(tmp_path: Path, thresher: Command) -> None:
+    jsonl(tmp_path / "in" / "a.jsonl", _rows([n % 25 for n in range(60)]))
+    _night(tmp_path)
+    jsonl(tmp_path / "in" / "b.jsonl", _rows(range(20, 40)))
+    _night(tmp_path)
+    store, out = str(tmp_path / "store"), tmp_path / "out"
+    assert thresher("export", store, "--out", str(out)).code == 0
+    found = sorted(path.name for path in out.iterdir())
+    made = ["README.md", "SHA256SUMS", "data", "ledger", "manifest.json", "quarantine"]
+    assert found == [*made, "recipe.yaml", "removed", "report.html", "report.json"]
+    assert thresher("verify", str(out)).code == 0
+    said = thresher("diff", store, "1", "2").out
+    assert "index/" not in said and "kept for the next night: " in said
+
+
 def test_the_report_of_a_night_balances(tmp_path: Path) -> None:
     jsonl(tmp_path / "in" / "a.jsonl", _rows([n % 25 for n in range(60)]))
     _night(tmp_path)

@@ -52,6 +52,11 @@ class File(_Frozen):
         return path
 
 
+def for_nights(name: str) -> bool:
+    """Say whether a version keeps a file for the nights to come, not for readers of the data."""
+    return name.startswith("index/") or name in ("inputs.json", "night.json")
+
+
 class Changes(_Frozen):
     """What changed in the inputs since the parent version."""
 
