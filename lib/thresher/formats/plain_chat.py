@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,12 @@ from thresher.formats.arrays import nulls
 from thresher.formats.turns import ASSISTANT, ROLES, STRING, TOOL, Turns
 
 Column = np.ndarray[Any, Any]
-_SPACES = "".join(c for c in map(chr, range(sys.maxunicode + 1)) if c.isspace())
+
+
+@cache
+def _spaces() -> str:
+    """Return what Python's `str.strip` takes away."""
+    return "".join(c for c in map(chr, range(sys.maxunicode + 1)) if c.isspace())
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ def render_plain(layout: Layout, turns: Turns) -> tuple[pa.Array, Column, Column
     heads = [f"{layout.before}{name}{layout.between}" for name in names]
     content = turns.field("content")
     if layout.trims:
-        content = pc.utf8_trim(content, _SPACES)
+        content = pc.utf8_trim(content, _spaces())
     head = pa.array(heads, STRING).take(pa.array(turns.roles))
     tail = pa.scalar(layout.end + layout.after, STRING)
     pieces = pc.binary_join_element_wise(head, content, tail, pa.scalar("", STRING))
