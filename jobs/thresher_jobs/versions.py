@@ -122,8 +122,8 @@ def diff(store: str, first: str, second: str) -> Iterator[str]:
         yield from _named(f"files {told}", lines)
     if not (added or changed or removed):
         yield "the files are the same"
-    new = [*found.added, *(y for _, y in found.changed)]
-    index = [f.bytes for f in new if for_nights(f.name)]
+    brought = [*found.added, *(y for _, y in found.changed)]
+    index = [f.bytes for f in brought if for_nights(f.name)]
     if index:
         yield f"kept for the next night: {_count(len(index), 'new file')}, {size(sum(index))}"
 
