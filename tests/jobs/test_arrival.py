@@ -1,0 +1,149 @@
+"""The order `arrival`: what was published stays until it goes itself, and a ledger says since when
+it is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.jobs.histories import History, rows
+from tests.jobs.runs import Row, jsonl
+from tests.jobs.test_night_index import _walk
+from thresher.errors import ConfigError, InputError
+from thresher_jobs import dedup_night
+from thresher_jobs.arrival import LEDGER, Arriving
+from thresher_jobs.memory import Memory
+from thresher_jobs.versions import export, rollback
+
+STEPS: list[dict[str, Any]] = [
+    {"dedup": {"on": "conversation", "threshold": 0.6, "ngram": 2}},
+    {"score": {"profile": "sft", "rules": {"short": {"signal": "response_words", "min": 4}}}},
+]
+TWO: list[dict[str, Any]] = [
+    {"dedup": {"on": "conversation", "method": "bloom", "filter_bytes": 4096}},
+    {"score": {"profile": "sft", "groups": ["prompts"], "per_prompt": 3, "prefer": "longest"}},
+    {
+        "dedup": {
+            "on": "response",
+            "threshold": 0.6,
+            "ngram": 2,
+            "clusters": "transitive",
+            "keep": "longest",
+        }
+    },
+]
+NAMES = ("one", "two", "ten")
+
+
+def published(history: History) -> set[str]:
+    """Return the ids of the rows in force."""
+    out = history.folder / f"seen-{history.version.number}"
+    export(history.store, "latest", str(out))
+    return {
+        row["id"]
+        for part in sorted((out / "data").glob("*.parquet"))
+        for row in pq.read_table(part, columns=["id"]).to_pylist()
+    }
+
+
+def ledger(history: History) -> list[dict[str, int]]:
+    """Return the lines of the ledger in force."""
+    memory = Memory(None, 0, {})  # type: ignore[arg-type]
+    Arriving(history.version, 1).tell(memory)
+    (table,) = memory.ledgers.values()
+    assert table.schema.equals(LEDGER)
+    lines: list[dict[str, int]] = table.to_pylist()
+    return lines
+
+
+def with_ids(made: list[Row], name: str) -> list[Row]:
+    """Give every row an id of its own."""
+    return [{"id": f"{name}-{number}", **row} for number, row in enumerate(made)]
+
+
+def test_no_published_row_is_withdrawn_by_additions(tmp_path: Path) -> None:
+    history = History(tmp_path, 1, STEPS, "arrival", split_bytes=4096)
+    before: set[str] = set()
+    for number in range(5):
+        name = f"{history.rng.choice('aez')}{number}"
+        made = rows(history.rng, 25, kinds=60)
+        jsonl(history.inputs / f"{name}.jsonl", with_ids(made, name))
+        history.night()
+        now = published(history)
+        assert before <= now
+        history.same_as_from_scratch()
+        before = now
+    assert len(before) > 30
+
+
+def test_the_ledger_grows_by_what_is_new_and_forgets_what_is_gone(tmp_path: Path) -> None:
+    history = History(tmp_path, 2, STEPS, "arrival", split_bytes=4096)
+    for name in NAMES:
+        jsonl(history.inputs / f"{name}.jsonl", with_ids(rows(history.rng, 40), name))
+    history.night()
+    whole = ledger(history)
+    assert len(whole) == 120 and {line["text_night"] for line in whole} == {1}
+    bases = history.version.names("index/ledger-dedup/")
+    jsonl(history.inputs / "a.jsonl", with_ids(rows(history.rng, 2), "a"))
+    history.night()
+    assert len(ledger(history)) == 122
+    assert len({*bases} & {*history.version.names("index/ledger-dedup/")}) >= len(bases) - 3
+    (history.inputs / "one.jsonl").unlink()
+    (history.inputs / "two.jsonl").rename(history.inputs / "moved.jsonl")
+    history.night()
+    left = ledger(history)
+    assert len(left) == 82
+    assert {(line["text_night"], line["place_night"]) for line in left} >= {(1, 1), (1, 3), (2, 2)}
+    history.same_as_from_scratch()
+
+
+def test_a_version_of_another_order_is_refused_unless_it_is_meant(tmp_path: Path) -> None:
+    history = History(tmp_path, 3, STEPS, "content", split_bytes=4096)
+    history.add(20)
+    history.night()
+    history.order = "arrival"
+    history.add(5)
+    with pytest.raises(ConfigError, match=r'"content".*"arrival"'):
+        history.night()
+    history.night(new_settings=True)
+    assert {line["text_night"] for line in ledger(history)} == {2}
+    history.same_as_from_scratch()
+
+
+def test_nights_go_on_from_the_ledger_of_a_version_that_was_rolled_back_to(tmp_path: Path) -> None:
+    history = History(tmp_path, 4, STEPS, "arrival", split_bytes=4096)
+    for _ in range(3):
+        history.add(15)
+        history.night()
+    first = len(ledger(history))
+    rollback(history.store, "1", "back")
+    assert len(ledger(history)) < first
+    history.add(5)
+    history.night()
+    assert {line["text_night"] for line in ledger(history)} == {1, 5}
+    history.same_as_from_scratch()
+
+
+def test_a_damaged_ledger_is_refused_by_name(tmp_path: Path) -> None:
+    history = History(tmp_path, 5, STEPS, "arrival", split_bytes=4096)
+    history.add(20)
+    history.night()
+    name = next(n for n in history.version.names("index/ledger-dedup/") if "base" in n)
+    path = Path(history.version.address_of(name))
+    path.write_bytes(path.read_bytes()[:-9])
+    history.add(5)
+    with pytest.raises(InputError, match="index/ledger-dedup"):
+        history.night()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_two_steps_that_look_for_copies_remember_apart(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dedup_night, "MOST_CHOSEN", 1.0)
+    order = ["content", "arrival"][seed % 2]
+    _walk(History(tmp_path, seed, TWO, order, split_bytes=4096), 6)
