@@ -10,7 +10,7 @@ import pytest
 from tests.leaks.streams import items_of, numbers_of, random_items, random_texts, tokens_of
 from thresher.leaks.evidence import evidence
 from thresher.leaks.firing import Around, fired
-from thresher.leaks.index import IndexOptions, build
+from thresher.leaks.index import Index, IndexOptions, build
 from thresher.leaks.needs import SECTION
 from thresher.leaks.presets import find_preset
 from thresher.leaks.scan import Pairs, scan
@@ -66,3 +66,23 @@ def around(pairs: Pairs, texts: list[list[int]]) -> Around:
     ones = np.ones(len(pairs.items), bool)
     lengths = np.array([len(texts[row]) for row in pairs.segments.tolist()], np.int64)
     return Around(pairs.segments, pairs.segments, lengths, ones, ones, ones * 4, ones)
+
+
+def test_what_was_scanned_before_changes_nothing() -> None:
+    rng = random.Random(5)
+    items = random_items(rng, 40, 40, 30)
+    items = [item._replace(bench=0, uid=number) for number, item in enumerate(items)]
+    texts, numbers = random_texts(rng, items, 60, 40, 90)
+    texts[40] = texts[40] + rng.choices(range(40), k=12 * SECTION)
+    presets = [find_preset("default")]
+
+    def found(index: Index, rows: range) -> list[tuple[int, int]]:
+        tokens = tokens_of([texts[row] for row in rows])
+        pairs = scan(index, tokens, numbers_of([numbers[row] for row in rows]), presets)
+        return list(zip(pairs.segments.tolist(), pairs.items.tolist(), strict=True))
+
+    used = build(items_of(items))
+    blocks = [range(first, first + 20) for first in (0, 20, 40, 20, 0)]
+    for block in blocks:
+        assert found(used, block) == found(build(items_of(items)), block)
+    assert any(found(used, block) for block in blocks)

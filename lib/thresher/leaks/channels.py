@@ -19,7 +19,7 @@ import pyarrow as pa
 from thresher.leaks.firing import guarded, similar
 from thresher.leaks.fuzzy import Shared, find_similar
 from thresher.leaks.indexed import Part
-from thresher.leaks.presets import Preset
+from thresher.leaks.presets import Preset, alike
 from thresher.leaks.scan import Pairs
 from thresher.leaks.templates import find_templates
 from thresher.leaks.tokens import Tokens
@@ -143,11 +143,10 @@ def _worth(codes: Column, count: int, found: Found) -> tuple[Column, dict[str, C
 def _templated(part: Part, presets: Sequence[Preset], found: Pairs, covered: Column) -> Column:
     lengths, bench = part.index.lengths[found.items], part.index["bench"][found.items]
     fires = np.zeros(len(covered), bool)
-    for number in np.unique(bench).tolist():
-        rule = presets[number].templated
-        if rule.enabled:
-            hit, weak = guarded(rule, covered, lengths, lengths)
-            fires |= (bench == number) & (hit | weak)
+    for preset, numbers in alike(presets):
+        if preset.templated.enabled:
+            hit, weak = guarded(preset.templated, covered, lengths, lengths)
+            fires |= np.isin(bench, numbers) & (hit | weak)
     return fires
 
 
@@ -155,8 +154,7 @@ def _similar(part: Part, presets: Sequence[Preset], found: Pairs, shared: Shared
     bench = part.index["bench"][found.items]
     evidence = dict(zip(_SHINGLES, shared, strict=True)) | {"L": part.index.lengths[found.items]}
     fires = np.zeros(len(bench), bool)
-    for number in np.unique(bench).tolist():
-        rule = presets[number].minhash
-        if rule.enabled:
-            fires |= (bench == number) & similar(rule, evidence)
+    for preset, numbers in alike(presets):
+        if preset.minhash.enabled:
+            fires |= np.isin(bench, numbers) & similar(preset.minhash, evidence)
     return fires

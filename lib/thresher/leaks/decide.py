@@ -39,7 +39,7 @@ from thresher.leaks.firing import (
     same_template,
 )
 from thresher.leaks.items import FIELDS
-from thresher.leaks.presets import Preset
+from thresher.leaks.presets import Preset, alike
 from thresher.leaks.rules import FuzzyIdf
 
 VERDICTS = ("clean", *matches.VERDICTS)
@@ -123,15 +123,14 @@ def decide(
         return _decide(evidence, items, presets, around)
     bench = items["bench"]
     found = Decision(*(np.zeros(len(bench), np.uint8) for _ in Decision._fields))
-    places: dict[str, list[int]] = {}
-    for number in np.unique(bench).tolist():
-        places.setdefault(presets[number].digest(), []).append(number)
-    for numbers in places.values():
+    for preset, numbers in alike(presets):
         at = np.flatnonzero(np.isin(bench, numbers))
+        if not len(at):
+            continue
         part = _decide(
             {name: column[at] for name, column in evidence.items()},
             {name: column[at] for name, column in items.items()},
-            presets[numbers[0]],
+            preset,
             Around(*(column[at] for column in around)),
         )
         for whole, some in zip(found, part, strict=True):

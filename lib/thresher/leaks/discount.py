@@ -27,7 +27,7 @@ from thresher.leaks.decide import VERDICTS as VERDICT_NAMES
 from thresher.leaks.firing import Around
 from thresher.leaks.hits import Hits, cover, find_hits
 from thresher.leaks.indexed import Indexed, Part
-from thresher.leaks.presets import Preset, covered_name, grams_name
+from thresher.leaks.presets import Preset, alike, covered_name, grams_name
 from thresher.leaks.scan import Pairs
 from thresher.leaks.segments import Segments
 from thresher.leaks.tokens import Tokens
@@ -61,10 +61,10 @@ def _by_preset(
 ) -> tuple[Column, Column]:
     """Tell which pairs may be discounted by their figures, and for which a rule discounts."""
     free, wanted = np.zeros(len(bench), bool), np.zeros(len(bench), bool)
-    for number in np.unique(bench).tolist():
-        mine = bench == number
-        free |= mine & discountable(figures, presets[number])
-        wanted |= mine & (presets[number].common_rows > 0)
+    for preset, numbers in alike(presets):
+        mine = np.isin(bench, numbers)
+        free |= mine & discountable(figures, preset)
+        wanted |= mine & (preset.common_rows > 0)
     return free, wanted
 
 

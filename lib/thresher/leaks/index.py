@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["FIELDS", "Index", "IndexOptions", "Items", "Numbers", "build"]
 
 Column = np.ndarray[Any, Any]
-VERSION = 2
+VERSION = 3
 LEAST_NUMBERS, MOST_NUMBERS = 3, 12  # of a sub-item that is looked for by its numbers
 _U, _I = np.uint64, np.int64
 
@@ -89,6 +89,11 @@ class Index:
         self.ngrams = tuple(meta[5 : 5 + num_grams])
         self.whole_lengths = tuple(meta[5 + num_grams :])
         self.needs: dict[tuple[int, ...], Any] = {}  # see `thresher.leaks.needs`
+        self.spare: list[Any] = []  # scratch, see `thresher.leaks.seeking`
+
+    def __reduce__(self) -> tuple[type[Index], tuple[dict[str, Column]]]:
+        """Travel as arrays."""
+        return Index, (self._arrays,)
 
     def __getitem__(self, name: str) -> Column:
         """Return one array."""
@@ -202,6 +207,8 @@ def build(
         pairs = pair_table(stored, counting, leading, telling, idf, REACH)
         _mark_pairs(words.terms, words.term_hash, pairs.postings, pair_marks)
     arrays |= _named("pair", pairs)
+    owners = np.searchsorted(own, pairs.postings.astype(np.int64) >> 3, "right") - 1
+    arrays["pair_items"] = owners.astype(np.uint32)
     arrays |= {
         "meta": np.array([*_meta(options), len(ngrams), *ngrams, *lengths], np.int64),
         "offsets": own.astype(np.int64),

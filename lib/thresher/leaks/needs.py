@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from thresher.leaks.presets import Preset
+from thresher.leaks.presets import Preset, alike
 from thresher.leaks.rules import Exact, FuzzyIdf, LongestSpan, NgramRatio, NumberMatch
 from thresher.leaks.tables import get_bit
 from thresher.leaks.weak import window_of
@@ -29,43 +29,38 @@ _U, _I = np.uint64, np.int64
 SKIPS = 4  # tokens that may differ within a span
 RAN = 1  # a state: such a run was found
 NEVER = 1 << 30
-SECTION = 1024  # tokens; a bitmap is of a section and the one behind it
+_TOO_MUCH = 1 << 60
+SECTION = 1024  # tokens; of a long text, bitmaps are of a section and the one behind it
+SHORT_TEXT = 8192  # tokens of a text that one bitmap holds
 PRESENT_WORDS = 256
 UNIT = 1 << 15  # of weights: all that a sub-item weighs
 _HEAVY = UNIT * 7 // 8  # so much of it is kept
 BY_OTHER_FIGURES = ("templated", "minhash")
 
 
+# Columns of `Needs.records`
+(LEAD, GROUP, REACH, TOUCHES, RUN_TOUCHES, SPAN, LOOSE, MISSING, HEAVY, HEAVY_END) = range(10)
+NUM_COLUMNS = 10
+
+
 class Needs(NamedTuple):
     """What a sub-item needs at least, or any that it leads.
 
     Attributes:
-        lead: (I,) int64 which sub-item leads each.
-        group: (I,) int64 number of the item.
-        reach: (I,) int64 tokens by which the longest that it leads is longer.
-        touches: (I,) int64 shared n-grams that cover enough.
-        run_touches: (I,) int64 the same for longer n-grams, of which a run is needed.
-        span: (I,) int64 tokens of a span.
-        loose: (I,) int64 tokens of a span around over-common n-grams, which may be anywhere; NEVER
-            where there are none.
-        missing: (I,) int64 units of weight that may be missing, -1 where no weight is enough.
-        heavy_starts: (I + 1,) int64 into the heavy tokens.
-        heavy_bits: (F,) uint16 their places in a bitmap, the heaviest first.
-        heavy_weights: (F,) uint16 what they weigh.
+        records: (I, NUM_COLUMNS) int32, one line of the processor's cache each: the sub-item that
+            leads it; the number of its item; tokens by which the longest that it leads is longer;
+            shared n-grams that cover enough; the same for longer n-grams, of which a run is needed;
+            tokens of a span; tokens of a span around over-common n-grams, which may be anywhere,
+            NEVER where there are none; units of weight that may be missing, -1 where no weight is
+            enough, NEVER where that is not asked; where its heavy tokens begin and end.
+        heavy: (F,) uint32 `weight << 16 | place in a bitmap` of tokens, the heaviest first.
+        needed: (I,) int64 the weight that must be there, of a sub-item for itself.
         run: Tokens of that run.
     """
 
-    lead: Column
-    group: Column
-    reach: Column
-    touches: Column
-    run_touches: Column
-    span: Column
-    loose: Column
-    missing: Column
-    heavy_starts: Column
-    heavy_bits: Column
-    heavy_weights: Column
+    records: Column
+    heavy: Column
+    needed: Column
     run: int
 
 
@@ -101,33 +96,36 @@ def _needs(index: Index, presets: Sequence[Preset]) -> Needs:
     lead = np.empty(count, np.int64)
     lead[index["led_items"]] = np.repeat(np.arange(count), np.diff(index["led_starts"]))
     own = _own_needs(index, presets)
-    longest = index.lengths.astype(np.int64).copy()
+    longest = index.lengths.astype(np.int64)
     np.maximum.at(longest, lead, index.lengths)
     change = np.diff(index["uid"]) != 0
-    found = {
-        "lead": lead,
-        "group": np.cumsum(np.concatenate([np.zeros(min(count, 1), bool), change])),
-        "reach": longest - index.lengths,
-    }
-    for name in ("touches", "run_touches", "span", "loose"):
-        found[name] = own[name].copy()
-        np.minimum.at(found[name], lead, own[name])
+    records = np.empty((count, NUM_COLUMNS), np.int32)
+    records[:, LEAD] = lead
+    records[:, GROUP] = np.cumsum(np.concatenate([np.zeros(min(count, 1), bool), change]))
+    records[:, REACH] = longest - index.lengths
+    for column, name in _LEAST.items():
+        least = own[name].copy()
+        np.minimum.at(least, lead, own[name])
+        records[:, column] = least
     # What is missing of a leader is missing of all that it leads.
     missing = own["missing"].copy()
     np.maximum.at(missing, lead, own["missing"])
-    total = np.maximum(index["total"], 1)
+    share = np.minimum(missing / np.maximum(index["total"], 1), 1.0)
+    units = np.where(missing >= 0, np.ceil(share * UNIT) + 1, -1)
     # A window, or a span, that one bitmap does not hold
     wide = np.maximum(window_of(longest), 2 * longest) > SECTION
-    some = (missing >= 0) | (found["loose"] < NEVER)
-    found["missing"] = np.where(wide & some, NEVER, missing)
-    units = np.minimum(found["missing"].astype(np.float64) / total * UNIT, NEVER)
-    found["missing"] = np.where(found["missing"] >= 0, np.ceil(units).astype(np.int64) + 1, -1)
-    weighed = (lead == np.arange(count)) & (found["missing"] >= 0) & (found["missing"] < UNIT)
-    starts, bits, weights = _heavy(index, weighed)
+    wide &= (missing >= 0) | (records[:, LOOSE] < NEVER)
+    records[:, MISSING] = np.where(wide, NEVER, units)
+    weighed = (lead == np.arange(count)) & (missing >= 0) & ~wide
+    ends, heavy = _heavy(index, weighed)
+    records[:, HEAVY], records[:, HEAVY_END] = ends[:-1], ends[1:]
+    needed = np.where(own["missing"] >= 0, index["total"] - own["missing"], _TOO_MUCH)
     longer = [m.n for p in presets for m in p.modes.values() if isinstance(m, NgramRatio)]
-    longer = [n for n in longer if n > index.ngrams[0]]
-    found |= {"heavy_starts": starts, "heavy_bits": bits, "heavy_weights": weights}
-    return Needs(**found, run=min(longer, default=NEVER))
+    run = min((n for n in longer if n > index.ngrams[0]), default=NEVER)
+    return Needs(records, heavy, needed, run)
+
+
+_LEAST = {TOUCHES: "touches", RUN_TOUCHES: "run_touches", SPAN: "span", LOOSE: "loose"}
 
 
 def _own_needs(index: Index, presets: Sequence[Preset]) -> dict[str, Column]:
@@ -141,11 +139,8 @@ def _own_needs(index: Index, presets: Sequence[Preset]) -> dict[str, Column]:
         "span": np.full(count, NEVER, np.int64),
         "missing": np.full(count, -1, np.int64),
     }
-    by_rules: dict[str, list[int]] = {}
-    for number, preset in enumerate(presets):
-        by_rules.setdefault(preset.digest(), []).append(number)
-    for benches in by_rules.values():
-        preset, mine = presets[benches[0]], np.isin(index["bench"], benches)
+    for preset, benches in alike(presets):
+        mine = np.isin(index["bench"], benches)
         for rule in preset.modes.values():
             if isinstance(rule, NgramRatio):
                 tokens = _required(rule, lengths)
@@ -217,26 +212,22 @@ def _count_common(offsets: Column, common: Column, n: Any, found: Column) -> Non
             found[item] += get_bit(common, position)
 
 
-def _heavy(index: Index, weighed: Column) -> tuple[Column, Column, Column]:
-    """Return the heaviest tokens of the sub-items that are weighed."""
+def _heavy(index: Index, weighed: Column) -> tuple[Column, Column]:
+    """Return the heaviest tokens of the sub-items that are weighed, and where each one's begin."""
     starts = np.zeros(index.num_items + 1, np.int64)
     starts[1:] = np.cumsum(np.where(weighed, index.lengths, 0))
-    bits, weights = np.empty(int(starts[-1]), np.uint16), np.empty(int(starts[-1]), np.uint16)
-    longest = int(index.lengths.max(initial=1))
+    heavy = np.empty(int(starts[-1]), np.uint32)
     order = np.argsort(-index["idf"], kind="stable")
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
     counts = np.zeros(index.num_items, np.int64)
     _collect_heavy(
         index.stored, index["idf"], index["fresh"], index["total"], weighed, rank, order,
-        np.empty(longest, np.int64), _I(_HEAVY), starts, bits, weights, counts,
+        np.empty(int(index.lengths.max(initial=1)), np.int64), starts, heavy, counts,
     )  # fmt: skip
-    keep = np.zeros(len(bits), bool)
-    own = np.arange(len(bits)) - np.repeat(starts[:-1], np.diff(starts))
-    keep = own < np.repeat(counts, np.diff(starts))
-    new = np.zeros(len(starts), np.int64)
-    new[1:] = np.cumsum(counts)
-    return new, bits[keep], weights[keep]
+    own = np.arange(len(heavy)) - np.repeat(starts[:-1], np.diff(starts))
+    kept = own < np.repeat(counts, np.diff(starts))
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]), heavy[kept]
 
 
 @kernel
@@ -249,10 +240,8 @@ def _collect_heavy(
     rank: Column,
     order: Column,
     ranks: Column,
-    enough: Any,
     starts: Column,
-    bits: Column,
-    weights: Column,
+    heavy: Column,
     counts: Column,
 ) -> None:
     for item in range(weighed.shape[0]):
@@ -265,11 +254,10 @@ def _collect_heavy(
                 num += 1
         ranks[:num].sort()
         sum_of, at = _I(0), _I(0)
-        while at < num and sum_of < enough:
+        while at < num and sum_of < _HEAVY:
             term = order[ranks[at]]
-            weight = (idf[term] << 15) // total[item]
-            bits[starts[item] + at] = present_bit(stored.term_hash[term])
-            weights[starts[item] + at] = weight
+            weight = min(_I(0xFFFF), (idf[term] << 15) // total[item])
+            heavy[starts[item] + at] = weight << 16 | present_bit(stored.term_hash[term])
             sum_of += weight
             at += 1
         counts[item] = at

@@ -13,7 +13,7 @@ from thresher.leaks.gram_scan import add_led
 from thresher.leaks.index import LEAST_NUMBERS, MOST_NUMBERS
 from thresher.leaks.keys import mixed
 from thresher.leaks.screen import could_be, is_kept
-from thresher.leaks.weak import SHORT_TEXT, enough, possible, window
+from thresher.leaks.weak import SHORT_TEXT, enough, needed_of, possible, window
 from thresher.text.kernel import inlined, kernel
 from thresher.text.machine import i32_at, i64_at, set_i64, set_u32, u8_at, u32_at, u64_at
 
@@ -78,8 +78,9 @@ def _look_up(
                 set_u32(at.rejected, item, row + 1)
             continue
         first, stop = max(begin, place - width + 1), min(end, place + width)
-        if not enough(at, item, floor, first, stop):
-            if end - begin <= SHORT_TEXT and not enough(at, item, floor, begin, end):
+        needed = needed_of(at, item, floor)
+        if not enough(at, item, needed, width, first, stop):
+            if end - begin <= SHORT_TEXT and not enough(at, item, needed, width, begin, end):
                 set_u32(at.rejected, item, row + 1)
             continue
         count = add_led(at, row, item, count)
@@ -113,7 +114,8 @@ def enter_numbers(at: Any, begin: Any, end: Any, row: Any, again: Any, count: An
     that no set has ends all longer runs.
     """
     nothing = _I(-1)  # a constant argument would be compiled for alone
-    start, stop = i64_at(at.number_starts, row), i64_at(at.number_starts, row + 1)
+    text = row - at.first_row
+    start, stop = i64_at(at.number_starts, text), i64_at(at.number_starts, text + 1)
     for final in range(start + LEAST_NUMBERS - 1, stop):
         value = u64_at(at.number_values, final)
         if not _is_member(at, value):

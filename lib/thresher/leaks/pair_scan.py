@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from thresher.leaks.gram_scan import add_led, stored_item
+from thresher.leaks.gram_scan import add_led
 from thresher.leaks.keys import (
     REACH,
     maybe,
@@ -21,8 +21,8 @@ from thresher.leaks.keys import (
     token_bit,
 )
 from thresher.leaks.screen import could_be, is_kept
-from thresher.leaks.weak import SHORT_TEXT, enough, possible, window
-from thresher.text.kernel import kernel
+from thresher.leaks.weak import SHORT_TEXT, enough, needed_of, possible, window
+from thresher.text.kernel import inlined, kernel
 from thresher.text.machine import i32_at, i64_at, set_i64, set_u32, u32_at
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Column = np.ndarray[Any, Any]
 _U, _I = np.uint64, np.int64
+NEAR = 2048  # tokens of a stretch; a window of an item of 1,275 is as long
+MARKS, SEVERAL = 2048, 0xFFFFFFFF
 
 
 class PairHits(NamedTuple):
@@ -130,23 +132,55 @@ def find_pairs(index: Index, hashes: Column) -> PairHits:
     return PairHits(*(np.concatenate([one[part] for one in found]) for part in (0, 1)))
 
 
-@kernel
-def enter_pair(at: Any, begin: Any, end: Any, row: Any, hit: Any, again: Any, count: Any) -> Any:
-    """Add the sub-items that a pair of a text leads to; return the new count, or -1.
+@inlined
+def _mark(at: Any, hit: Any) -> None:
+    """Mark a pair for each sub-item that has it."""
+    stretch = (i64_at(at.pair_ends, hit) >> 2) // NEAR
+    index, last = i64_at(at.pair_starts, hit), _I(0)
+    marks = at.pair_marks + (stretch % 3) * (4 * MARKS)
+    mark = index + 1
+    while last == 0:
+        last = u32_at(at.pair_postings, index) & 1
+        slot = u32_at(at.pair_items, index) & (MARKS - 1)
+        index += 1
+        known = u32_at(marks, slot)
+        set_u32(marks, slot, mark if known == 0 or known == mark else _I(SEVERAL))
 
-    Args:
-        again: Whether to look at those alone that were screened out and are kept after all.
-    """
+
+@inlined
+def _unmark(at: Any, hit: Any) -> None:
+    index, last = i64_at(at.pair_starts, hit), _I(0)
+    marks = at.pair_marks + ((i64_at(at.pair_ends, hit) >> 2) // NEAR % 3) * (4 * MARKS)
+    while last == 0:
+        last = u32_at(at.pair_postings, index) & 1
+        set_u32(marks, u32_at(at.pair_items, index) & (MARKS - 1), _I(0))
+        index += 1
+
+
+@inlined
+def _marked_once(at: Any, item: Any) -> Any:
+    """Tell whether the stretches around a place have one pair of a sub-item only."""
+    slot, marks = item & (MARKS - 1), at.pair_marks
+    a, b, c = u32_at(marks, slot), u32_at(marks, MARKS + slot), u32_at(marks, 2 * MARKS + slot)
+    most = max(a, b, c)
+    once = (a == 0 or a == most) and (b == 0 or b == most) and (c == 0 or c == most)
+    return once and most != SEVERAL
+
+
+@kernel
+def _enter(at: Any, begin: Any, end: Any, row: Any, hit: Any, again: Any, count: Any) -> Any:
+    """Add the sub-items that a pair of a text leads to; return the new count, or -1."""
     code, start = i64_at(at.pair_ends, hit), i64_at(at.pair_starts, hit)
     place = code >> 2
     if place - (code & 3) < begin:
         return count
     index, last = start, _I(0)
     while last == 0:
-        posting = u32_at(at.pair_postings, index)
-        last = posting & 1
+        last = u32_at(at.pair_postings, index) & 1
+        item = u32_at(at.pair_items, index)
         index += 1
-        item = stored_item(at, posting >> 3)
+        if at.near_enough != 0 and _marked_once(at, item):
+            continue
         latest = at.latest + (item << 4)
         known = i32_at(latest, 0)
         if again:
@@ -156,12 +190,7 @@ def enter_pair(at: Any, begin: Any, end: Any, row: Any, hit: Any, again: Any, co
             if out > 0:
                 set_u32(latest, 3, -row - 1)
                 known = _I(0)
-        if i32_at(at.seen, item) == row + 1 or known == -(row + 1):
-            continue
-        if known != row + 1 and not could_be(at, item, begin, end, row):
-            set_u32(latest, 0, -row - 1)
-            set_u32(latest, 3, row + 1)
-            set_i64(at.screened_out, 0, row + 1)
+        if known == -(row + 1) or i32_at(at.seen, item) == row + 1:
             continue
         width = window(i64_at(at.offsets, item + 1) - i64_at(at.offsets, item))
         follows = known == row + 1 and place - begin - i32_at(latest, 1) <= width
@@ -171,16 +200,55 @@ def enter_pair(at: Any, begin: Any, end: Any, row: Any, hit: Any, again: Any, co
         set_u32(latest, 2, start)
         if not follows:
             continue
+        if not could_be(at, item, begin, end, row):
+            set_u32(latest, 0, -row - 1)
+            set_u32(latest, 3, row + 1)
+            set_i64(at.screened_out, 0, row + 1)
+            continue
         if not possible(at, item, at.pairs_floor, begin, end, place):
             if end - begin <= SHORT_TEXT:  # nor will it be at another place
                 set_u32(latest, 0, -row - 1)
             continue
         low, high = max(begin, place - width + 1), min(end, place + width)
-        if not enough(at, item, at.pairs_floor, low, high):
-            if end - begin <= SHORT_TEXT and not enough(at, item, at.pairs_floor, begin, end):
+        needed = needed_of(at, item, at.pairs_floor)
+        if not enough(at, item, needed, width, low, high):
+            if end - begin <= SHORT_TEXT and not enough(at, item, needed, width, begin, end):
                 set_u32(latest, 0, -row - 1)
             continue
         count = add_led(at, row, item, count)
         if count < 0:
             return count
     return count
+
+
+@kernel
+def enter_pairs(at: Any, begin: Any, end: Any, row: Any, hit: Any, again: Any, count: Any) -> Any:
+    """Add the sub-items that pairs of a text, from one on, lead to.
+
+    A sub-item needs two different ones within a window: where the stretch around a place has one
+    pair of it only, it is not looked at.
+
+    Args:
+        again: Whether to look at those alone that were screened out and are kept after all.
+
+    Returns:
+        The first pair of the next text; the new count, or -1.
+    """
+    first, ahead, stretch = hit, hit, _I(-1)
+    while hit < at.num_pairs and i64_at(at.pair_ends, hit) >> 2 < end and count >= 0:
+        own = (i64_at(at.pair_ends, hit) >> 2) // NEAR
+        if own != stretch:
+            for old in range(own + 1 if stretch >= 0 else own + 2, own + 2):
+                for slot in range(MARKS if stretch >= 0 else 0):
+                    set_u32(at.pair_marks, old % 3 * MARKS + slot, _I(0))
+            stretch = own
+            stop = min(end, (own + 2) * NEAR)
+            while ahead < at.num_pairs and i64_at(at.pair_ends, ahead) >> 2 < stop:
+                _mark(at, ahead)
+                ahead += 1
+        count = _enter(at, begin, end, row, hit, again, count)
+        hit += 1
+    while first < ahead:
+        _unmark(at, first)
+        first += 1
+    return hit, count

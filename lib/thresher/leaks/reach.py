@@ -24,7 +24,7 @@ from thresher.leaks.index import Index
 from thresher.leaks.keys import mixed, power, roll, same_gram
 from thresher.leaks.needs import bounded
 from thresher.leaks.prepared import first_place, make_prepared, prepare
-from thresher.leaks.presets import Preset
+from thresher.leaks.presets import Preset, alike
 from thresher.leaks.rules import FuzzyIdf, LongestSpan, NgramRatio, NumberMatch
 from thresher.leaks.scan import Pairs, frozen
 from thresher.leaks.tables import get_bit
@@ -74,17 +74,15 @@ def within_reach(
         pairs: As `scan` found them, ascending.
         others: Figures that were found in other ways; pairs with any of them pass.
     """
-    if not len(pairs.items) or not index.uids_ascend or not all(map(bounded, presets)):
+    different = [preset for preset, _ in alike(presets)]
+    if not len(pairs.items) or not index.uids_ascend or not all(map(bounded, different)):
         return np.arange(len(pairs.items))
-    bounds = _bound(index, tokens, pairs, min(map(_least_weight, presets)))
+    bounds = _bound(index, tokens, pairs, min(map(_least_weight, different)))
     alive = np.zeros(len(pairs.items), bool)
     bench = index["bench"][pairs.items]
-    by_rule: dict[str, list[int]] = {}
-    for number in range(len(presets)):
-        by_rule.setdefault(presets[number].digest(), []).append(number)
-    for numbers in by_rule.values():
-        reached = _reaches(presets[numbers[0]], index, pairs, bounds)
-        alive |= reached if len(by_rule) == 1 else reached & np.isin(bench, numbers)
+    for preset, numbers in alike(presets):
+        reached = _reaches(preset, index, pairs, bounds)
+        alive |= reached if len(numbers) == len(presets) else reached & np.isin(bench, numbers)
     for column in (others or {}).values():
         alive |= column > 0
     change = np.ones(len(alive), bool)
@@ -210,9 +208,9 @@ def _extend(
         ends[left] = reached
 
 
-@kernel
+@inlined
 def _spans(
-    hashes: Column, start: Any, stop: Any, stored: Any, begin: Any, end: Any, position: Any,
+    hashes: Any, start: Any, stop: Any, stored: Any, begin: Any, end: Any, position: Any,
     n: Any, near: Any, longest: Any,
 ) -> Any:  # fmt: skip
     """Look at the places of a text with the n-gram of a sub-item's token.

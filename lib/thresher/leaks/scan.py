@@ -28,9 +28,9 @@ from thresher.leaks.index import Index
 from thresher.leaks.items import Numbers, no_numbers
 from thresher.leaks.needs import needs_of
 from thresher.leaks.number_scan import enter_numbers
-from thresher.leaks.pair_scan import enter_pair, find_pairs
+from thresher.leaks.pair_scan import enter_pairs, find_pairs
 from thresher.leaks.screen import is_kept, keep, settle
-from thresher.leaks.seeking import make_seeking
+from thresher.leaks.seeking import make_seeking, take_scratch
 from thresher.text.kernel import inlined, kernel
 from thresher.text.machine import i64_at, set_i64
 
@@ -73,9 +73,8 @@ def _weak(at: Any, begin: Any, end: Any, row: Any, pair: Any, again: Any, count:
         The first pair of the next text; the new count, or -1.
     """
     first = count
-    while pair < at.num_pairs and i64_at(at.pair_ends, pair) >> 2 < end and count >= 0:
-        count = enter_pair(at, begin, end, row, pair, again, count)
-        pair += 1
+    if count >= 0:
+        pair, count = enter_pairs(at, begin, end, row, pair, again, count)
     if at.num_sets > 0 and count >= 0:
         count = enter_numbers(at, begin, end, row, again, count)
     if at.screened != 0:
@@ -85,18 +84,18 @@ def _weak(at: Any, begin: Any, end: Any, row: Any, pair: Any, again: Any, count:
 
 
 @kernel
-def _scan(at: Any, row: Any, num_rows: Any, gram: Any, pair: Any, other: Any) -> Any:
-    """Find sub-items of texts from `row` on, whose first hits are `gram`, `pair` and `other`.
+def _scan(at: Any, text: Any, num_texts: Any, gram: Any, pair: Any, other: Any) -> Any:
+    """Find sub-items of texts from `text` on, whose first hits are `gram`, `pair` and `other`.
 
     Returns:
-        (row, count) reached; short of the last text where there is too little room for that text.
+        (text, count) reached; short of the last text where there is too little room for that text.
     """
     count, once, again = _I(0), False, True
-    while row < num_rows:
-        begin, end = i64_at(at.texts, row), i64_at(at.texts, row + 1)
+    while text < num_texts:
+        begin, end, row = i64_at(at.texts, text), i64_at(at.texts, text + 1), text + at.first_row
         first, first_pair = count, pair
         set_i64(at.near_chunk, 0, _I(-1))
-        while at.screened != 0 and other < at.num_others and i64_at(at.other_rows, other) == row:
+        while at.screened != 0 and other < at.num_others and i64_at(at.other_rows, other) == text:
             keep(at, i64_at(at.other_items, other), row)
             other += 1
         while gram < at.num_grams and i64_at(at.hit_places, gram) < end and count >= 0:
@@ -109,11 +108,11 @@ def _scan(at: Any, row: Any, num_rows: Any, gram: Any, pair: Any, other: Any) ->
         if count > first and i64_at(at.screened_out, 0) == row + 1:
             pair, count = _weak(at, begin, end, row, first_pair, again, count)
         if count < 0:
-            return row, first
+            return text, first
         if at.screened != 0 and count > first:
             count = _kept(at, row, first, count)
-        row += 1
-    return row, count
+        text += 1
+    return text, count
 
 
 def scan(
@@ -146,12 +145,17 @@ def scan(
     room, row = max(1 << 16, 8 * num_rows), 0
     parts: list[Pairs] = []
     while True:
-        at, held = make_seeking(index, needs, hashes, offsets, own, grams, pairs, wanted, room)
+        scratch = take_scratch(index, needs, num_rows)
+        at, held = make_seeking(
+            index, needs, scratch, hashes, offsets, own, grams, pairs, wanted, room
+        )
         begin = offsets[row] if row < num_rows else 0
         gram, pair = np.searchsorted(grams.places, begin), np.searchsorted(pairs.ends, begin << 2)
         other = np.searchsorted(wanted[0], row)
         row, count = _scan(at, row, num_rows, int(gram), int(pair), int(other))
-        parts.append(Pairs(held["rows"][:count].copy(), held["items"][:count].copy()))
+        index.spare.append(scratch)
+        rows, items = held["rows"][:count] - at.first_row, held["items"][:count].copy()
+        parts.append(Pairs(rows, items))
         if row == num_rows:
             break
         room *= 2

@@ -13,25 +13,43 @@ from typing import Any
 
 import numpy as np
 
-from thresher.leaks.needs import NEVER, PRESENT_WORDS, SECTION, SKIPS, UNIT, present_bit
-from thresher.leaks.weak import bit_at, set_bit, stored_hash, window
-from thresher.text.kernel import inlined, kernel
-from thresher.text.machine import (
-    i32_at,
-    i64_at,
-    set_i64,
-    set_u8,
-    set_u32,
-    set_u64,
-    u8_at,
-    u16_at,
-    u64_at,
+from thresher.leaks.needs import (
+    GROUP,
+    HEAVY,
+    HEAVY_END,
+    LEAD,
+    LOOSE,
+    MISSING,
+    NEVER,
+    NUM_COLUMNS,
+    PRESENT_WORDS,
+    REACH,
+    RUN_TOUCHES,
+    SECTION,
+    SHORT_TEXT,
+    SKIPS,
+    SPAN,
+    TOUCHES,
+    present_bit,
 )
+from thresher.leaks.weak import bit_at, enough, set_bit, stored_hash, window
+from thresher.text.kernel import inlined, kernel
+from thresher.text.machine import i32_at, i64_at, set_i64, set_u32, set_u64, u32_at, u64_at
 
 _U, _I = np.uint64, np.int64
 CHUNK_BITS = 6
 CHUNK, CHUNK_WORDS = 1 << CHUNK_BITS, 32  # tokens, and words of their bitmap
-NUM_CHUNKS = 2 * SECTION // CHUNK
+NUM_CHUNKS = SHORT_TEXT // CHUNK
+# Of a sub-item's state: int32 row + 1 of the text that the next two are of; int32 whether a run was
+# found; uint64 places of n-grams, a bit each, or each few; int64 the stretch that was last weighed:
+# 2 row + 3 where it was heavy enough, 2 row + 2 where not; in a long text -1 - its first token.
+TOUCHED, RAN, PLACES, JUDGED, STATE_BYTES = 0, 1, 1, 2, 24
+
+
+@inlined
+def need(at: Any, item: Any, column: Any) -> Any:
+    """Return one of the figures of `Needs.records`."""
+    return i32_at(at.records + item * (4 * NUM_COLUMNS), column)
 
 
 @inlined
@@ -51,13 +69,13 @@ def _bits_of(mask: Any) -> Any:
 @inlined
 def is_kept(at: Any, item: Any, row: Any) -> Any:
     """Tell whether the item of a sub-item is kept."""
-    return i32_at(at.kept, i64_at(at.group, item)) == row + 1
+    return i32_at(at.kept, need(at, item, GROUP)) == row + 1
 
 
 @inlined
 def keep(at: Any, item: Any, row: Any) -> None:
     """Keep the item of a sub-item."""
-    set_u32(at.kept, i64_at(at.group, item), row + 1)
+    set_u32(at.kept, need(at, item, GROUP), row + 1)
 
 
 @kernel
@@ -69,15 +87,16 @@ def touch(
     Args:
         place, position: Where the n-gram is in the texts, and in the stored tokens.
     """
-    lead = i64_at(at.lead, item)
-    if i32_at(at.touched, lead) != row + 1:
-        set_u32(at.touched, lead, row + 1)
-        set_u64(at.places, lead, _U(0))
-        set_u8(at.ran, lead, _I(0))
+    lead = need(at, item, LEAD)
+    state = at.states + lead * STATE_BYTES
+    if i32_at(state, TOUCHED) != row + 1:
+        set_u32(state, TOUCHED, row + 1)
+        set_u32(state, RAN, _I(0))
+        set_u64(state, PLACES, _U(0))
     first, stop = i64_at(at.offsets, item), i64_at(at.offsets, item + 1)
-    places = u64_at(at.places, lead) | (_U(1) << _U((position - first) & 63))
-    set_u64(at.places, lead, places)
-    reach = i64_at(at.reach, lead)
+    places = u64_at(state, PLACES) | (_U(1) << _U((position - first) & 63))
+    set_u64(state, PLACES, places)
+    reach = need(at, lead, REACH)
     longest = i64_at(at.offsets, lead + 1) - i64_at(at.offsets, lead) + reach
     count = _bits_of(places) * ((longest + 63) >> 6)
     shift = place - position
@@ -91,12 +110,12 @@ def touch(
         keep(at, item, row)
         return
     if right - left + (beyond if right == stop else 0) >= at.run:
-        set_u8(at.ran, lead, _I(1))
-    needed = i64_at(at.touches, lead)
-    if u8_at(at.ran, lead) != 0:
-        needed = min(needed, i64_at(at.run_touches, lead))
+        set_u32(state, RAN, _I(1))
+    needed = need(at, lead, TOUCHES)
+    if i32_at(state, RAN) != 0:
+        needed = min(needed, need(at, lead, RUN_TOUCHES))
     found = count >= needed
-    least = i64_at(at.span, lead)
+    least = need(at, lead, SPAN)
     if stop - first + beyond >= least:
         for before in range(SKIPS + 1):
             ahead = i64_at(at.ends, SKIPS - before)
@@ -155,20 +174,29 @@ def _in_chunks(at: Any, first: Any, stop: Any, bit: Any) -> Any:
 
 
 @kernel
-def _in_window(at: Any, lead: Any, missing: Any, num_chunks: Any) -> Any:
-    """Tell whether the chunks that some window of a stretch lies in lack no more of a sub-item's
-    weight than may be missing."""
-    width = i64_at(at.offsets, lead + 1) - i64_at(at.offsets, lead) + i64_at(at.reach, lead)
-    wide = ((window(width) + CHUNK - 2) >> CHUNK_BITS) + 1
-    begin, end = i64_at(at.heavy_starts, lead), i64_at(at.heavy_starts, lead + 1)
+def _in_window(at: Any, lead: Any, missing: Any, start: Any, stop: Any) -> Any:
+    """Tell whether some window of a stretch has enough of a sub-item: first by the chunks that
+    windows lie in, then, of these, token by token, for
+    all that it leads."""
+    length = i64_at(at.offsets, lead + 1) - i64_at(at.offsets, lead) + need(at, lead, REACH)
+    width, num_chunks = window(length), ((stop - start - 1) >> CHUNK_BITS) + 1
+    wide = ((width + CHUNK - 2) >> CHUNK_BITS) + 1
+    begin, end = need(at, lead, HEAVY), need(at, lead, HEAVY_END)
+    low, high = stop, start
     for first in range(max(num_chunks - wide + 1, 1)):
-        stop, left = min(first + wide, num_chunks), missing
+        last, left = min(first + wide, num_chunks), missing
         for heavy in range(begin, end):
-            if not _in_chunks(at, first, stop, u16_at(at.heavy_bits, heavy)):
-                left -= u16_at(at.heavy_weights, heavy)
+            token = u32_at(at.heavy, heavy)
+            if not _in_chunks(at, first, last, token & 0xFFFF):
+                left -= token >> 16
                 if left < 0:
                     break
         if left >= 0:
+            low, high = min(low, start + first * CHUNK), min(stop, start + last * CHUNK)
+    for led in range(i64_at(at.led_starts, lead), i64_at(at.led_starts, lead + 1)):
+        item = i64_at(at.led_items, led)
+        width = window(i64_at(at.offsets, item + 1) - i64_at(at.offsets, item))
+        if low < high and enough(at, item, i64_at(at.needed, item), width, low, high):
             return True
     return False
 
@@ -176,21 +204,21 @@ def _in_window(at: Any, lead: Any, missing: Any, num_chunks: Any) -> Any:
 @inlined
 def _could(at: Any, lead: Any, start: Any, stop: Any) -> Any:
     """Tell whether a stretch could have enough of a sub-item, or one that it leads."""
-    missing, loose = i64_at(at.missing, lead), i64_at(at.loose, lead)
-    if missing >= UNIT:
+    missing, loose = need(at, lead, MISSING), need(at, lead, LOOSE)
+    if missing >= NEVER:
         return True
     if missing < 0 and loose >= NEVER:
         return False
     if i64_at(at.present_at, 0) != start + 1:
         fill_present(at, start, stop)
     left = missing
-    for heavy in range(i64_at(at.heavy_starts, lead), i64_at(at.heavy_starts, lead + 1)):
+    for heavy in range(need(at, lead, HEAVY), need(at, lead, HEAVY_END)):
         if left < 0:
             break
-        if not _is_present(at, u16_at(at.heavy_bits, heavy)):
-            left -= u16_at(at.heavy_weights, heavy)
-    num_chunks = ((stop - start - 1) >> CHUNK_BITS) + 1
-    return (left >= 0 and _in_window(at, lead, missing, num_chunks)) or (
+        token = u32_at(at.heavy, heavy)
+        if not _is_present(at, token & 0xFFFF):
+            left -= token >> 16
+    return (left >= 0 and _in_window(at, lead, missing, start, stop)) or (
         loose < NEVER and _stretch(at, lead) >= loose
     )
 
@@ -199,13 +227,14 @@ def _could(at: Any, lead: Any, start: Any, stop: Any) -> Any:
 def could_be(at: Any, item: Any, begin: Any, end: Any, row: Any) -> Any:
     """Tell whether a text that one bitmap holds could have enough of a sub-item; True for others,
     where nothing is screened, and where the item is kept."""
-    if at.screened == 0 or end - begin > 2 * SECTION or is_kept(at, item, row):
+    if at.screened == 0 or end - begin > SHORT_TEXT or is_kept(at, item, row):
         return True
-    lead = i64_at(at.lead, item)
-    known = i64_at(at.judged, lead)
+    lead = need(at, item, LEAD)
+    state = at.states + lead * STATE_BYTES
+    known = i64_at(state, JUDGED)
     if known >> 1 != row + 1:
         known = 2 * row + 2 + _I(_could(at, lead, begin, end))
-        set_i64(at.judged, lead, known)
+        set_i64(state, JUDGED, known)
     return known & 1 != 0
 
 
@@ -213,7 +242,7 @@ def could_be(at: Any, item: Any, begin: Any, end: Any, row: Any) -> Any:
 def settle(at: Any, begin: Any, end: Any, row: Any, first: Any, stop: Any) -> None:
     """Weigh the sub-items that n-grams of a text led to, pairs `first` to `stop`; keep the items of
     those that some stretch could have enough of."""
-    if end - begin <= 2 * SECTION:
+    if end - begin <= SHORT_TEXT:
         for pair in range(first, stop):
             item = i64_at(at.items, pair)
             if not is_kept(at, item, row) and could_be(at, item, begin, end, row):
@@ -221,10 +250,11 @@ def settle(at: Any, begin: Any, end: Any, row: Any, first: Any, stop: Any) -> No
         return
     for start in range(begin, end - SECTION, SECTION):
         for pair in range(first, stop):
-            lead = i64_at(at.lead, i64_at(at.items, pair))
-            if is_kept(at, lead, row) or i64_at(at.judged, lead) == -1 - start:
+            lead = need(at, i64_at(at.items, pair), LEAD)
+            state, stretch = at.states + lead * STATE_BYTES, -1 - start - at.first_token
+            if is_kept(at, lead, row) or i64_at(state, JUDGED) == stretch:
                 continue
-            set_i64(at.judged, lead, -1 - start)
+            set_i64(state, JUDGED, stretch)
             if _could(at, lead, start, min(end, start + 2 * SECTION)):
                 keep(at, lead, row)
 
@@ -234,7 +264,7 @@ def _stretch(at: Any, lead: Any) -> Any:
     """Return the tokens of a sub-item, or one that it leads, that are there in a row but for SKIPS
     others."""
     first, stop = i64_at(at.offsets, lead), i64_at(at.offsets, lead + 1)
-    reach = i64_at(at.reach, lead)
+    reach = need(at, lead, REACH)
     best, start, skipped = reach, first, _I(0)
     for position in range(first, stop):
         if not _is_present(at, present_bit(stored_hash(at, position))):

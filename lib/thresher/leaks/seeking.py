@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from thresher.leaks.keys import room
-from thresher.leaks.needs import PRESENT_WORDS, SKIPS, Needs
-from thresher.leaks.screen import CHUNK_WORDS, NUM_CHUNKS
-from thresher.leaks.weak import NEAR_WORDS, OWN_WORDS, SHORT_TEXT, window_of
+from thresher.leaks.needs import GROUP, PRESENT_WORDS, SHORT_TEXT, SKIPS, Needs
+from thresher.leaks.pair_scan import MARKS, NEAR, PairHits
+from thresher.leaks.screen import CHUNK_WORDS, NUM_CHUNKS, STATE_BYTES
+from thresher.leaks.weak import NEAR_WORDS, OWN_WORDS, window_of
 from thresher.text.scratch import address
 
 if TYPE_CHECKING:
     from thresher.leaks.gram_scan import GramHits
     from thresher.leaks.index import Index
     from thresher.leaks.items import Numbers
-    from thresher.leaks.pair_scan import PairHits
 
 Column = np.ndarray[Any, Any]
 
@@ -33,6 +33,8 @@ class Seeking(NamedTuple):
     Those of `Needs` and of the index have their names.
 
     Attributes:
+        first_row, first_token: What to add to numbers of rows and tokens, so that what scratch says
+            of other blocks is not taken for this one's.
         texts: (R + 1,) int64 where the tokens of each text begin.
         hashes: (T,) uint64.
         number_starts: (R + 1,) int64 where the numbers of each text begin.
@@ -44,17 +46,16 @@ class Seeking(NamedTuple):
         rows, items, room: (room,) int64 pairs that were found.
         seen: (I,) int32 row + 1 where a sub-item was found with all that it leads, -(row + 1) where
             it was found alone.
+        near_enough: Whether no window is longer than the stretch that pairs are counted in.
+        pair_marks: (3, MARKS) uint32 which pair of a sub-item a stretch has, and those before and
+            behind it, plus 1; SEVERAL where it has two. Several sub-items share a mark.
         latest: (I, 4) int32 the last pair of each sub-item: row + 1 (negative where no window of
             the text is heavy enough), its place in the text, which; row + 1 where it was screened
             out (negative where it was kept after all).
         rejected: (I,) int32 row + 1 where no window of the text is heavy enough, negative where it
             was screened out.
         screened: 1 where only items are kept of which a rule could say something.
-        touched: (I,) int32 row + 1 of the text that the next two are of.
-        places: (I,) uint64 places of n-grams, a bit each, or each few.
-        ran: (I,) uint8 whether a run was found.
-        judged: (I,) int64 the stretch that was last weighed: 2 row + 3 where it was heavy enough,
-            2 row + 2 where it was not; in a long text -1 - its first token.
+        states: (I, 3) int64, see `thresher.leaks.screen`.
         kept: (G,) int32 row + 1 of the last text that an item was kept for.
         present: (PRESENT_WORDS,) uint64 bitmap of the tokens of a stretch.
         chunks: (NUM_CHUNKS * CHUNK_WORDS,) uint64 bitmaps of its chunks.
@@ -70,6 +71,8 @@ class Seeking(NamedTuple):
         near_chunk: (1,) int64 which chunk of the tokens it is of, -1 for none.
     """
 
+    first_row: int
+    first_token: int
     texts: int
     hashes: int
     number_starts: int
@@ -97,6 +100,9 @@ class Seeking(NamedTuple):
     total: int
     fresh: int
     pair_postings: int
+    pair_items: int
+    pair_marks: int
+    near_enough: int
     set_keys: int
     num_sets: int
     set_starts: int
@@ -118,22 +124,11 @@ class Seeking(NamedTuple):
     latest: int
     rejected: int
     screened: int
-    lead: int
-    group: int
-    reach: int
-    touches: int
-    run_touches: int
-    span: int
-    loose: int
-    missing: int
-    heavy_starts: int
-    heavy_bits: int
-    heavy_weights: int
+    records: int
+    heavy: int
+    needed: int
     run: int
-    touched: int
-    places: int
-    ran: int
-    judged: int
+    states: int
     kept: int
     present: int
     chunks: int
@@ -152,10 +147,11 @@ class Seeking(NamedTuple):
     near_chunk: int
 
 
+_MOST_ROWS = 1 << 30
 _OF_INDEX = (
-    "led_starts", "led_items", "idf", "total", "fresh", "pair_postings", "set_keys", "set_starts",
-    "set_items", "set_sizes", "set_bloom", "set_members", "number_offsets", "number_keys", "terms",
-    "term_hash", "blocks",
+    "led_starts", "led_items", "idf", "total", "fresh", "pair_postings", "pair_items", "set_keys",
+    "set_starts", "set_items", "set_sizes", "set_bloom", "set_members", "number_offsets",
+    "number_keys", "terms", "term_hash", "blocks",
 )  # fmt: skip
 
 _KINDS = {
@@ -167,9 +163,60 @@ _KINDS = {
 }
 
 
+class Scratch:
+    """What the scan of a block needs room for, whichever block it is; of one thread at a time."""
+
+    def __init__(self, index: Index, num_groups: int) -> None:
+        """Allocate; what says of which row it is begins before all rows."""
+        count, longest = index.num_items, int(index.lengths.max(initial=1))
+        size, stretch = room(longest, 2.0), max(2 * window_of(longest), SHORT_TEXT)
+        self.num_groups = num_groups
+        self.rows = self.tokens = 0
+        self.near_enough = int(window_of(longest) <= NEAR)
+        self.arrays: dict[str, Column] = {
+            "seen": np.zeros(count, np.int32),
+            "pair_marks": np.zeros((3, MARKS), np.uint32),
+            "latest": np.zeros((count, 4), np.int32),
+            "rejected": np.zeros(count, np.int32),
+            "states": np.zeros((count if num_groups else 0, STATE_BYTES // 8), np.int64),
+            "kept": np.zeros(num_groups, np.int32),
+            "present": np.zeros(PRESENT_WORDS, np.uint64),
+            "chunks": np.empty(NUM_CHUNKS * CHUNK_WORDS, np.uint64),
+            "screened_out": np.zeros(1, np.int64),
+            "present_at": np.zeros(1, np.int64),
+            "ends": np.zeros((2, SKIPS + 1), np.int64),
+            "own_hashes": np.zeros(size, np.uint64),
+            "own_stamps": np.zeros(size, np.int64),
+            "own_counts": np.zeros(size, np.int64),
+            "own_weights": np.zeros(size, np.int64),
+            "own_bits": np.zeros(OWN_WORDS, np.uint64),
+            "near_places": np.empty(stretch, np.int64),
+            "near_slots": np.empty(stretch, np.int64),
+            "clock": np.zeros(1, np.int64),
+            "near": np.zeros(NEAR_WORDS, np.uint64),
+            "near_chunk": np.full(1, -1, np.int64),
+        }
+
+
+def take_scratch(index: Index, needs: Needs | None, num_rows: int) -> Scratch:
+    """Return scratch of a call before, or new one; the caller gives it back to `index.spare`."""
+    num_groups = 0
+    if needs is not None:
+        num_groups = int(needs.records[:, GROUP].max(initial=-1)) + 1
+    while index.spare:
+        try:
+            found: Scratch = index.spare.pop()
+        except IndexError:  # another thread was faster
+            break
+        if found.num_groups == num_groups and found.rows + num_rows < _MOST_ROWS:
+            return found
+    return Scratch(index, num_groups)
+
+
 def make_seeking(
     index: Index,
     needs: Needs | None,
+    scratch: Scratch,
     hashes: Column,
     texts: Column,
     numbers: Numbers,
@@ -183,16 +230,14 @@ def make_seeking(
     Args:
         index: The items.
         needs: What is needed of each sub-item; None where nothing is dropped.
+        scratch: Of this thread.
         hashes, texts, numbers: What is searched.
         grams, pairs: What was found in it, of whichever text.
         others: (2, O) texts and sub-items whose items are not left out, by text.
         num_found: Room for so many pairs.
     """
-    count, longest = index.num_items, int(index.lengths.max(initial=1))
-    size, stretch = room(longest, 2.0), max(2 * window_of(longest), SHORT_TEXT)
-    num_groups = 0 if needs is None else int(needs.group.max(initial=-1)) + 1
-    screened = 0 if needs is None else count
     held: dict[str, Column] = {name: index[name] for name in _OF_INDEX}
+    held |= scratch.arrays
     held |= {
         "offsets": index["offsets"],
         "texts": texts,
@@ -211,31 +256,13 @@ def make_seeking(
         "pair_starts": pairs.starts,
         "rows": np.empty(num_found, np.int64),
         "items": np.empty(num_found, np.int64),
-        "seen": np.zeros(count, np.int32),
-        "latest": np.zeros((count, 4), np.int32),
-        "rejected": np.zeros(count, np.int32),
-        "touched": np.zeros(screened, np.int32),
-        "places": np.empty(screened, np.uint64),
-        "ran": np.empty(screened, np.uint8),
-        "judged": np.zeros(screened, np.int64),
-        "kept": np.zeros(num_groups, np.int32),
-        "present": np.zeros(PRESENT_WORDS, np.uint64),
-        "chunks": np.empty(NUM_CHUNKS * CHUNK_WORDS, np.uint64),
-        "screened_out": np.zeros(1, np.int64),
-        "present_at": np.zeros(1, np.int64),
-        "ends": np.zeros((2, SKIPS + 1), np.int64),
-        "own_hashes": np.zeros(size, np.uint64),
-        "own_stamps": np.zeros(size, np.int64),
-        "own_counts": np.zeros(size, np.int64),
-        "own_weights": np.zeros(size, np.int64),
-        "own_bits": np.zeros(OWN_WORDS, np.uint64),
-        "near_places": np.empty(stretch, np.int64),
-        "near_slots": np.empty(stretch, np.int64),
-        "clock": np.zeros(1, np.int64),
-        "near": np.zeros(NEAR_WORDS, np.uint64),
-        "near_chunk": np.full(1, -1, np.int64),
     }
+    nothing = np.zeros(0, np.int64)
+    for name in ("records", "heavy", "needed"):
+        held[name] = nothing if needs is None else getattr(needs, name)
     figures: dict[str, Any] = {
+        "first_row": scratch.rows,
+        "first_token": scratch.tokens,
         "num_grams": len(grams.places),
         "num_pairs": len(pairs.ends),
         "num_others": others.shape[1],
@@ -246,14 +273,15 @@ def make_seeking(
         "pairs_floor": index.pairs_floor,
         "numbers_floor": index.numbers_floor,
         "room": num_found,
+        "near_enough": scratch.near_enough,
         "screened": int(needs is not None),
         "run": 0 if needs is None else needs.run,
     }
-    names = [name for name in Needs._fields if name != "run"]
-    nothing = np.zeros(0, np.int64)
-    held |= {name: nothing if needs is None else getattr(needs, name) for name in names}
     for name, kind in _KINDS.items():
         held[name] = held[name].astype(kind, copy=False)
     held = {name: np.ascontiguousarray(array) for name, array in held.items()}
+    held["present_at"][0] = 0
+    scratch.rows += len(texts) - 1
+    scratch.tokens += len(hashes)
     located = {name: address(array) for name, array in held.items()}
     return Seeking(**(located | figures)), held

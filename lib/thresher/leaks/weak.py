@@ -56,6 +56,12 @@ def set_bit(bits: Any, bit: Any) -> None:
     set_u64(bits, bit >> 6, u64_at(bits, bit >> 6) | (_U(1) << _U(bit & 63)))
 
 
+@inlined
+def needed_of(at: Any, item: Any, floor: Any) -> Any:
+    """Return so many percent of a sub-item's weight."""
+    return (i64_at(at.total, item) * floor + 99) // 100
+
+
 @kernel
 def possible(at: Any, item: Any, floor: Any, begin: Any, end: Any, place: Any) -> Any:
     """Tell whether the tokens near a place could have a share of the sub-item's weight.
@@ -118,8 +124,8 @@ def _take(at: Any, begin: Any, end: Any, size: Any) -> Any:
 
 
 @kernel
-def enough(at: Any, item: Any, floor: Any, low: Any, high: Any) -> Any:
-    """Tell whether a window within [low, high) has a share of the sub-item's weight.
+def enough(at: Any, item: Any, needed: Any, width: Any, low: Any, high: Any) -> Any:
+    """Tell whether a window within [low, high) has so much of the sub-item's weight.
 
     First the tokens of the stretch that the sub-item has are collected; most stretches have too few
     of them for any window.
@@ -142,12 +148,10 @@ def enough(at: Any, item: Any, floor: Any, low: Any, high: Any) -> Any:
             if i64_at(at.own_counts, slot) == 0:
                 weight += i64_at(at.own_weights, slot)
                 set_i64(at.own_counts, slot, _I(1))
-    needed = i64_at(at.total, item) * floor
-    if weight * 100 < needed:
+    if weight < needed:
         return False
     for index in range(num):
         set_i64(at.own_counts, i64_at(at.near_slots, index), _I(0))
-    width = window(end - begin)
     weight, oldest = _I(0), _I(0)
     for index in range(num):
         while i64_at(at.near_places, oldest) <= i64_at(at.near_places, index) - width:
@@ -162,6 +166,6 @@ def enough(at: Any, item: Any, floor: Any, low: Any, high: Any) -> Any:
         set_i64(at.own_counts, slot, more)
         if more == 1:
             weight += i64_at(at.own_weights, slot)
-            if weight * 100 >= needed:
+            if weight >= needed:
                 return True
     return False
