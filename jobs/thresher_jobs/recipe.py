@@ -107,6 +107,9 @@ class Recipe(ReadParams):
     max_quarantined_fraction: float = Field(
         0.5, ge=0, le=1, description="Stop (exit 4) when more of a source cannot be read."
     )
+    languages: bool = Field(
+        True, description="Tell the languages of rows, where py3langid is there: 25 us a row."
+    )
     category: str | None = Field(
         None, description="Column by whose values the report says what the data is made of."
     )

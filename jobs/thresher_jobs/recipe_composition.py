@@ -16,6 +16,7 @@ from thresher.stage import Receipt
 from thresher.steps.row_figures import LANGUAGE, FigureProbe, RowFigures
 from thresher.steps.tallies import KEPT
 from thresher_jobs.first_pass import found_schemas
+from thresher_jobs.recipe import Recipe
 from thresher_jobs.recipe_steps import RecipeStep
 
 SIDES = ("before", "after")
@@ -47,18 +48,19 @@ class Counting(NamedTuple):
         return detector_id(LANGUAGE.language_detector) if self.probe.language else None
 
 
-def choose_counting(category: str | None, steps: Sequence[RecipeStep]) -> Counting:
-    """Decide what is noted of rows: tokens only where no step counts them, and languages where the
-    detector is installed. A tokenizer is better than an estimate, the last step better than others.
+def choose_counting(recipe: Recipe, steps: Sequence[RecipeStep]) -> Counting:
+    """Decide what is noted of rows: tokens only where no step counts them, and languages where they
+    are wanted and the detector is installed. A tokenizer is better than an estimate, the last step
+    better than others.
 
     Args:
-        category: The recipe's column of categories.
+        recipe: What was asked for.
         steps: Its steps, prepared.
     """
     found = [(step.name, counter) for step in steps if (counter := step.counts_tokens())]
     by, counter = max(found, key=lambda one: one[1].exact, default=("", Estimate()))
-    language = importlib.util.find_spec(LANGUAGE.language_detector) is not None
-    probe = FigureProbe(category, not by, language)
+    there = importlib.util.find_spec(LANGUAGE.language_detector) is not None
+    probe = FigureProbe(recipe.category, not by, recipe.languages and there)
     return Counting(probe, by or probe.name, counter.name, counter.exact)
 
 

@@ -118,7 +118,7 @@ def publish(run: Run, found: Recipes, begin: float) -> dict[str, Any]:
     plan = found.passed.plan
     counts = balance(plan, found.written, [r.facts["rows"] for r in found.passed.receipts])
     removed_by: dict[str, int] = {}
-    counting = choose_counting(found.recipe.category, found.steps)
+    counting = choose_counting(found.recipe, found.steps)
     facts: dict[str, Any] = {
         "recipe": found.resolved,
         "flow": found.flow.to_json(),

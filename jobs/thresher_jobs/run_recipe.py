@@ -218,7 +218,7 @@ def _read(
     """Read every row once; each step notes what it needs."""
     rows = RowProbe(recipe.id_column)
     probes: list[Probe] = [rows, *(step.prepare(run, detected) for step in steps)]
-    probes.append(choose_counting(recipe.category, steps).probe)
+    probes.append(choose_counting(recipe, steps).probe)
     if conversion is not None:
         probes.append(conversion.prepare(detected))
     formats = None if detected is None else {f: d.formats for f, d in detected.items()}
@@ -310,7 +310,7 @@ def _write(
         encode_schema(schema),
         next((step.draws for step in steps if isinstance(step, MixStep)), None),
         next((step.where for step in steps if isinstance(step, SplitStep)), None),
-        choose_counting(recipe.category, steps).figures(passed.folder),
+        choose_counting(recipe, steps).figures(passed.folder),
         recipe.id_column is not None,
         recipe.max_doc_bytes,
     )

@@ -200,7 +200,8 @@ def _tokens(row: Row) -> int:
 def test_tokens_are_those_of_the_step_that_counts_them(asked: list[Path], tmp_path: Path) -> None:
     profile = {"profile": "sft", "groups": ["tokens"], "rules": {}}
     report = run(write(tmp_path / "r.yaml", asked, [{"score": profile}]), tmp_path / "out")
-    plain = run(write(tmp_path / "p.yaml", asked, [DEDUP]), tmp_path / "plain")
+    plain = run(write(tmp_path / "p.yaml", asked, [DEDUP], languages=False), tmp_path / "plain")
+    assert plain["plan"]["composition"]["whole"]["before"]["languages"] == {}
     found, wanted = (r["plan"]["composition"]["whole"]["before"] for r in (report, plain))
     assert found["tokens"] == wanted["tokens"] > 0
     totals = report["plan"]["quality"]["tokens"]
