@@ -41,9 +41,8 @@ from thresher_jobs.dedup_state import CODE_VERSION, State
 from thresher_jobs.memory import Memory
 
 Column = np.ndarray[Any, Any]
-MOST_CHOSEN = (
-    0.3  # of the compared rows; beyond, all are decided: the same answer at about the cost
-)
+# Of the compared rows. Beyond, all are decided: the same answer, and no search for what is touched.
+MOST_CHOSEN = 0.3
 MOST_NEW = 1 << 21  # rows that one worker indexes by band key, about a kilobyte each
 UNIT_ROWS = 1 << 17  # that are worth a task of a narrow stage: some ten milliseconds
 GONE = -1
