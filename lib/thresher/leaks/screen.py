@@ -174,16 +174,34 @@ def _in_chunks(at: Any, first: Any, stop: Any, bit: Any) -> Any:
 
 
 @kernel
-def _in_window(at: Any, lead: Any, missing: Any, start: Any, stop: Any) -> Any:
+def _in_stretch(at: Any, lead: Any, low: Any, high: Any) -> Any:
+    """Tell, token by token, whether some window of a stretch has enough of a sub-item, or one that
+    it leads."""
+    for led in range(i64_at(at.led_starts, lead), i64_at(at.led_starts, lead + 1)):
+        item = i64_at(at.led_items, led)
+        width = window(i64_at(at.offsets, item + 1) - i64_at(at.offsets, item))
+        if enough(at, item, i64_at(at.needed, item), width, low, high):
+            return True
+    return False
+
+
+@kernel
+def _in_window(at: Any, lead: Any, missing: Any, start: Any, stop: Any, more: Any) -> Any:
     """Tell whether some window of a stretch has enough of a sub-item: first by the chunks that
-    windows lie in, then, of these, token by token, for
-    all that it leads."""
+    windows lie in, then, where these could have it, token by token.
+
+    Args:
+        more: Whether windows that begin in the second half are another stretch's.
+    """
     length = i64_at(at.offsets, lead + 1) - i64_at(at.offsets, lead) + need(at, lead, REACH)
-    width, num_chunks = window(length), ((stop - start - 1) >> CHUNK_BITS) + 1
-    wide = ((width + CHUNK - 2) >> CHUNK_BITS) + 1
+    wide = ((window(length) + CHUNK - 2) >> CHUNK_BITS) + 1
+    num_chunks = ((stop - start - 1) >> CHUNK_BITS) + 1
+    num_windows = max(num_chunks - wide + 1, _I(1))
+    if more:
+        num_windows = min(num_windows, _I(SECTION >> CHUNK_BITS))
     begin, end = need(at, lead, HEAVY), need(at, lead, HEAVY_END)
-    low, high = stop, start
-    for first in range(max(num_chunks - wide + 1, 1)):
+    low, high = _I(-1), _I(-1)
+    for first in range(num_windows):
         last, left = min(first + wide, num_chunks), missing
         for heavy in range(begin, end):
             token = u32_at(at.heavy, heavy)
@@ -192,17 +210,17 @@ def _in_window(at: Any, lead: Any, missing: Any, start: Any, stop: Any) -> Any:
                 if left < 0:
                     break
         if left >= 0:
-            low, high = min(low, start + first * CHUNK), min(stop, start + last * CHUNK)
-    for led in range(i64_at(at.led_starts, lead), i64_at(at.led_starts, lead + 1)):
-        item = i64_at(at.led_items, led)
-        width = window(i64_at(at.offsets, item + 1) - i64_at(at.offsets, item))
-        if low < high and enough(at, item, i64_at(at.needed, item), width, low, high):
-            return True
-    return False
+            low = start + first * CHUNK if low < 0 else low
+            high = min(stop, start + last * CHUNK)
+        elif low >= 0:
+            if _in_stretch(at, lead, low, high):
+                return True
+            low = _I(-1)
+    return low >= 0 and _in_stretch(at, lead, low, high)
 
 
 @inlined
-def _could(at: Any, lead: Any, start: Any, stop: Any) -> Any:
+def _could(at: Any, lead: Any, start: Any, stop: Any, more: Any) -> Any:
     """Tell whether a stretch could have enough of a sub-item, or one that it leads."""
     missing, loose = need(at, lead, MISSING), need(at, lead, LOOSE)
     if missing >= NEVER:
@@ -218,7 +236,7 @@ def _could(at: Any, lead: Any, start: Any, stop: Any) -> Any:
         token = u32_at(at.heavy, heavy)
         if not _is_present(at, token & 0xFFFF):
             left -= token >> 16
-    return (left >= 0 and _in_window(at, lead, missing, start, stop)) or (
+    return (left >= 0 and _in_window(at, lead, missing, start, stop, more)) or (
         loose < NEVER and _stretch(at, lead) >= loose
     )
 
@@ -233,7 +251,7 @@ def could_be(at: Any, item: Any, begin: Any, end: Any, row: Any) -> Any:
     state = at.states + lead * STATE_BYTES
     known = i64_at(state, JUDGED)
     if known >> 1 != row + 1:
-        known = 2 * row + 2 + _I(_could(at, lead, begin, end))
+        known = 2 * row + 2 + _I(_could(at, lead, begin, end, False))
         set_i64(state, JUDGED, known)
     return known & 1 != 0
 
@@ -248,14 +266,15 @@ def settle(at: Any, begin: Any, end: Any, row: Any, first: Any, stop: Any) -> No
             if not is_kept(at, item, row) and could_be(at, item, begin, end, row):
                 keep(at, item, row)
         return
-    for start in range(begin, end - SECTION, SECTION):
+    last = end - SECTION
+    for start in range(begin, last, SECTION):
         for pair in range(first, stop):
             lead = need(at, i64_at(at.items, pair), LEAD)
             state, stretch = at.states + lead * STATE_BYTES, -1 - start - at.first_token
             if is_kept(at, lead, row) or i64_at(state, JUDGED) == stretch:
                 continue
             set_i64(state, JUDGED, stretch)
-            if _could(at, lead, start, min(end, start + 2 * SECTION)):
+            if _could(at, lead, start, min(end, start + 2 * SECTION), start + SECTION < last):
                 keep(at, lead, row)
 
 
