@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tests.jobs import recipes
 from tests.jobs.histories import History, rows
 from tests.jobs.runs import jsonl
 from tests.jobs.sentences import WORDS
@@ -227,3 +228,33 @@ def test_damaged_shingles_are_refused_where_a_row_of_them_is_wanted(tmp_path: Pa
         history.night()
     assert history.night(anew=True).changed
     history.same_as_from_scratch()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", ["content", "arrival"])
+def test_nights_of_a_recipe_of_every_step_equal_runs_from_scratch(
+    order: str, tmp_path: Path
+) -> None:
+    history = History(tmp_path, 1, [], order)
+    riddle = "Which of the four millers of the valley lent the widow a sieve before the rye"
+    jsonl(tmp_path / "bench.jsonl", [{"question": f"{riddle} was ripe?", "answer": "The third."}])
+    steps = [
+        *STEPS,
+        {"score": {"profile": "sft", "groups": ["prompts"], "per_prompt": 40, "prefer": "longest"}},
+        {"decontaminate": {"against": [f"bench={tmp_path / 'bench.jsonl'}"], "preset": "audit"}},
+        {"mix": {"weights": {"in": 2, "more": 1}, "max_repeats": 3, "seed": 5}},
+        {"split": {"test": 0.2, "threshold": 0.95}},
+        {"convert": {"to": "messages"}},
+    ]
+    sources = [{"path": str(tmp_path / name), "name": name} for name in ("in", "more")]
+    leak = {"instruction": f"Tell me. {riddle} was ripe?", "output": "It was the third one."}
+    jsonl(tmp_path / "more" / "leaks.jsonl", [leak, b'{"instruction": "cut', *rows(history.rng, 9)])
+    history.recipe = recipes.write(tmp_path / "r.yaml", sources, steps, split_bytes=4096)
+    for _ in range(4):
+        history.add(15)
+    for _ in range(4):
+        history.night()
+        history.same_as_from_scratch()
+        before = history.tasks()
+        while history.tasks() == before:
+            history.change()
