@@ -38,7 +38,7 @@ from thresher.versions.writing import Writer, check_settings, write
 from thresher_jobs.arrival import Arriving
 from thresher_jobs.committing import INPUTS, Committing, drop_unusable
 from thresher_jobs.planting import Planter
-from thresher_jobs.recipe import Recipe, resolved, typed_steps
+from thresher_jobs.recipe import Recipe, resolved, typed_steps, with_languages
 from thresher_jobs.run_recipe import inputs_of, run_recipe
 from thresher_jobs.versions import now
 
@@ -124,7 +124,7 @@ def rebuild(
 
     def plan(writer: Writer) -> Version | None:
         before = writer.base
-        cut = _with_split_bytes(recipe, before)
+        cut = _as_before(recipe, before)
         settings = {
             "order": order,
             "thresher": thresher.__version__,
@@ -225,19 +225,17 @@ def _inputs(version: Version | None) -> dict[str, Any]:
     return found
 
 
-def _with_split_bytes(recipe: Recipe, before: Version | None) -> Recipe:
-    """Return the recipe with the size of tasks that the first night chose, where it says none: cuts
-    must not move as the inputs grow."""
-    if recipe.split_bytes:
-        return recipe
-    recorded = 0
-    if before is not None:
-        recorded = int(before.manifest.settings.get("recipe", {}).get("split_bytes", 0))
-    if not recorded:
-        sources = recipe.sources
-        inputs = list_inputs([s.path for s in sources], [s.name for s in sources])
-        recorded = nightly_split_bytes(inputs)
-    return recipe.model_copy(update={"split_bytes": recorded})
+def _as_before(recipe: Recipe, before: Version | None) -> Recipe:
+    """Return the recipe with what the first night chose by the size of its inputs, where it says
+    none: neither cuts nor notes may change as the inputs grow."""
+    known = {} if before is None else before.manifest.settings.get("recipe", {})
+    sources = recipe.sources
+    inputs = list_inputs([s.path for s in sources], [s.name for s in sources])
+    split_bytes = recipe.split_bytes or known.get("split_bytes") or nightly_split_bytes(inputs)
+    if recipe.languages is None and known.get("languages") is not None:
+        recipe = recipe.model_copy(update={"languages": known["languages"]})
+    recipe = with_languages(recipe, sum(file.bytes for file in inputs.files))
+    return recipe.model_copy(update={"split_bytes": int(split_bytes)})
 
 
 def _changes(known: Mapping[str, Any], pins: list[list[Any]]) -> Changes:

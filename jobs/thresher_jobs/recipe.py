@@ -51,6 +51,7 @@ READ_ONCE = (  # said at the top of a recipe
     "text_column", "id_column", "format", "min_confidence", "union_columns", "skip_unreadable",
     "max_doc_bytes", "split_bytes", "max_quarantined_fraction",
 )  # fmt: skip
+LANGUAGE_BYTES = 256 << 20
 NOT_IN_STEPS = {"annotate": "score", "export_signatures": "dedup"}
 _BEHIND = {  # what may come behind a step that decides about what is left
     "mix": (("split", "convert", "export"), "draws from what is left"),
@@ -107,8 +108,10 @@ class Recipe(ReadParams):
     max_quarantined_fraction: float = Field(
         0.5, ge=0, le=1, description="Stop (exit 4) when more of a source cannot be read."
     )
-    languages: bool = Field(
-        True, description="Tell the languages of rows, where py3langid is there: 25 us a row."
+    languages: bool | None = Field(
+        None,
+        description="Tell the languages of rows, where py3langid is there: 25 to 50 us a row; "
+        "unsaid, of inputs below 256 MB.",
     )
     category: str | None = Field(
         None, description="Column by whose values the report says what the data is made of."
@@ -267,6 +270,13 @@ def resolved(recipe: Recipe, steps: Sequence[Step]) -> dict[str, Any]:
         for step in steps
     ]
     return {**said, "sources": sources, **top, "steps": inner}
+
+
+def with_languages(recipe: Recipe, file_bytes: int) -> Recipe:
+    """Return the recipe with a word on languages, where it says none."""
+    if recipe.languages is not None:
+        return recipe
+    return recipe.model_copy(update={"languages": file_bytes < LANGUAGE_BYTES})
 
 
 def relative_to(recipe: Recipe, path: str) -> Recipe:

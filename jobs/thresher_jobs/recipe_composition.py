@@ -60,7 +60,7 @@ def choose_counting(recipe: Recipe, steps: Sequence[RecipeStep]) -> Counting:
     found = [(step.name, counter) for step in steps if (counter := step.counts_tokens())]
     by, counter = max(found, key=lambda one: one[1].exact, default=("", Estimate()))
     there = importlib.util.find_spec(LANGUAGE.language_detector) is not None
-    probe = FigureProbe(recipe.category, not by, recipe.languages and there)
+    probe = FigureProbe(recipe.category, not by, bool(recipe.languages) and there)
     return Counting(probe, by or probe.name, counter.name, counter.exact)
 
 

@@ -51,7 +51,7 @@ from thresher_jobs.first_pass import (
 from thresher_jobs.mix_params import MixParams
 from thresher_jobs.night_keys import MadeOf, read_key, written_key
 from thresher_jobs.planting import Planter
-from thresher_jobs.recipe import READ_ONCE, Recipe, Step, resolved, typed_steps
+from thresher_jobs.recipe import READ_ONCE, Recipe, Step, resolved, typed_steps, with_languages
 from thresher_jobs.recipe_composition import check_category, choose_counting
 from thresher_jobs.recipe_conversion import ConvertStep
 from thresher_jobs.recipe_export import export_result, without_exports
@@ -140,6 +140,7 @@ def _run(
 ) -> dict[str, Any]:
     begin = time.monotonic()
     plan = plan_of(recipe)
+    recipe = with_languages(recipe, sum(file.bytes for file in plan.inputs.files))
     steps, conversion = make_steps(typed, recipe, plan)
     for step in steps:
         step.nightly = planter is not None

@@ -16,7 +16,7 @@ from tests.jobs.converts import run as convert
 from tests.jobs.recipes import run, write
 from tests.jobs.runs import Command, Row, jsonl, parquet, rows_of, tree
 from thresher.errors import ConfigError, InputError, LimitError
-from thresher_jobs.recipe import load_recipe, resolved, typed_steps
+from thresher_jobs.recipe import load_recipe, resolved, typed_steps, with_languages
 from thresher_jobs.verify import verify
 
 WORDS = [f"{a}{b}" for a in "bcdfgklmnprst" for b in ("arn", "eld", "ill", "oat", "ust")]
@@ -338,3 +338,13 @@ def test_what_explain_prints_of_a_worked_recipe_loads_again(
     assert said.code == 0
     (tmp_path / "told.yaml").write_text(said.out)
     assert thresher("run", tmp_path / "told.yaml", "--explain").out == said.out
+
+
+def test_languages_are_told_of_small_inputs_unless_the_recipe_says(
+    chats: Path, tmp_path: Path
+) -> None:
+    unsaid = load_recipe(str(write(tmp_path / "r.yaml", [chats], ["dedup"])))
+    assert with_languages(unsaid, 1 << 20).languages is True
+    assert with_languages(unsaid, 1 << 30).languages is False
+    said = load_recipe(str(tmp_path / "r.yaml"), ["languages=true"])
+    assert with_languages(said, 1 << 30).languages is True
