@@ -169,13 +169,19 @@ class RowWriter:
         if self._fates.pieces is None:
             return lines
         kept = self._fates.written[numbers] == KEPT
-        return with_added_lines(lines, np.where(kept, self._fates.pieces[numbers], 1))
+        pieces = np.where(kept, self._fates.pieces[numbers], 1)
+        return with_added_lines(lines, pieces, alike=self._job == "run")
 
 
-def with_added_lines(lines: pa.RecordBatch, copies: Column) -> pa.RecordBatch:
+def with_added_lines(lines: pa.RecordBatch, copies: Column, *, alike: bool) -> pa.RecordBatch:
     """Give each row that became several a ledger line for each: `ROW#2` and so on name no file,
-    and `ROW` as what they were made of. Where the line of a kept row has a reason, its split, all
-    of them have."""
+    and `ROW` as what they were made of.
+
+    Args:
+        lines: A line a row.
+        copies: How many each becomes.
+        alike: Whether the reason of a kept row, in a recipe its split, is that of all of them.
+    """
     line = np.repeat(np.arange(len(lines)), copies)
     number = np.arange(len(line)) - np.repeat(np.cumsum(copies) - copies, copies)
     if not number.any():
@@ -184,12 +190,11 @@ def with_added_lines(lines: pa.RecordBatch, copies: Column) -> pa.RecordBatch:
     lines = lines.take(pa.array(line))
     own, nothing = lines.column("_row_id"), pa.scalar(None, pa.string())
     numbered = pc.binary_join_element_wise(own, pa.array(number + 1).cast(pa.string()), "#")
+    reason = lines.column("reason")
     told = {
         "_row_id": pc.if_else(added, numbered, own),
         "file": pc.if_else(added, nothing, lines.column("file")),
-        "reason": pc.if_else(
-            added, pc.coalesce(lines.column("reason"), ADDED), lines.column("reason")
-        ),
+        "reason": pc.if_else(added, pc.coalesce(reason, ADDED) if alike else ADDED, reason),
         "matched_id": pc.if_else(added, own, lines.column("matched_id")),
         "score": pc.if_else(added, pa.scalar(None, pa.float64()), lines.column("score")),
     }
