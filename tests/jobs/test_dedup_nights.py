@@ -135,6 +135,7 @@ def test_nights_decide_as_from_scratch(
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.usefixtures("always")
 @LONG
 @given(
