@@ -101,12 +101,6 @@ def rebuild(
     Raises:
         ThresherError: One of its classes; nothing is committed.
     """
-    exports = [step.name for step in typed_steps(recipe) if step.kind == "export"]
-    if exports:
-        raise ConfigError(
-            f"step {exports[0]}: a night commits a version, which no step can publish",
-            remedy="take the step out; versions are exported by 'thresher export'",
-        )
     if order not in (CONTENT, ARRIVAL):
         raise ConfigError(f"order {order!r} is neither {ARRIVAL} nor {CONTENT}")
     exports = [step.name for step in typed_steps(recipe) if step.kind == "export"]
@@ -229,13 +223,18 @@ def _as_before(recipe: Recipe, before: Version | None) -> Recipe:
     """Return the recipe with what the first night chose by the size of its inputs, where it says
     none: neither cuts nor notes may change as the inputs grow."""
     known = {} if before is None else before.manifest.settings.get("recipe", {})
+    chosen = {
+        "split_bytes": recipe.split_bytes or known.get("split_bytes", 0),
+        "languages": known.get("languages") if recipe.languages is None else recipe.languages,
+    }
+    recipe = recipe.model_copy(update=chosen)
+    if recipe.split_bytes and recipe.languages is not None:
+        return recipe
     sources = recipe.sources
     inputs = list_inputs([s.path for s in sources], [s.name for s in sources])
-    split_bytes = recipe.split_bytes or known.get("split_bytes") or nightly_split_bytes(inputs)
-    if recipe.languages is None and known.get("languages") is not None:
-        recipe = recipe.model_copy(update={"languages": known["languages"]})
-    recipe = with_languages(recipe, sum(file.bytes for file in inputs.files))
-    return recipe.model_copy(update={"split_bytes": int(split_bytes)})
+    split_bytes = recipe.split_bytes or nightly_split_bytes(inputs)
+    recipe = recipe.model_copy(update={"split_bytes": split_bytes})
+    return with_languages(recipe, sum(file.bytes for file in inputs.files))
 
 
 def _changes(known: Mapping[str, Any], pins: list[list[Any]]) -> Changes:
