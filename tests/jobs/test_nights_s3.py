@@ -46,6 +46,7 @@ def test_nights_on_s3_equal_runs_from_scratch_and_fetch_their_index_once(
         history.add(15)
     work = str(tmp_path / "work")
     command = ("rebuild", str(history.recipe), "--store", address, "--work", work)
+    command += ("--order", history.order)
     assert thresher(*command).code == 0
     history.same_as_from_scratch()
     for night in range(3):
