@@ -21,6 +21,7 @@ from thresher_jobs import run_command as _run_command  # noqa: F401 - its comman
 from thresher_jobs import split_command as _split_command  # noqa: F401 - its command
 from thresher_jobs import versions_command as _versions_command  # noqa: F401 - its commands
 from thresher_jobs.cli_options import Result
+from thresher_jobs.cli_params import Process
 from thresher_jobs.commands import app
 from thresher_jobs.plan_commands import plan_app
 
@@ -141,16 +142,21 @@ def main() -> None:
     up."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     signal.signal(signal.SIGTERM, _stop)
-    code = run()
+    code = run(alone=True)
     sys.stdout.flush()
     if code:
         os._exit(code)
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; errors become one line on standard error."""
+def run(arguments: Sequence[str] | None = None, *, alone: bool = False) -> int:
+    """Run one command and return its exit code; errors become one line on standard error.
+
+    Args:
+        arguments: Those of the process if absent.
+        alone: Whether the process ends with the command, so that nobody else uses what it loads.
+    """
     try:
-        app(arguments)
+        app(arguments, obj=Process(alone))
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except (KeyboardInterrupt, Stopped) as error:

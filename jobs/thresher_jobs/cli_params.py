@@ -3,10 +3,19 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import typer
 
 from thresher.engines.options import EngineOptions
 from thresher.params import P, build, load_yaml, parse_settings
+from thresher.spared import spare_unused
+
+
+class Process(NamedTuple):
+    """The process that a command runs in; `alone` if it ends with the command."""
+
+    alone: bool
 
 
 def params_of(cls: type[P], context: typer.Context) -> P:
@@ -26,4 +35,7 @@ def engine_of(context: typer.Context) -> EngineOptions:
     """Build what says where a job runs: the --cluster profile, then flags."""
     given = {k: v for k in ("engine", "workers") if (v := context.params[k]) is not None}
     profile = load_yaml(path) if (path := context.params["cluster"]) else {}
-    return build(EngineOptions, profile, given)
+    options = build(EngineOptions, profile, given)
+    if isinstance(context.obj, Process) and context.obj.alone and options.engine == "local":
+        spare_unused()
+    return options

@@ -69,14 +69,13 @@ def rebuild_command(
     never takes the place of what was there); only new and changed files are read. Nothing changed:
     nothing is committed. Readers see one whole version; 'thresher versions STORE' lists them.
     """
-    from thresher_jobs.metrics import metrics, write_metrics
+    options = engine_of(context)  # first: it says what need not be loaded
     from thresher_jobs.progress import Show
     from thresher_jobs.rebuild import night_lines, rebuild
     from thresher_jobs.recipe import load_recipe, relative_to
     from thresher_jobs.versions import now
 
     read = relative_to(load_recipe(recipe, settings or []), recipe)
-    options = engine_of(context)
     with Show(quiet, json_logs) as show:
         night = rebuild(
             read,
@@ -91,6 +90,8 @@ def rebuild_command(
             single_writer=single_writer,
         )
     if metrics_file is not None:
+        from thresher_jobs.metrics import metrics, write_metrics
+
         write_metrics(metrics_file, metrics(night, store, now()))
     if not quiet:
         for line in night_lines(night):

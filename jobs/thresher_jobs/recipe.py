@@ -20,6 +20,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -29,24 +30,9 @@ from thresher.errors import ConfigError
 from thresher.formats.catalogue import find_format
 from thresher.formats.detection import MIN_CONFIDENCE
 from thresher.params import Params, build, load_yaml, parse_settings
-from thresher_jobs.convert_params import ConvertParams
-from thresher_jobs.decontaminate_params import DecontaminateParams
-from thresher_jobs.dedup_params import DedupParams
-from thresher_jobs.export_params import ExportParams
-from thresher_jobs.mix_params import MixParams
 from thresher_jobs.read_params import ReadParams
-from thresher_jobs.score_params import ScoreParams
-from thresher_jobs.split_params import SplitParams
 
-KINDS: dict[str, type[Params]] = {
-    "dedup": DedupParams,
-    "decontaminate": DecontaminateParams,
-    "score": ScoreParams,
-    "mix": MixParams,
-    "split": SplitParams,
-    "convert": ConvertParams,
-    "export": ExportParams,
-}
+KINDS = ("dedup", "decontaminate", "score", "mix", "split", "convert", "export")
 READ_ONCE = (  # said at the top of a recipe
     "text_column", "id_column", "format", "min_confidence", "union_columns", "skip_unreadable",
     "max_doc_bytes", "split_bytes", "max_quarantined_fraction",
@@ -235,8 +221,15 @@ def _check_last(found: Sequence[Step]) -> None:
             raise ConfigError(f"{step.kind} is the last step{but}: it {why}; not {later.name}")
 
 
+def params_class(kind: str) -> type[Params]:
+    """Return the settings of a kind of step; those of other kinds are not loaded."""
+    module = import_module(f"thresher_jobs.{kind}_params")
+    found: type[Params] = getattr(module, f"{kind.capitalize()}Params")
+    return found
+
+
 def _typed(recipe: Recipe, name: str, kind: str, settings: Mapping[str, Any]) -> Params:
-    cls = KINDS[kind]
+    cls = params_class(kind)
     settings = {key: value for key, value in settings.items() if key != "name"}
     for key in settings:
         if key in READ_ONCE:

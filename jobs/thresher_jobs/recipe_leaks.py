@@ -18,6 +18,7 @@ from thresher.stage import MapStage, Receipt, stage_key
 from thresher.steps.chain import Decided, FiledEvents
 from thresher.steps.first_read import Probe, counted, noted
 from thresher.steps.leak_searching import SearchProbe
+from thresher.steps.leak_writing import MATCH_FOLDER
 from thresher.steps.recipe_leaks import LeaksBeside, judge_leaks
 from thresher.steps.recipe_writing import Beside
 from thresher_jobs.decontaminate import (
@@ -41,6 +42,8 @@ class LeakStep(RecipeStep):
     Raises:
         ConfigError: Rows should be changed or tagged.
     """
+
+    folders = (MATCH_FOLDER,)
 
     def __init__(self, name: str, params: DecontaminateParams) -> None:
         super().__init__(name)

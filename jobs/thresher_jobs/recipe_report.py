@@ -6,12 +6,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
 
-from thresher.formats.conversion import FORM_LOSSES
 from thresher.planning import Plan
 from thresher.report import Report
 from thresher.run import Run
@@ -21,9 +20,10 @@ from thresher_jobs.job_report import Balance, balance, frame, manifest_frame
 from thresher_jobs.recipe import Recipe
 from thresher_jobs.recipe_card import RECORD, recipe_card
 from thresher_jobs.recipe_composition import choose_counting, composition_facts
-from thresher_jobs.recipe_conversion import ConvertStep
-from thresher_jobs.recipe_split import SplitStep
 from thresher_jobs.recipe_steps import DedupStep, Passed, RecipeStep, facts_alone
+
+if TYPE_CHECKING:
+    from thresher_jobs.recipe_conversion import ConvertStep
 
 UNREAD = "read"
 
@@ -183,6 +183,8 @@ def _count_copies(counts: Balance, step: DedupStep) -> None:
 
 
 def _conversion(found: Recipes) -> dict[str, Any]:
+    from thresher.formats.conversion import FORM_LOSSES
+
     formats: Counter[str] = Counter()
     losses: Counter[str] = Counter()
     for receipt in found.written:
@@ -216,8 +218,8 @@ def _yaml(found: Recipes) -> str:
 
 def splits_of(found: Recipes) -> tuple[str, ...]:
     """Return the names of the splits that rows went to; none where one folder holds all."""
-    split = next((step for step in found.steps if isinstance(step, SplitStep)), None)
-    return () if split is None else split.where.splits
+    where = next((where for step in found.steps if (where := step.where) is not None), None)
+    return () if where is None else where.splits
 
 
 def _manifest(found: Recipes, counts: Balance, others: list[list[Any]]) -> dict[str, Any]:

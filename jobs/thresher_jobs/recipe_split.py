@@ -25,7 +25,7 @@ from thresher.steps.first_read import Probe
 from thresher.steps.mix_drawing import Draws
 from thresher.steps.recipe_writing import Beside
 from thresher.steps.split_probe import SplitProbe
-from thresher.steps.split_writing import SplitEvents, SplitRows
+from thresher.steps.split_writing import TIE_FOLDER, SplitEvents, SplitRows
 from thresher_jobs import split_report
 from thresher_jobs.dedup_state import State
 from thresher_jobs.first_pass import found_schemas
@@ -47,6 +47,8 @@ class SplitStep(RecipeStep):
     Raises:
         ConfigError: A part of conversations is to be compared where rows are plain text.
     """
+
+    folders = (TIE_FOLDER,)
 
     def __init__(self, name: str, params: SplitParams, text_column: str | None) -> None:
         super().__init__(name)

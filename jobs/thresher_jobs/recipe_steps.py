@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -23,7 +23,7 @@ from thresher.signals.profile import check_rules
 from thresher.signals.tokens import Counter as Counts
 from thresher.stage import MapStage, Receipt, stage_key
 from thresher.steps.attributes import AttributeProbe, Attributes
-from thresher.steps.chain import CopyEvents, Decided, FiledEvents
+from thresher.steps.chain import Copies, CopyEvents, Decided, FiledEvents
 from thresher.steps.compared import Compared
 from thresher.steps.first_read import Probe, noted
 from thresher.steps.recipe_asides import ShownBeside, SignalsBeside, judge_scores
@@ -48,6 +48,9 @@ from thresher_jobs.score import make_step, read_assets, signals_of
 from thresher_jobs.score_params import ScoreParams
 from thresher_jobs.scored import Scored
 from thresher_jobs.sift import sift_step
+
+if TYPE_CHECKING:
+    from thresher.steps.split_writing import SplitRows
 
 Reached = tuple[str, int]
 NIGHTLY_AUDITS = 8  # nights that together compare as many rows as the first
@@ -95,10 +98,12 @@ class RecipeStep(ABC):
     Attributes:
         nightly: Whether notes are kept for another night.
         settled: What the step chose by looking at the inputs, once it is prepared.
+        folders: That the step writes beside those of every recipe.
     """
 
     nightly = False
     settled = ""
+    folders: tuple[str, ...] = ()
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -142,6 +147,16 @@ class RecipeStep(ABC):
     def removed_by(self, told: Sequence[Receipt], removed: int) -> dict[str, int]:
         """Return the removed rows by reason."""
         return {self.name: removed} if removed else {}
+
+    @property
+    def draws(self) -> Copies | None:
+        """How often rows are written, where the step says so; asked once it has decided."""
+        return None
+
+    @property
+    def where(self) -> SplitRows | None:
+        """Which folders rows go to, where the step says so; asked once it has decided."""
+        return None
 
     def counts_tokens(self) -> Counts | None:
         """Return what counts the tokens of every row into the column `tokens` of the step's notes;

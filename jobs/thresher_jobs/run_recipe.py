@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -28,17 +28,12 @@ from thresher.stage import MapStage, Receipt, stage_key
 from thresher.steps.chain import Decided
 from thresher.steps.fate_digests import DIGEST, digest_fates, written_by
 from thresher.steps.first_read import FirstRead, Probe, counted, first_read, noted
-from thresher.steps.leak_writing import MATCH_FOLDER
 from thresher.steps.outputs import FOLDERS
 from thresher.steps.recipe_rows import Form
 from thresher.steps.recipe_writing import RecipeWrite, write_rows
 from thresher.steps.row_notes import RowEvents, RowProbe
 from thresher.steps.row_texts import RowReader
 from thresher.steps.split_log import encode_schema
-from thresher.steps.split_writing import TIE_FOLDER
-from thresher_jobs.convert_params import ConvertParams
-from thresher_jobs.decontaminate_params import DecontaminateParams
-from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.detecting import peek_readable
 from thresher_jobs.first_pass import (
     check_line_ids,
@@ -48,20 +43,16 @@ from thresher_jobs.first_pass import (
     found_schemas,
     rows_of,
 )
-from thresher_jobs.mix_params import MixParams
 from thresher_jobs.night_keys import MadeOf, read_key, written_key
 from thresher_jobs.planting import Planter
 from thresher_jobs.recipe import READ_ONCE, Recipe, Step, resolved, typed_steps, with_languages
 from thresher_jobs.recipe_composition import check_category, choose_counting
-from thresher_jobs.recipe_conversion import ConvertStep
 from thresher_jobs.recipe_export import export_result, without_exports
-from thresher_jobs.recipe_leaks import LeakStep
-from thresher_jobs.recipe_mix import MixStep
 from thresher_jobs.recipe_report import Flow, Recipes, flow_of, publish
-from thresher_jobs.recipe_split import SplitStep
 from thresher_jobs.recipe_steps import CODE_VERSION, DedupStep, Passed, RecipeStep, ScoreStep
-from thresher_jobs.score_params import ScoreParams
-from thresher_jobs.split_params import SplitParams
+
+if TYPE_CHECKING:
+    from thresher_jobs.recipe_conversion import ConvertStep
 
 logger = logging.getLogger(__name__)
 ROWS = RowProbe(None).name
@@ -104,24 +95,35 @@ def run_recipe(
 def make_steps(
     typed: Sequence[Step], recipe: Recipe, plan: Plan
 ) -> tuple[tuple[RecipeStep, ...], ConvertStep | None]:
-    """Return what the steps do; the conversion comes apart, since the writer does it."""
+    """Return what the steps do; the conversion comes apart, since the writer does it.
+
+    Code of steps that a recipe does not have is not loaded.
+    """
     made: list[RecipeStep] = []
-    conversion = None
+    conversion: ConvertStep | None = None
     known = [source.name for source in plan.inputs.sources]
     sources = list(zip(known, (source.weight for source in recipe.sources), strict=True))
     for step in typed:
-        params = step.params
-        if isinstance(params, DedupParams):
+        params: Any = step.params
+        if step.kind == "dedup":
             made.append(DedupStep(step.name, params))
-        elif isinstance(params, ScoreParams):
+        elif step.kind == "score":
             made.append(ScoreStep(step.name, params))
-        elif isinstance(params, DecontaminateParams):
+        elif step.kind == "decontaminate":
+            from thresher_jobs.recipe_leaks import LeakStep
+
             made.append(LeakStep(step.name, params))
-        elif isinstance(params, MixParams):
+        elif step.kind == "mix":
+            from thresher_jobs.recipe_mix import MixStep
+
             made.append(MixStep(step.name, params, sources))
-        elif isinstance(params, SplitParams):
+        elif step.kind == "split":
+            from thresher_jobs.recipe_split import SplitStep
+
             made.append(SplitStep(step.name, params, recipe.text_column))
-        elif isinstance(params, ConvertParams):
+        elif step.kind == "convert":
+            from thresher_jobs.recipe_conversion import ConvertStep
+
             if recipe.text_column is not None:
                 raise ConfigError(
                     f"step {step.name}: rows of plain text are not converted",
@@ -175,7 +177,7 @@ def _run(
             reached = [source.reached(conversion.name) for source in flow.sources]
             conversion.check(passed.plan, reached, written)
     except LimitError:
-        for folder in (*FOLDERS, MATCH_FOLDER, TIE_FOLDER):
+        for folder in (*FOLDERS, *(f for step in steps for f in step.folders)):
             run.store.remove(folder)
         raise
     if planter is not None:
@@ -309,8 +311,8 @@ def _write(
         besides,
         tuple(tuple(r.facts["fingerprints"]) for r in passed.receipts),
         encode_schema(schema),
-        next((step.draws for step in steps if isinstance(step, MixStep)), None),
-        next((step.where for step in steps if isinstance(step, SplitStep)), None),
+        next((draws for step in steps if (draws := step.draws) is not None), None),
+        next((where for step in steps if (where := step.where) is not None), None),
         choose_counting(recipe, steps).figures(passed.folder),
         recipe.id_column is not None,
         recipe.max_doc_bytes,
@@ -344,7 +346,7 @@ def _check_removed(typed: Sequence[Step], flow: Flow) -> None:
     """
     for step in typed:
         limit = getattr(step.params, "max_removed_fraction", None)
-        if limit is None or isinstance(step.params, DedupParams):
+        if limit is None or step.kind == "dedup":
             continue  # copies are checked by the step itself, before a row is written
         for source in flow.sources:
             reached, removed = source.reached(step.name), source.left_out[step.name]

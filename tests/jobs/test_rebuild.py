@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -146,3 +148,20 @@ def test_a_folder_to_work_in_loses_only_what_the_night_made(tmp_path: Path) -> N
     jsonl(tmp_path / "inputs" / "b.jsonl", _rows(random.Random(8), 20))
     assert _night(recipe, tmp_path / "store").changed
     assert not (tmp_path / "store.work").exists()
+
+
+def test_the_command_of_the_night_loads_neither_pandas_nor_scipy(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"text": "a row of some words that stands alone"}\n')
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        f"sources: [{{path: {tmp_path / 'rows.jsonl'}}}]\ntext_column: text\nsteps: [dedup]\n"
+    )
+    script = (
+        "import sys; from thresher_jobs.cli import main; main();"
+        "print(*{'pandas', 'scipy', 'thresher_jobs.recipe_leaks'} & sys.modules.keys())"
+    )
+    command = [sys.executable, "-c", script, "rebuild", str(recipe), "--quiet"]
+    done = subprocess.run(
+        [*command, "--store", str(tmp_path / "store")], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,15 +16,17 @@ import pyarrow.compute as pc
 
 from thresher import docid
 from thresher.errors import InternalError
-from thresher.formats.conversion import Conversion, Converted, convert
 from thresher.stage import Receipt, Task
 from thresher.steps.fates import ADDED, Fates, RowWriter
 from thresher.steps.outputs import LEDGER, PartSet
 from thresher.steps.reading import ReadTask, TaskBlock
 from thresher.steps.row_texts import RowReader
 from thresher.steps.rows import RowMap
-from thresher.steps.split_writing import TaskSplits
 from thresher.steps.tallies import KEPT, QUARANTINED, REMOVED, Counts, Judged
+
+if TYPE_CHECKING:  # loaded by the recipes that convert or split
+    from thresher.formats.conversion import Conversion, Converted
+    from thresher.steps.split_writing import TaskSplits
 
 Column = np.ndarray[Any, Any]
 
@@ -96,7 +98,7 @@ class RowsOut:
         """Convert the rows that are kept; those that cannot be are quarantined after all. Return
         what they became, and of each row which of them it was."""
         assert self.fates.pieces is not None
-        made = convert(data, self._conversion(block))
+        made = self._convert(block, data)
         if made.removed.any() or not made.faults.good.all():
             self._refuse(made, rows)
         self.fates.pieces[rows] = np.bincount(made.source, minlength=len(rows))
@@ -113,7 +115,7 @@ class RowsOut:
         data = block.batch.filter(pa.array(np.isin(block.rows, rows)))
         source = np.arange(len(rows))
         if self._form.conversion is not None:
-            made = convert(data, self._conversion(block))
+            made = self._convert(block, data)
             data, source = made.batch, made.source
         if self._going is None:
             parts.write("data", data)
@@ -156,11 +158,13 @@ class RowsOut:
         ]
         return pa.record_batch(columns, schema=LEDGER)
 
-    def _conversion(self, block: TaskBlock) -> Conversion:
-        """Return how rows of a block's file are converted."""
+    def _convert(self, block: TaskBlock, data: pa.RecordBatch) -> Converted:
+        """Convert rows of a block by the formats of its file."""
+        from thresher.formats.conversion import convert
+
         assert self._form.conversion is not None
         names = (self._form.reader.formats or {}).get(self._read.splits[block.split].file, ())
-        return replace(self._form.conversion, formats=names)
+        return convert(data, replace(self._form.conversion, formats=names))
 
     def _refuse(self, made: Converted, rows: Column) -> None:
         fates, bad = self.fates, np.flatnonzero(~made.faults.good)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -37,9 +37,11 @@ from thresher.steps.row_figures import RowFigures, tally
 from thresher.steps.row_notes import RowEvents
 from thresher.steps.rows import RowMap
 from thresher.steps.split_log import TextCheck, decode_schema
-from thresher.steps.split_writing import SplitRows, TaskSplits
 from thresher.steps.tallies import KEPT, QUARANTINED
 from thresher.store import Store
+
+if TYPE_CHECKING:  # loaded by the recipes that split
+    from thresher.steps.split_writing import SplitRows, TaskSplits
 
 Column = np.ndarray[Any, Any]
 
@@ -150,7 +152,7 @@ def write_rows(how: RecipeWrite, store: Store, folder: str, task: Task) -> Recei
     read: ReadTask = task.payload
     lines = how.first.lines(store, task.index)
     outcome = Outcome(store, task.index, len(lines), (how.first, *how.steps))
-    going = None if how.where is None else TaskSplits(how.where, store, task)
+    going = None if how.where is None else how.where.of_task(store, task)
     writing = RowsOut(how.form, task, _fates(how, lines, outcome, going), going)
     check = TextCheck(read, how.expected[task.index])
     steps = len(how.steps) + 2

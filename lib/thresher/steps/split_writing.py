@@ -97,6 +97,10 @@ class SplitRows:
         """Return the folders of the splits, whose rows are `data`, and that of the ties."""
         return {**{split_folder(name): data for name in self.splits}, TIE_FOLDER: Output(GROUPS)}
 
+    def of_task(self, store: Store, task: Task) -> TaskSplits:
+        """Return one task's rows with where they go."""
+        return TaskSplits(self, store, task)
+
 
 @dataclass(frozen=True)
 class WriteSplits:
@@ -142,7 +146,7 @@ def write_splits(how: WriteSplits, store: Store, folder: str, task: Task) -> Rec
         InputError: The text is no longer what was judged.
     """
     read: ReadTask = task.payload
-    going = TaskSplits(how.where, store, task)
+    going = how.where.of_task(store, task)
     fates = going.fates()
     writer = RowWriter("split", task.index, how.where.rows, fates)
     counts = Counts(len(read.splits))
