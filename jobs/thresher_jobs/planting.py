@@ -43,6 +43,9 @@ from thresher_jobs.recipe_steps import Passed
 
 COST = "night.json"
 AT_ONCE = 8  # files that are fetched or hashed side by side
+# Nights in which every file of a local index that nobody wrote to is read for its hash once: a disk
+# that loses bits is found out, at 60 MB a night instead of 0.9 GB for a million documents.
+TURNS = 16
 # Read row by row where they are mapped: a night touches few of these files' pages.
 MAPPED = "shingles"
 DAMAGED = "rebuild --anew makes everything again and takes nothing over"
@@ -64,8 +67,8 @@ class Planter:
         reads: Key of what the notes of a task are made of; said once the steps are prepared.
         writes: By task, the key of what its parts are made of; said once all is decided.
         planted: By stage, the tasks that were not run.
-        bytes_read: Of the index, hashes checked.
-        bytes_mapped: Of the index, looked at where steps want rows of it.
+        bytes_read: Of the index, read whole, hashes checked.
+        bytes_mapped: Of the index, looked at where steps want columns or rows of it.
     """
 
     version: Version | None
@@ -183,20 +186,35 @@ class Planter:
         if version is None or not files:
             return
 
-        def one(placed: Placed) -> None:
-            name, at = placed
-            check = not _is_mapped(name)
+        wanted = [(*placed, self._is_checked(placed[0])) for placed in files]
+
+        def one(name: str, at: str, check: bool) -> None:
             with _or_anew():
                 version.place(name, store, at, self.fetched, check=check)
 
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(one, files))
-        for name, _ in files:
+        if version.is_local:  # a second name takes some microseconds
+            for placed in wanted:
+                one(*placed)
+        else:
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                list(pool.map(lambda placed: one(*placed), wanted))
+        for name, _, check in wanted:
             size = version.file(name).bytes
-            if _is_mapped(name):
-                self.bytes_mapped += size
-            else:
+            if check:
                 self.bytes_read += size
+            else:
+                self.bytes_mapped += size
+
+    def _is_checked(self, name: str) -> bool:
+        """Say whether to read a file for its hash: one that was written to since the version was
+        committed, and of those at rest another share every night."""
+        if _is_mapped(name):
+            return False
+        assert self.version is not None
+        if not self.version.is_at_rest(name):
+            return True
+        turn = int(self.version.file(name).sha256[:8], 16)
+        return turn % TURNS == self.version.number % TURNS
 
     def keep(self, passed: Passed, written: Sequence[Receipt]) -> None:
         """Leave in the folder of the run what the next night wants, and what this one read."""

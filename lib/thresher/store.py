@@ -49,10 +49,9 @@ class Store:
 
     def path(self, name: str) -> Path:
         """Return where `name` lives; names may not leave the folder."""
-        parts = Path(name).parts
-        if Path(name).is_absolute() or ".." in parts:
+        if name.startswith("/") or ".." in name.split("/"):
             raise InternalError(f"name {name!r} leaves the output folder")
-        return Path(self.root, *parts)
+        return Path(f"{self.root}/{name}")
 
     def exists(self, name: str) -> bool:
         """Say whether `name` is there."""
@@ -127,16 +126,28 @@ class Store:
             ResourceError, StorageError: The disk is full or refuses; the source is gone.
         """
         target = self.path(name)
-        temporary = target.parent / f"{TEMPORARY}{uuid.uuid4().hex}"
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.link(source, temporary)
-            os.replace(temporary, target)
+            try:
+                os.link(source, target)
+            except FileNotFoundError:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.link(source, target)
+        except FileExistsError:
+            self._relink(target, source)
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise from_os_error(error, str(source)) from error
             with self.writing(name) as path:
                 shutil.copyfile(source, path)
+
+    def _relink(self, target: Path, source: Path) -> None:
+        """Give a file a name that another has."""
+        temporary = target.parent / f"{TEMPORARY}{uuid.uuid4().hex}"
+        try:
+            os.link(source, temporary)
+            os.replace(temporary, target)
+        except OSError as error:
+            raise from_os_error(error, str(source)) from error
         finally:
             temporary.unlink(missing_ok=True)  # two names of one file: a rename does nothing
 

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from thresher.errors import InputError, StorageError
 from thresher.store import Store, hash_file
-from thresher.versions.manifest import File, Manifest
+from thresher.versions.manifest import File, Manifest, record_name
 from thresher.versions.objects import Objects
 
 _CHUNK = 1 << 20
@@ -94,6 +94,30 @@ class Version:
         with store.writing(name) as target, open(target, "wb") as sink:
             self._copy(self.file(name), sink)
 
+    @property
+    def is_local(self) -> bool:
+        """Whether files are given second names instead of copies."""
+        return self._committed_ns is not None
+
+    def is_at_rest(self, name: str) -> bool:
+        """Say whether a file of a local store has its size and was not written to since the version
+        was committed; of other stores nothing is known."""
+        file = self.file(name)
+        path = self.objects.path(file.path)
+        if path is None or self._committed_ns is None:
+            return False
+        try:
+            found = path.stat()
+        except OSError:
+            return False
+        return found.st_size == file.bytes and found.st_mtime_ns < self._committed_ns
+
+    @cached_property
+    def _committed_ns(self) -> int | None:
+        """When the record was written, by the clock of a local store's file system."""
+        path = self.objects.path(record_name(self.number))
+        return None if path is None else path.stat().st_mtime_ns
+
     def place(
         self, name: str, store: Store, at: str, fetched: Store, *, check: bool = True
     ) -> None:
@@ -106,7 +130,8 @@ class Version:
             store: The local folder.
             at: The name there.
             fetched: Keeps what is fetched, by hash.
-            check: Whether to read the file for its hash; else its size alone is looked at.
+            check: Whether to read the file for its hash; else its size alone is looked at. What is
+                fetched now is checked in any case.
 
         Raises:
             InputError: It is not what was written.
