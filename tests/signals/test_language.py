@@ -21,7 +21,7 @@ from thresher.signals.language import (
     language_signals,
     languages,
 )
-from thresher.text.kernel import kernel
+from thresher.text.kernel import allocating
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 DETECTORS: tuple[Detector, ...] = ("py3langid", "pycld2")
@@ -179,7 +179,7 @@ def test_a_missing_detector_is_an_engine_error(monkeypatch: pytest.MonkeyPatch) 
         languages(strings([KNOWN["en"]]), LanguageOptions(language_detector="pycld2"))
 
 
-@kernel
+@allocating
 def _falling(values: Any) -> Any:
     return np.array([falling(value) for value in values])
 

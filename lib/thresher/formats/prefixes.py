@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 
 from thresher.formats.turns import STRING
-from thresher.text.kernel import kernel
+from thresher.text.kernel import allocating
 
 Column = np.ndarray[Any, Any]
 _SPACE = 0x20
 
 
-@kernel
+@allocating
 def _shared(left: Column, starts: Column, right: Column, others: Column) -> Column:
     """Count the bytes that rows share: whole characters, less a space at their end."""
     rows = len(starts) - 1

@@ -35,7 +35,7 @@ from thresher.leaks.tables import (
     pair_table,
     with_wholes,
 )
-from thresher.text.kernel import kernel
+from thresher.text.kernel import allocating, kernel
 
 if TYPE_CHECKING:
     from thresher.leaks.tokens import Tokens
@@ -293,7 +293,7 @@ def _mark_pairs(terms: Column, term_hash: Column, postings: Column, marks: Colum
         set_token_bit(marks, term_hash[terms[position + distance]])
 
 
-@kernel
+@allocating
 def _sort_numbers(offsets: Column, keys: Column, least: Any, most: Any, sets: Column) -> None:
     """Sort each sub-item's numbers; hash them in any order, 0 where they are too few or many."""
     for item in range(sets.shape[0]):

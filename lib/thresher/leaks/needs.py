@@ -19,7 +19,7 @@ from thresher.leaks.presets import Preset, alike
 from thresher.leaks.rules import Exact, FuzzyIdf, LongestSpan, NgramRatio, NumberMatch
 from thresher.leaks.tables import get_bit
 from thresher.leaks.weak import window_of
-from thresher.text.kernel import inlined, kernel
+from thresher.text.kernel import allocating, inlined, kernel
 
 if TYPE_CHECKING:
     from thresher.leaks.index import Index
@@ -230,7 +230,7 @@ def _heavy(index: Index, weighed: Column) -> tuple[Column, Column]:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]), heavy[kept]
 
 
-@kernel
+@allocating
 def _collect_heavy(
     stored: Any,
     idf: Column,

@@ -29,7 +29,7 @@ from thresher.leaks.rules import FuzzyIdf, LongestSpan, NgramRatio, NumberMatch
 from thresher.leaks.scan import Pairs, frozen
 from thresher.leaks.tables import get_bit
 from thresher.leaks.weak import NEAR_WORDS, near_bit, window
-from thresher.text.kernel import inlined, kernel
+from thresher.text.kernel import allocating, inlined, kernel
 
 if TYPE_CHECKING:
     from thresher.leaks.tokens import Tokens
@@ -241,7 +241,7 @@ def _spans(
     return there, longest
 
 
-@kernel
+@allocating
 def _bound_short(
     hashes: Column, offsets: Column, segments: Column, items: Column,
     stored: Any, known: Any, fresh: Column, near: Any, oldest: Any, bounds: Any,

@@ -27,7 +27,7 @@ from thresher.leaks.keys import (
     slot_of,
     tag_of,
 )
-from thresher.text.kernel import inlined, kernel
+from thresher.text.kernel import allocating, inlined, kernel
 
 Column = np.ndarray[Any, Any]
 _U, _I = np.uint64, np.int64
@@ -152,7 +152,7 @@ def _enter(
         slots[slot], tags[slot] = index + 1, tag
 
 
-@kernel
+@allocating
 def _settle(
     stored: Any,
     counting: Any,
@@ -314,7 +314,7 @@ def _wanted(length: Any) -> Any:
     return 10 + length // 5 if length >= LEAST_WEAK else 0
 
 
-@kernel
+@allocating
 def _pairs(
     stored: Any, leading: Column, rare: Column, idf: Column, reach: Any, entries: Column
 ) -> Any:

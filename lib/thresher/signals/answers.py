@@ -22,7 +22,7 @@ from thresher.signals.signal import Kind, Signal
 from thresher.signals.spans import Spans, counted, flagged, largest, shared, spans, total
 from thresher.signals.structure import character_counts
 from thresher.signals.tools import begins_with_json
-from thresher.text.kernel import kernel
+from thresher.text.kernel import allocating
 
 Column = np.ndarray[Any, Any]
 # A letter, digit, mark or opening sign cannot end a sentence; nor can a comma or a dash.
@@ -131,7 +131,7 @@ def _json(texts: pa.Array, held: Spans) -> tuple[Column, Column]:
     return opened, wrong
 
 
-@kernel
+@allocating
 def _never_closed(data: Any, starts: Any, ends: Any) -> Any:
     """Tell which texts, read as JSON, end inside a string, a list or an object."""
     found = np.zeros(len(starts), np.bool_)

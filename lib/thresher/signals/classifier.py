@@ -34,7 +34,7 @@ from thresher.signals.exponential import sigmoid
 from thresher.signals.signal import Group, Kind, Signal
 from thresher.signals.spans import Spans, spans
 from thresher.text.digests import fmix64
-from thresher.text.kernel import inlined, kernel
+from thresher.text.kernel import allocating, inlined
 
 Column = np.ndarray[Any, Any]
 GROUP: Group = "text"
@@ -252,7 +252,7 @@ def features(data: Any, start: Any, end: Any, bits: Any, places: Any) -> Any:
     return count
 
 
-@kernel
+@allocating
 def _logits(
     data: Column,
     starts: Column,
@@ -275,7 +275,7 @@ def _logits(
     return logits, counts
 
 
-@kernel
+@allocating
 def _probabilities(logits: Column, slope: float, offset: float) -> Column:
     values = np.empty(len(logits), np.float64)
     for row in range(len(logits)):

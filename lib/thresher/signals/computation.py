@@ -84,6 +84,11 @@ class Computation:
         ]
         return (*PHRASES.values(), *own)
 
+    @property
+    def _phrased(self) -> bool:
+        """Whether lists are to be read: it takes a third of a second."""
+        return "phrases" in self._groups or bool(self.profile.phrases)
+
     @cached_property
     def scorers(self) -> tuple[tuple[ScorerSpec, Scorer], ...]:
         """The models, with what they read."""
@@ -99,7 +104,7 @@ class Computation:
             "text": document.SIGNALS,
             "code": code.SIGNALS,
             "chat": chat.SIGNALS,
-            "phrases": turn_phrases.phrase_catalogue(self._lists),
+            "phrases": turn_phrases.phrase_catalogue(self._lists) if self._phrased else (),
             "preference": preference.SIGNALS,
             "unpaired": unpaired.SIGNALS,
             "language": languages.SIGNALS,

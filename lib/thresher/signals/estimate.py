@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 
 from thresher.signals.spans import spans
-from thresher.text.kernel import kernel
+from thresher.text.kernel import allocating
 
 Column = np.ndarray[Any, Any]
 
@@ -95,7 +95,7 @@ def estimated_tokens(texts: pa.Array) -> Column:
     return tokens
 
 
-@kernel
+@allocating
 def sums(data: Column, starts: Column, ends: Column, costs: Column) -> Column:
     """Add up the (NUM_COSTS + 1,) costs over each text."""
     totals = np.zeros(len(starts), np.int64)

@@ -21,7 +21,7 @@ from thresher.formats.toolcalls import as_turns
 from thresher.formats.turns import ASSISTANT, SYSTEM, Turns, join, turns_of
 from thresher.signals.spans import Spans, spans
 from thresher.text.digests import fmix64
-from thresher.text.kernel import inlined, kernel
+from thresher.text.kernel import allocating, inlined, kernel
 from thresher.text.machine import rotl, set_u8, u8_at
 from thresher.text.scratch import address
 from thresher.text.sketch import sketch
@@ -151,7 +151,7 @@ def _collapse(data: Any, starts: Any, ends: Any, room: Any, offsets: Any) -> Non
         offsets[text + 1] = put
 
 
-@kernel
+@allocating
 def _fold(offsets: Any, roles: Any, hashed: Any) -> Any:
     keys = np.zeros((len(offsets) - 1, 2), np.uint64)
     for row in range(len(keys)):

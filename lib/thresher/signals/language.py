@@ -30,7 +30,7 @@ from thresher.formats.arrays import nulls, strings, truth
 from thresher.signals.exponential import falling
 from thresher.signals.signal import Kind, Signal
 from thresher.signals.spans import spans
-from thresher.text.kernel import kernel
+from thresher.text.kernel import allocating
 from thresher.text.tables import CLASS_MASK, CLASS_SEP, load_tables
 from thresher.text.utf8 import decode
 
@@ -170,7 +170,7 @@ def _seen(text: pa.Array, characters: int) -> pa.Array:
     return pc.utf8_slice_codeunits(text, 0, characters)
 
 
-@kernel
+@allocating
 def _letter_bytes(data: Column, starts: Column, ends: Column, info: Column) -> Column:
     """(R,) bytes of letters; digits and underscores are none."""
     counts = np.zeros(len(starts), np.int64)
@@ -253,7 +253,7 @@ def _by_py3langid(text: pa.Array) -> tuple[Column, Column]:
     return model.labels[best], confidence
 
 
-@kernel
+@allocating
 def _classify(
     data: Column,
     starts: Column,

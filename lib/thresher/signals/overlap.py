@@ -18,7 +18,7 @@ from thresher.signals.dialogue import Dialogue
 from thresher.signals.signal import Kind, Signal
 from thresher.signals.spans import flagged, shared
 from thresher.signals.structure import blank, word_counts
-from thresher.text.kernel import kernel
+from thresher.text.kernel import allocating
 from thresher.text.sketch import shingles
 
 Column = np.ndarray[Any, Any]
@@ -105,7 +105,7 @@ def jaccard(left: pa.Array, right: pa.Array) -> pa.Array:
     return shared(common, either, nulls(left) | nulls(right))
 
 
-@kernel
+@allocating
 def _common(left: Any, mine: Any, right: Any, theirs: Any) -> Any:
     """Count the values that two sorted sets of each row share."""
     found = np.zeros(len(left) - 1, np.int64)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from thresher.formats.arrays import nulls
 from thresher.signals.spans import spans
 from thresher.signals.structure import word_counts
-from thresher.text.kernel import kernel
+from thresher.text.kernel import allocating
 from thresher.text.machine import u8_at
 from thresher.text.scratch import address
 
@@ -28,7 +28,7 @@ def begins_with(texts: pa.Array, prompts: pa.Array) -> Column:
     return marked
 
 
-@kernel
+@allocating
 def _begins(
     data: Any, other: Any, starts: Any, ends: Any, prompt_starts: Any, prompt_ends: Any
 ) -> Any:

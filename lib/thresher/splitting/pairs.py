@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from thresher.transforms.clusters import Threshold, _overlap, bucket_numbers, pictures
-from thresher.transforms.compiled import kernel
+from thresher.transforms.compiled import allocating
 
 Column = np.ndarray[Any, Any]
 
@@ -34,7 +34,7 @@ class Similar(NamedTuple):
     compared: int
 
 
-@kernel
+@allocating
 def _grown(found: Column) -> Column:
     grown = np.empty((2 * found.shape[0], 3), dtype=np.int64)
     for row in range(found.shape[0]):
@@ -43,7 +43,7 @@ def _grown(found: Column) -> Column:
     return grown
 
 
-@kernel
+@allocating
 def _compare_all(
     piece_starts: Column,
     limit: Any,
@@ -78,7 +78,7 @@ def _compare_all(
     return found[:num]
 
 
-@kernel
+@allocating
 def _connect(
     buckets_RB: Column,
     starts: Column,

@@ -25,9 +25,24 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 
 def kernel(function: Function) -> Function:
-    """Compile a function to machine code on first use, and keep it in numba's cache."""
+    """Compile a function to machine code on first use, and keep it in numba's cache.
+
+    Its arrays are not counted: numba would count each array of a tuple at every call, with atomic
+    instructions. So it can make none, nor return any; `allocating` is for those that do.
+    """
+    return _compiled(function, counted=False)
+
+
+def allocating(function: Function) -> Function:
+    """Compile a kernel that makes arrays of its own."""
+    return _compiled(function, counted=True)
+
+
+def _compiled(function: Function, counted: bool) -> Function:
     require_little_endian()
-    dispatcher: Any = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    dispatcher: Any = numba.njit(nogil=True, cache=True, error_model="numpy", _nrt=counted)(
+        function
+    )
     index = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if index is not None:  # numba's own: a later numba without it only loses the stamp
         index._source_stamp = (index._source_stamp, sources_digest())
@@ -36,7 +51,7 @@ def kernel(function: Function) -> Function:
 
 def inlined(function: Function) -> Function:
     """Compile a small function that only kernels call; it ends up inside them."""
-    compiled = numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)
+    compiled = numba.njit(nogil=True, error_model="numpy", forceinline=True, _nrt=False)(function)
     return cast("Function", compiled)
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thresher.transforms.compiled import kernel
+from thresher.transforms.compiled import allocating
 
 MAX_PERMUTATIONS = 128
 
@@ -71,7 +71,7 @@ def choose_bands(threshold: float, recall: float, budget: int = MAX_PERMUTATIONS
     return best
 
 
-@kernel
+@allocating
 def band_keys(signatures_DP: np.ndarray[Any, Any], bands: int, rows: int) -> np.ndarray[Any, Any]:
     """Return the (D, B) uint64 keys of the bands; the band's number is part of the key."""
     num = signatures_DP.shape[0]

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from thresher.transforms.compiled import kernel
+from thresher.transforms.compiled import allocating, kernel
 
 Column = np.ndarray[Any, Any]
 PROBES = 4
@@ -55,7 +55,7 @@ def _merge(into: Column, other: Column) -> None:
         into[i] = total
 
 
-@kernel
+@allocating
 def _repeated(counters: Column, slots: Any, keys: Column, seed: Any) -> Column:
     answer = np.ones(keys.shape[0], dtype=np.bool_)
     for i in range(keys.shape[0]):

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thresher.transforms.compiled import kernel, popcount64
+from thresher.transforms.compiled import allocating, kernel, popcount64
 
 Column = np.ndarray[Any, Any]
 WORDS = 8  # of 64 bits in a picture
@@ -76,7 +76,7 @@ def shared_at_least(values: Column, a: Any, a_end: Any, b: Any, b_end: Any, need
     return shared if shared >= needed else -1
 
 
-@kernel
+@allocating
 def pictures(begins: Column, ends: Column, values: Column) -> Column:
     """Return (R, 8) uint64: one bit of 512 set for each shingle."""
     num = begins.shape[0]
@@ -123,7 +123,7 @@ def _overlap(
     return shared_at_least(values, begins[a], ends[a], begins[b], ends[b], needed)
 
 
-@kernel
+@allocating
 def _walk(
     buckets_RB: Column,
     starts: Column,
@@ -177,7 +177,7 @@ def _walk(
     counts[1] = verified
 
 
-@kernel
+@allocating
 def _link(
     buckets_RB: Column,
     starts: Column,
@@ -229,7 +229,7 @@ def _link(
     counts[1] = verified
 
 
-@kernel
+@allocating
 def overlaps(begins: Column, ends: Column, values: Column, left: Column, right: Column) -> Column:
     """Return the number of shared shingles of each pair of rows, exactly."""
     found = np.empty(left.shape[0], dtype=np.int64)
@@ -240,7 +240,7 @@ def overlaps(begins: Column, ends: Column, values: Column, left: Column, right: 
     return found
 
 
-@kernel
+@allocating
 def _number_buckets(keys_RB: Column, slots: Any, buckets_RB: Column) -> Column:
     num, bands = keys_RB.shape
     mask = np.uint64(slots - 1)

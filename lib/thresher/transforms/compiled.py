@@ -1,4 +1,4 @@
-"""What kernels of this package are built with: the one decorator, and the processor's bit count."""
+"""What kernels of this package are built with: the decorators, and the processor's bit count."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from thresher.text.kernel import kernel
+from thresher.text.kernel import allocating, kernel
 
-__all__ = ["kernel", "popcount64"]
+__all__ = ["allocating", "kernel", "popcount64"]
 
 
 @intrinsic

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from thresher.transforms.compiled import kernel
+from thresher.transforms.compiled import allocating, kernel
 
 Column = np.ndarray[Any, Any]
 
@@ -47,7 +47,7 @@ def flatten(parent: Column) -> None:
         parent[i] = parent[np.int64(parent[i])]
 
 
-@kernel
+@allocating
 def in_company(parent: Column) -> Column:
     """Return the rows of flattened pieces of two rows or more, ascending, as uint32."""
     sizes = np.zeros(parent.shape[0], dtype=np.uint32)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from thresher.transforms.compiled import kernel
+from thresher.transforms.compiled import allocating
 
 Column = np.ndarray[Any, Any]
 _FILTER_BITS = (
@@ -17,7 +17,7 @@ _FILTER_BITS = (
 )
 
 
-@kernel
+@allocating
 def scatter(keys_RB: Column, ids: Column, partitions: Any) -> tuple[Column, Column, Column]:
     """Write one line for every band of every row, grouped by the partition of its key.
 
@@ -49,7 +49,7 @@ def scatter(keys_RB: Column, ids: Column, partitions: Any) -> tuple[Column, Colu
     return keys, owners, ends[:partitions]
 
 
-@kernel
+@allocating
 def _select_repeated(keys: Column, ids: Column, slots: Any) -> tuple[Column, Column]:
     seen = np.zeros(slots, dtype=np.uint8)
     mask = np.uint64(slots - 1)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from thresher.transforms.clusters import bucket_numbers
-from thresher.transforms.compiled import kernel, popcount64
+from thresher.transforms.compiled import allocating, kernel, popcount64
 from thresher.transforms.pictures import PICTURE_WORDS
 
 Column = np.ndarray[Any, Any]
@@ -40,7 +40,7 @@ def _differing(pictures: Column, a: Any, b: Any) -> Any:
     return np.int64(bits)
 
 
-@kernel
+@allocating
 def _screen(
     buckets_RB: Column,
     starts: Column,

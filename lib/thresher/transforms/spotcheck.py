@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thresher.transforms.compiled import kernel
+from thresher.transforms.compiled import allocating
 
 Column = np.ndarray[Any, Any]
 _DOOR_BITS = 22
@@ -45,7 +45,7 @@ def invert(offsets: Column, values: Column) -> Samples:
     return Samples(keys, np.append(starts, len(values)), owners[order], sizes, door)
 
 
-@kernel
+@allocating
 def _meet(
     keys: Column,
     starts: Column,
