@@ -1,19 +1,43 @@
 """What all tests share: nothing waits for the disk, and one small corpus is made once.
 
 Temporary files need not survive a power cut, so `fsync` does nothing in this process; commands that
-tests start as processes of their own sync as they do for users.
+tests start as processes of their own sync as they do for users. Bytecode is kept whatever the
+environment says: tests start hundreds of Pythons, and each would compile all modules, for 1 to 2 s;
+of collecting all tests, rewriting their asserts anew is half the time.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
 
+from tests.examples import load
 from tests.jobs.runs import Command, Outcome
 from thresher.testing.planted import Planted, planted
 from thresher_jobs import cli
+
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try properties as often as the run is long."""
+    if not config.getoption("hypothesis_profile", None):
+        load("soak" if _soaks(config) else "suite")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In the soak, choose every property too."""
+    for item in items if _soaks(config) else ():
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.soak)
+
+
+def _soaks(config: pytest.Config) -> bool:
+    return str(config.getoption("markexpr")) == "soak"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os.path
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from thresher.formats.prefixes import cut_texts, shared_bytes
@@ -14,7 +14,6 @@ from thresher.formats.turns import STRING
 word = st.text("ab é👋ü", max_size=6)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(word, word, word), min_size=1, max_size=6), st.integers(0, 2))
 def test_shared_beginnings_are_whole_characters_less_a_space(
     made: list[tuple[str, str, str]], skipped: int

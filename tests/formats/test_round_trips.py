@@ -11,9 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.formats.batches import Row, batch, present, rows, to
 from thresher.formats.catalogue import FORMATS
 from thresher.formats.conversion import Conversion, convert
@@ -23,7 +24,7 @@ from thresher.formats.messages import read_messages
 from thresher.formats.rows import Faults, Kind
 from thresher.formats.turns import in_order
 
-QUICK = settings(max_examples=20, deadline=None)
+QUICK = examples(20)
 text = st.text(st.characters(codec="utf-8", exclude_characters="\x1e\ufdd0\ufdd1"), max_size=12)
 ARGUMENTS = st.dictionaries(text, st.one_of(text, st.integers(-9, 9), st.booleans(), st.none()))
 
@@ -56,7 +57,7 @@ def filled(turns: list[list[Row]]) -> pa.RecordBatch:
     return batch(*({"messages": row} for row in turns))
 
 
-@settings(max_examples=5, deadline=None)
+@examples(5)
 @given(st.lists(conversations(calls=True), min_size=1, max_size=4))
 def test_messages_come_back_from_every_format_of_conversations(turns: list[list[Row]]) -> None:
     data = filled(turns)
@@ -71,7 +72,7 @@ def test_messages_come_back_from_every_format_of_conversations(turns: list[list[
         assert rows(back.batch) == rows(data.take(pa.array(there.source))), target
 
 
-@settings(max_examples=3, deadline=None)
+@examples(3)
 @given(st.data())
 def test_every_format_comes_back_from_itself(data: st.DataObject) -> None:
     turns = data.draw(st.lists(conversations(), min_size=1, max_size=3))
@@ -107,7 +108,7 @@ def _made(
     return None
 
 
-@settings(max_examples=5, deadline=None)
+@examples(5)
 @given(st.lists(conversations(calls=True), min_size=2, max_size=5), st.data())
 def test_a_row_does_not_depend_on_its_neighbours(
     turns: list[list[Row]], draw: st.DataObject

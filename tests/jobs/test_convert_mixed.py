@@ -19,9 +19,7 @@ value = st.one_of(word, st.integers(-(2**40), 2**40), st.booleans(), st.none())
 ODD = {"messages": "a lone text", "instruction": None}
 
 
-@settings(
-    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(word, word, word), min_size=1, max_size=6))
 def test_one_odd_row_changes_no_other(tmp_path: Path, made: list[tuple[str, str, str]]) -> None:
     number = len(list(tmp_path.iterdir()))
@@ -40,7 +38,6 @@ def test_one_odd_row_changes_no_other(tmp_path: Path, made: list[tuple[str, str,
 
 
 @given(st.dictionaries(word, st.one_of(value, st.lists(value, max_size=3)), max_size=4))
-@settings(max_examples=50, deadline=None)
 def test_loosening_keeps_every_value(record: dict[str, Any]) -> None:
     _, made = loosen(record)
     for name, kept in made.items():

@@ -95,7 +95,13 @@ def lines(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("file", REAL)
+LONG = 1500  # items: with more the inner loop waits
+
+
+@pytest.mark.parametrize(
+    "file",
+    [pytest.param(f, marks=[pytest.mark.slow] * (REAL[f][2] > LONG)) for f in REAL],
+)
 def test_a_real_file_is_read_by_the_name_of_its_benchmark_and_by_its_own(file: str) -> None:
     path = EVALS / file
     if not path.exists():

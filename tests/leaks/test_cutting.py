@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from thresher.leaks.cutting import (
     IN_PIECES,
     MOST_SEARCHES,
@@ -58,7 +59,7 @@ def plain_pieces(data: bytes, spans: list[Span], rule: CutRule) -> list[str]:
 
 
 @given(cases())
-@settings(max_examples=300, deadline=None)
+@examples(100)
 def test_pieces_are_those_of_characters_marked_one_by_one(
     case: tuple[bytes, list[Span], CutRule],
 ) -> None:
@@ -69,7 +70,7 @@ def test_pieces_are_those_of_characters_marked_one_by_one(
 
 
 @given(cases())
-@settings(max_examples=200, deadline=None)
+@examples(100)
 def test_pieces_and_what_lies_between_them_are_the_text(
     case: tuple[bytes, list[Span], CutRule],
 ) -> None:
@@ -82,7 +83,7 @@ def test_pieces_and_what_lies_between_them_are_the_text(
 
 
 @given(TEXTS, st.data(), st.integers(0, 70))
-@settings(max_examples=200, deadline=None)
+@examples(100)
 def test_steps_count_whole_characters(text: str, data: st.DataObject, count: int) -> None:
     n = data.draw(st.integers(0, len(text)))
     at = len(text[:n].encode())

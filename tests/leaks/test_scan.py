@@ -17,7 +17,9 @@ def found(index: Index, texts: list[list[int]], numbers: object = None) -> list[
     return list(zip(pairs.segments.tolist(), pairs.items.tolist(), strict=True))
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize(
+    "seed", [*range(20), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(20, 60))]
+)
 def test_candidates_are_those_of_the_plain_definition(seed: int) -> None:
     rng = random.Random(seed)
     words = rng.choice([2, 3, 6, 20, 60, 400])

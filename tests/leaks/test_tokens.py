@@ -14,9 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import unicodedata2
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.text.samples import SAMPLES, broken_bytes, characters
 from thresher.leaks import folding as f
 from thresher.leaks import reference
@@ -74,13 +75,13 @@ def words(text: str, **mode: bool) -> list[str]:
 # Kernels and reference
 
 
-@settings(deadline=None, max_examples=150)  # the first call compiles
+@examples(25)
 @given(st.lists(st.none() | texts, max_size=4))
 def test_tokens_equal_the_reference_on_any_text(rows: Rows) -> None:
     assert_equal(rows)
 
 
-@settings(deadline=None, max_examples=25)
+@examples(6)
 @given(texts, st.integers(0, 70), st.sampled_from(["x", " ", "é", "1", "a "]))
 def test_tokens_do_not_depend_on_where_a_text_lies_in_its_blocks(
     text: str, shift: int, filler: str
@@ -88,7 +89,6 @@ def test_tokens_do_not_depend_on_where_a_text_lies_in_its_blocks(
     assert_equal([filler * shift + text, filler * (4096 // len(filler.encode()) - shift) + text])
 
 
-@settings(deadline=None)
 @given(st.lists(broken_bytes(), max_size=5))
 @example([b"\x80", b"a'\xff", b"1,\xf0\x9f000", b"\xed\xa0\x80x", b"ok \xe2\x82", b"don\xe2\x80"])
 def test_bytes_that_are_not_utf8_part_words(rows: list[bytes]) -> None:
@@ -143,7 +143,6 @@ def test_real_texts_equal_the_reference(name: str) -> None:
     assert_equal(_outputs(DATA / name, 60))
 
 
-@settings(deadline=None)
 @given(st.lists(st.characters(max_codepoint=127), max_size=120).map("".join))
 @example("Don't pay 1,\\!000 {x_1} \\left(a\\right) __b__")
 def test_the_fast_path_of_ascii_and_the_slow_path_find_the_same_tokens(text: str) -> None:
@@ -237,7 +236,6 @@ def test_long_texts_equal_the_reference(kind: str) -> None:
 # Normal form
 
 
-@settings(deadline=None)
 @given(texts)
 def test_tokens_are_normalised_already(text: str) -> None:
     for code in (False, True):
@@ -246,7 +244,6 @@ def test_tokens_are_normalised_already(text: str) -> None:
         assert all(found)
 
 
-@settings(deadline=None)
 @given(st.lists(characters, max_size=30).map("".join))
 def test_folding_is_nfkc_and_lower_case_and_nfkc_again(text: str) -> None:
     further = {*f.APOSTROPHES}
@@ -266,7 +263,6 @@ def _folds_further(char: str) -> bool:
     return digits or spaced or hidden or len(reference.fold(char)) < len(reference.fold(parts))
 
 
-@settings(deadline=None)
 @given(texts)
 def test_a_token_is_placed_at_whole_characters_of_the_original(text: str) -> None:
     data = text.encode()

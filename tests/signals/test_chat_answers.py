@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.signals import plain_chat_signals as plain
@@ -23,7 +23,6 @@ PIECES = st.sampled_from(
 TEXTS = st.lists(PIECES, max_size=60).map("".join) | st.text(max_size=80)
 
 
-@settings(deadline=None)
 @given(st.lists(TEXTS, max_size=4))
 @example(["\\0", "\\一"])
 @example(["```py\n```", "```\nx", "```", "~~~\nx", "a ```` b", "```` \n```\n````"])
@@ -37,7 +36,6 @@ def test_code_blocks_digits_and_chinese_are_those_of_plain_python(texts: list[st
         assert found.chinese[row] == plain.chinese(text)
 
 
-@settings(deadline=None)
 @given(st.lists(TEXTS, max_size=4))
 @example(["no no no no", "a b a b a b c", "", "ha", "这这这", "É é É"])
 def test_runs_and_copies_are_those_of_plain_python(texts: list[str]) -> None:
@@ -47,7 +45,6 @@ def test_runs_and_copies_are_those_of_plain_python(texts: list[str]) -> None:
         assert (found.copy_cost[row], found.longest_copy[row]) == plain.copies(text)
 
 
-@settings(deadline=None)
 @given(st.lists(TEXTS, max_size=4))
 @example(["That is it. That is it.\n\nThat is it.", "1. a b c\n2. a b c\n\nx y z a b c\n\nx y z"])
 def test_repeats_are_those_of_plain_python(texts: list[str]) -> None:

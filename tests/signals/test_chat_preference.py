@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.formats.batches import Row
@@ -118,7 +118,6 @@ def test_other_kinds_of_rows_have_no_such_figures() -> None:
         assert found[signal.name].type == signal.kind.type
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(alphabet=" \t\n\u00a0\u3000\u2003\x1fab走\u2028", max_size=12), max_size=4))
 def test_white_space_collapses_as_python_splits(texts: list[str]) -> None:
     assert collapsed(pa.array(texts, pa.string())).to_pylist() == [

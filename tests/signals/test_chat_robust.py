@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.formats.batches import Row, batch
 from tests.signals.dialogues import chat, figures, read
 from thresher.formats.catalogue import FORMATS
@@ -109,7 +110,7 @@ def everything(rows: Rows) -> dict[str, list[Any]]:
 
 
 @pytest.mark.parametrize("name", ROWS)
-@settings(deadline=None, max_examples=40)
+@examples(8)
 @given(data=st.data())
 def test_a_row_has_the_same_figures_in_any_batch(name: str, data: st.DataObject) -> None:
     made = table(name, data.draw(st.lists(ROWS[name], min_size=1, max_size=5)))

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from thresher.signals import bins, tallies
 from thresher.signals.figures import Figures, RuleFacts
 from thresher.signals.nearest import CLOSEST, SHOWN_CHARACTERS
@@ -96,7 +97,7 @@ def figures_of(table: Sequence[tuple[Any, ...]], places: Sequence[int]) -> Figur
     return figures
 
 
-@settings(max_examples=60, deadline=None)
+@examples(25)
 @given(st.lists(rows, max_size=40), st.data())
 def test_figures_do_not_depend_on_how_rows_are_cut_and_ordered(
     table: list[tuple[Any, ...]], data: st.DataObject
@@ -115,7 +116,7 @@ def test_figures_do_not_depend_on_how_rows_are_cut_and_ordered(
     json.dumps(merged.to_json(), allow_nan=False)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(25)
 @given(st.lists(rows, max_size=40))
 def test_figures_are_those_of_plain_counting(table: list[tuple[Any, ...]]) -> None:
     figures = figures_of(table, range(len(table)))
@@ -155,7 +156,7 @@ def test_figures_are_those_of_plain_counting(table: list[tuple[Any, ...]]) -> No
     ]
 
 
-@settings(max_examples=80, deadline=None)
+@examples(25)
 @given(st.lists(rows, max_size=40), st.lists(st.integers(0, 40), max_size=4))
 def test_examples_are_the_closest_rows_on_either_side(
     table: list[tuple[Any, ...]], cuts: list[int]
@@ -166,7 +167,7 @@ def test_examples_are_the_closest_rows_on_either_side(
         figures.merge(figures_of(table[a:b], range(a, b)))
     names = [s.name for s in SIGNALS]
     for nearest, rule in zip(figures.nearest, RULES, strict=True):
-        for side, examples in enumerate(nearest.sides):
+        for side, shown in enumerate(nearest.sides):
             expected = []
             for place, row in enumerate(table):
                 value = row[names.index(rule.signal)]
@@ -175,8 +176,8 @@ def test_examples_are_the_closest_rows_on_either_side(
                 limits = [t for t in (rule.low, rule.high) if t is not None]
                 distance = min((abs(float(value) - t) for t in limits), default=0.0)
                 expected.append((min(distance, np.finfo(float).max), place))
-            assert [(e.distance, e.position) for e in examples] == sorted(expected)[:CLOSEST]
-            for example in examples:
+            assert [(e.distance, e.position) for e in shown] == sorted(expected)[:CLOSEST]
+            for example in shown:
                 row = table[example.position]
                 value = row[names.index(rule.signal)]
                 finite = not isinstance(value, float) or math.isfinite(value)

@@ -10,9 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.signals.references import reference
 from tests.text.samples import SAMPLES, texts
 from thresher.signals.document import SIGNALS, text_signals
@@ -77,7 +78,7 @@ phrases = st.lists(st.one_of(words, gaps), max_size=90).map("".join)
 repeated = st.tuples(phrases, st.integers(1, 4)).map(lambda drawn: drawn[0] * drawn[1])
 
 
-@settings(deadline=None, max_examples=120)
+@examples(50)
 @given(st.lists(st.one_of(repeated, texts), max_size=4), st.sampled_from(FLAVORS), st.booleans())
 def test_signals_equal_the_reference_on_any_text(
     rows: list[str], flavor: Flavor, strict: bool

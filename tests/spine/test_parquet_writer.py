@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from thresher import parquet
 from thresher.parquet import PartWriter, read_table, row_bytes, write_part
 
@@ -68,9 +69,7 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
     assert read_table(str(tmp_path / "p.parquet"), ["tag"]).column_names == ["tag"]
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.lists(st.integers(0, 500), max_size=12))
 def test_any_chunking_gives_the_same_bytes(
     cuts: list[int], monkeypatch: pytest.MonkeyPatch

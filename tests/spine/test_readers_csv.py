@@ -10,9 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.spine.reading import Rows, read_file
 from thresher.errors import InputError
 
@@ -90,9 +91,7 @@ _FIELD = st.text(
 ) | st.sampled_from(['"', ",", "\n", "\r\n", '""', " ", "\r", 'a"b'])
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(st.tuples(_FIELD, _FIELD, _FIELD), min_size=1, max_size=6),
     end=st.sampled_from(["\n", "\r\n"]),

@@ -9,9 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.spine.reading import Rows, read_file
 from thresher.errors import InputError
 from thresher.inputs import list_inputs
@@ -242,9 +243,7 @@ _LINE = st.one_of(
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     lines=st.lists(_LINE, min_size=1, max_size=12),
     end=st.sampled_from([b"", b"\n", b"\r\n"]),

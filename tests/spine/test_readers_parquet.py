@@ -147,6 +147,7 @@ def _bomb(path: Path, values: list[str], codes: list[int], nested: bool = False)
 MIB = "x" * (1 << 20)
 
 
+@pytest.mark.slow
 def test_a_small_file_that_decodes_to_a_gigabyte_is_read_in_bounded_pieces(tmp_path: Path) -> None:
     _bomb(tmp_path / "x.parquet", [MIB], [0] * 1024)
     assert (tmp_path / "x.parquet").stat().st_size < 500

@@ -75,6 +75,7 @@ def test_joiners_marks_and_right_to_left_letters_are_left_alone() -> None:
         assert figures.visible(text) == text
 
 
+@pytest.mark.slow
 def test_a_hundred_kilobytes_of_text_a_row_are_cut() -> None:
     for text in (
         "word " * 20_000,

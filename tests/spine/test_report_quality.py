@@ -205,7 +205,16 @@ def test_tables_have_headers_and_drawings_have_names() -> None:
         assert "aria-label=" in svg or 'aria-hidden="true"' in svg
 
 
-@pytest.mark.parametrize("text", ["word " * 200, "<&>\"'" * 120, "\x00" * 600, "語" * 600])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<&>\"'" * 120,
+        "\x00" * 600,
+        pytest.param("word " * 200, marks=pytest.mark.soak),
+        pytest.param("語" * 600, marks=pytest.mark.soak),
+    ],
+)
 def test_thirty_sources_of_eighty_signals_stay_below_the_size_of_a_page(text: str) -> None:
     kinds = [Kind.COUNT] * 30 + [Kind.SHARE] * 30 + [Kind.NUMBER] * 10 + [Kind.LABEL] * 10
     signals = [Signal(f"signal_{i}", kind, "text", "what") for i, kind in enumerate(kinds)]

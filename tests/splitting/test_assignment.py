@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.splitting.plain import FREE, Group, assign
@@ -51,7 +51,6 @@ def walk(groups: list[Group], wanted: Column, cuts: list[int]) -> list[int]:
     return [int(split) for splits in found for split in splits]
 
 
-@settings(deadline=None)
 @given(cases(), st.floats(0, 0.5), st.floats(0, 0.4), st.lists(st.integers(0, 40), max_size=4))
 def test_the_walk_is_the_plain_rule_however_the_order_is_cut(
     case: tuple[list[Group], list[int]], test: float, validation: float, cuts: list[int]
@@ -63,7 +62,6 @@ def test_the_walk_is_the_plain_rule_however_the_order_is_cut(
     assert walk(groups, wanted, cuts) == [expected[g.order] for g in groups]
 
 
-@settings(deadline=None)
 @given(cases(strata=1, pins=False), st.floats(0, 0.5), st.floats(0, 0.4))
 def test_sizes_lie_within_the_largest_group_of_the_targets(
     case: tuple[list[Group], list[int]], test: float, validation: float
@@ -78,7 +76,6 @@ def test_sizes_lie_within_the_largest_group_of_the_targets(
         assert want - got < largest or (got == want == 0)
 
 
-@settings(deadline=None)
 @given(cases(pins=False), st.floats(0, 0.5), st.floats(0, 0.4))
 def test_no_split_is_larger_than_wanted(
     case: tuple[list[Group], list[int]], test: float, validation: float
@@ -119,7 +116,6 @@ def test_a_stratum_that_wants_nothing_does_not_starve_the_others() -> None:
     assert found.count(Split.TEST) == 1
 
 
-@settings(deadline=None)
 @given(st.integers(0, 500), st.lists(st.integers(0, 200), min_size=1, max_size=20))
 def test_shares_of_strata_add_up_and_lie_next_to_the_exact_ones(
     total: int, sizes: list[int]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from thresher.splitting.assignment import FREE, Split
@@ -40,7 +40,6 @@ def told(lines: Lines) -> list[tuple[int, ...]]:
     return [tuple(int(v) for v in line) for line in zip(*lines, strict=True)]
 
 
-@settings(deadline=None)
 @given(ROWS, st.integers(0, 2**32 - 1), st.one_of(st.none(), st.integers(0, 9)), st.randoms())
 def test_groups_are_those_of_the_plain_rule_in_any_order_of_rows(
     rows: list[Row], seed: int, border: int | None, random: Any
@@ -62,7 +61,6 @@ def test_groups_are_those_of_the_plain_rule_in_any_order_of_rows(
     assert told(grouped(members(rows), seed, border)) == expected
 
 
-@settings(deadline=None)
 @given(ROWS, st.one_of(st.none(), st.integers(0, 9)))
 def test_a_row_without_company_is_a_group_of_one(rows: list[Row], border: int | None) -> None:
     alone = [(number, *row[1:]) for number, row in enumerate(rows)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.oracle.exact_join import exact_join
@@ -27,7 +27,6 @@ def pairs(found: Similar) -> set[tuple[int, int, int]]:
     return {*zip(found.left.tolist(), found.right.tolist(), found.shared.tolist(), strict=True)}
 
 
-@settings(deadline=None)
 @given(SETS)
 def test_every_pair_of_a_piece_is_found_and_no_other(sets: list[set[int]]) -> None:
     expected = {(p.left, p.right, p.shared) for p in exact_join(sets, 6, 10)}
@@ -36,7 +35,6 @@ def test_every_pair_of_a_piece_is_found_and_no_other(sets: list[set[int]]) -> No
     assert len(found.left) == len(expected)
 
 
-@settings(deadline=None)
 @given(SETS, st.integers(0, 14))
 def test_rows_of_different_pieces_are_not_compared(sets: list[set[int]], cut: int) -> None:
     cut = min(cut, len(sets))
@@ -48,7 +46,6 @@ def test_rows_of_different_pieces_are_not_compared(sets: list[set[int]], cut: in
     assert pairs(find(sets, [cut], 100)) == expected
 
 
-@settings(deadline=None)
 @given(SETS)
 def test_pairs_of_a_large_piece_connect_what_all_pairs_would(sets: list[set[int]]) -> None:
     every = {(p.left, p.right, p.shared) for p in exact_join(sets, 6, 10)}

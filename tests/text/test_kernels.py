@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.text.judging import PERMUTATIONS, assert_kernels_equal_reference
@@ -40,20 +40,17 @@ ILL_FORMED = [
 ]
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.lists(texts, max_size=4), st.integers(1, 7))
 def test_kernels_equal_the_reference_on_any_text(rows: list[str], n: int) -> None:
     assert_kernels_equal_reference([row.encode() for row in rows], n)
 
 
-@settings(deadline=None)
 @given(st.lists(st.none() | broken_bytes(), max_size=6))
 @example(ILL_FORMED)
 def test_kernels_equal_the_reference_on_any_bytes(rows: list[bytes | None]) -> None:
     assert_kernels_equal_reference(rows)
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(max_size=80), max_size=6))
 def test_kernels_equal_the_reference_on_noise(rows: list[bytes]) -> None:
     assert_kernels_equal_reference(rows)

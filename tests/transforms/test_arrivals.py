@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from thresher.transforms.arrivals import Ledger, look_up, place_nights, text_nights
 
 Column = np.ndarray[Any, Any]
@@ -20,7 +21,7 @@ def columns(keys: list[tuple[int, ...]]) -> tuple[Column, Column, Column]:
     return rows[:, 0].copy(), rows[:, 1].copy(), rows[:, 2].copy()
 
 
-@settings(max_examples=200, deadline=None)
+@examples(100)
 @given(st.sets(KEY), st.sets(KEY), st.randoms(use_true_random=False))
 def test_rows_are_looked_up_by_text_and_place(
     known: set[tuple[int, ...]], rows: set[tuple[int, ...]], rng: Any

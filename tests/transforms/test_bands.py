@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from thresher.transforms.bands import MAX_PERMUTATIONS, Banding, band_keys, choose_bands
 
 THRESHOLDS = st.floats(0.3, 1.0)
 RECALLS = st.floats(0.5, 0.999)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(100)
 @given(THRESHOLDS, RECALLS)
 def test_the_chosen_bands_find_what_was_wanted_within_the_budget(
     threshold: float, recall: float
@@ -23,7 +24,6 @@ def test_the_chosen_bands_find_what_was_wanted_within_the_budget(
     assert banding.permutations == banding.bands * banding.rows <= MAX_PERMUTATIONS
 
 
-@settings(max_examples=100, deadline=None)
 @given(THRESHOLDS, RECALLS)
 def test_neither_more_rows_nor_fewer_bands_would_do(threshold: float, recall: float) -> None:
     chosen = choose_bands(threshold, recall)
@@ -34,7 +34,6 @@ def test_neither_more_rows_nor_fewer_bands_would_do(threshold: float, recall: fl
         assert steeper.probability(threshold) < recall
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.integers(1, 64), st.integers(1, 16), st.floats(0, 1), st.floats(0, 1))
 def test_the_probability_rises_with_the_similarity(
     bands: int, rows: int, one: float, other: float

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.transforms.crowds import Column, Crowd, crowd, families, jaccard, pairs, spread
 from thresher.transforms.clusters import (
     Threshold,
@@ -144,7 +145,7 @@ def test_no_rows_and_lone_rows_are_decided(decide: Any) -> None:
 NUMBERS = st.sets(st.integers(0, 30), max_size=15)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(100)
 @given(NUMBERS, NUMBERS, st.integers(0, 20))
 def test_counting_stops_early_only_out_of_reach(a: set[int], b: set[int], needed: int) -> None:
     values = np.array([*sorted(a), *sorted(b)], dtype=np.uint64)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from thresher.transforms.order import LAST, largest_first, longest_first
@@ -59,7 +59,6 @@ def assert_largest_first(values: list[Any], keys: np.ndarray[Any, Any]) -> None:
 def test_larger_values_come_first_and_absent_ones_last(
     kind: pa.DataType, values: st.SearchStrategy[Any]
 ) -> None:
-    @settings(max_examples=40, deadline=None)
     @given(st.lists(st.none() | values, max_size=8))
     def holds(drawn: list[Any]) -> None:
         assert_largest_first(drawn, largest_first(pa.array(drawn, kind)))
@@ -67,7 +66,6 @@ def test_larger_values_come_first_and_absent_ones_last(
     holds()
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(TIMES | ZONED, min_size=1, max_size=6), st.sampled_from([pa.string, pa.large_string])
 )
