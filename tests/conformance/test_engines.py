@@ -17,7 +17,6 @@ from tests.conformance.engines import KINDS, Setting, pairwise
 from tests.jobs import runs
 from thresher.engines.local import LocalEngine
 from thresher.errors import Stopped
-from thresher.run import Event
 from thresher.testing.planted import Planted
 
 QUICK = ("greedy", "ids")
@@ -78,19 +77,6 @@ def test_the_engine_gives_the_bytes_of_one_local_worker(
     assert report["plan"]["engine"].partition(",")[0] == setting.kind
 
 
-class StopAfter:
-    """Stops the run, as a signal would, when so many units of work have ended."""
-
-    def __init__(self, units: int) -> None:
-        self.left = units
-
-    def __call__(self, event: Event) -> None:
-        if event.kind == "progress":
-            self.left -= 1
-            if not self.left:
-                raise Stopped(15)
-
-
 STOPS = [
     pytest.param(setting, units, id=f"{setting}:{units}", marks=marks)
     for setting, units, marks in [
@@ -112,7 +98,7 @@ def test_a_stopped_run_resumes_to_the_same_bytes(
     out = tmp_path / "out"
     how: dict[str, Any] = {"split_bytes": SPLIT_BYTES, "options": setting.options}
     with pytest.raises(Stopped):
-        runs.run(inputs, out, engine=setting.make(), listener=StopAfter(units), **how)
+        runs.run(inputs, out, engine=setting.make(), listener=runs.StopAfter(units), **how)
     assert not (out / "manifest.json").exists()
     assert runs.status(out)["state"] == "stopped"
     report = runs.run(inputs, out, engine=setting.make(), **how)
@@ -128,7 +114,7 @@ def test_a_run_stopped_by_one_engine_is_finished_by_another(
     out = tmp_path / "out"
     engine = KINDS[first](2)
     with pytest.raises(Stopped):
-        runs.run(inputs, out, engine=engine, listener=StopAfter(15), split_bytes=SPLIT_BYTES)
+        runs.run(inputs, out, engine=engine, listener=runs.StopAfter(15), split_bytes=SPLIT_BYTES)
     report = runs.run(inputs, out, engine=KINDS[second](2), split_bytes=SPLIT_BYTES)
     assert runs.resumed(report)["attributes"] == report["plan"]["tasks"]
     assert runs.tree(out) == runs.tree(reference("greedy"))

@@ -15,6 +15,8 @@ from tests.jobs.scores import chat
 
 SPLIT_BYTES = 4 << 10
 LEAKED = (cases.QUESTION, cases.LARGE, cases.PENS, cases.FACTOR, cases.CODE, cases.CJK)
+pytestmark = pytest.mark.slow
+
 SETTINGS = [
     ("local", 4, "shuffled"),
     ("local", 2, "twice"),

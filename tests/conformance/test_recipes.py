@@ -13,6 +13,8 @@ from tests.jobs.runs import Row, jsonl, parquet, tree
 from tests.jobs.scores import chat
 from thresher.engines.options import EngineOptions
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = [
     ("local", 4, "shuffled", 1 << 30),
     ("local", 2, "flaky", 60),
@@ -20,6 +22,7 @@ SETTINGS = [
     ("ray", 2, "flaky", 1 << 30),
     ("spark", 2, "twice", 60),
 ]
+SOAK = {("local", 2, "twice", 60), ("ray", 2, "flaky", 1 << 30)}
 STEPS: list[dict[str, Any]] = [
     {"dedup": {"on": "conversation", "threshold": 0.95, "ngram": 2}},
     {"score": {"profile": "sft", "groups": ["prompts"], "per_prompt": 2, "prefer": "longest"}},
@@ -66,7 +69,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"path": str(folder / "asked.parquet"), "name": "asked"},
         {"path": str(folder / "more.jsonl"), "name": "more"},
     ]
-    return write(folder / "r.yaml", sources, steps, split_bytes=4096, category="instruction")
+    return write(folder / "r.yaml", sources, steps, split_bytes=12288, category="instruction")
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +88,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory, recipe: Path) -> dict[st
 
 @pytest.mark.parametrize(
     ("kind", "workers", "chaos", "driver_rows"),
-    [
-        pytest.param(*s, id="-".join(map(str, s)), marks=marks(s[0], s[0] == "ray"))
-        for s in SETTINGS
-    ],
+    [pytest.param(*s, id="-".join(map(str, s)), marks=marks(s[0], s in SOAK)) for s in SETTINGS],
 )
 def test_a_recipe_gives_the_same_bytes_everywhere(
     tmp_path: Path,

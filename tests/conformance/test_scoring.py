@@ -26,6 +26,8 @@ RULES = {
     "wordy": {"signal": "response_words", "max": 40},
     "repeats": {"signal": "answer_rank", "max": 1},
 }
+pytestmark = pytest.mark.slow
+
 SETTINGS = [
     ("local", 4, "shuffled", "chats"),
     ("local", 2, "flaky", "pairs"),
@@ -114,7 +116,7 @@ def test_the_engine_scores_to_the_bytes_of_one_local_worker(
     ("kind", "chaos"),
     [
         ("local", "twice"),
-        pytest.param("ray", "flaky", marks=pytest.mark.slow),
+        ("ray", "flaky"),
         pytest.param("spark", "flaky", marks=marks("spark", True)),
     ],
 )

@@ -22,6 +22,8 @@ CASES: dict[str, dict[str, Any]] = {
     "times": {"newest": "seen", "test": 0.1, "validation": 20, "on": "response"},
     "named": {"by": "part", "columns": ("thread", "part"), "id_column": "id"},
 }
+pytestmark = pytest.mark.slow
+
 SETTINGS = [
     ("local", 4, "shuffled", "driver", "chats"),
     ("local", 2, "flaky", "stages", "times"),

@@ -10,6 +10,7 @@ import yaml
 
 from tests.jobs.scores import prepared
 from thresher.engines.options import EngineOptions
+from thresher.run import Listener
 from thresher.stage import Engine
 from thresher_jobs.recipe import load_recipe
 from thresher_jobs.run_recipe import run_recipe
@@ -32,6 +33,7 @@ def run(
     options: EngineOptions | None = None,
     only: Sequence[str] = (),
     settings: Sequence[str] = (),
+    listener: Listener | None = None,
 ) -> dict[str, Any]:
     """Run a recipe and return the report."""
     return run_recipe(
@@ -39,5 +41,5 @@ def run(
         str(out),
         options or EngineOptions(),
         only=only,
-        run=prepared(out, engine),
+        run=prepared(out, engine, listener),
     )

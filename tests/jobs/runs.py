@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 
 from thresher.engines.local import LocalEngine
 from thresher.engines.options import EngineOptions
-from thresher.run import Listener, Run
+from thresher.errors import Stopped
+from thresher.run import Event, Listener, Run
 from thresher.stage import Engine
 from thresher.store import Store
 from thresher_jobs.dedup import dedup
@@ -37,6 +38,19 @@ class Outcome(NamedTuple):
 
 Command = Callable[..., Outcome]
 Addresses = str | Path | Sequence[str | Path]
+
+
+class StopAfter:
+    """Stops the run, as a signal would, when so many units of work have ended."""
+
+    def __init__(self, units: int) -> None:
+        self.left = units
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "progress":
+            self.left -= 1
+            if not self.left:
+                raise Stopped(15)
 
 
 def run(

@@ -8,7 +8,7 @@ from typing import Any
 
 from thresher.engines.local import LocalEngine
 from thresher.engines.options import EngineOptions
-from thresher.run import Run
+from thresher.run import Listener, Run
 from thresher.stage import Engine
 from thresher.store import Store
 from thresher_jobs.score import score
@@ -43,9 +43,9 @@ def again(
     )
 
 
-def prepared(out: str | Path, engine: Engine | None) -> Run:
+def prepared(out: str | Path, engine: Engine | None, listener: Listener | None = None) -> Run:
     """Return a run over a folder, with one local worker unless told otherwise."""
-    return Run(Store(str(Path(out).absolute())), engine or LocalEngine(1))
+    return Run(Store(str(Path(out).absolute())), engine or LocalEngine(1), listener)
 
 
 def profile(path: Path, text: str) -> str:

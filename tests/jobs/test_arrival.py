@@ -64,6 +64,7 @@ def with_ids(made: list[Row], name: str) -> list[Row]:
     return [{"id": f"{name}-{number}", **row} for number, row in enumerate(made)]
 
 
+@pytest.mark.slow
 def test_no_published_row_is_withdrawn_by_additions(tmp_path: Path) -> None:
     history = History(tmp_path, 1, STEPS, "arrival", split_bytes=4096)
     before: set[str] = set()
@@ -79,6 +80,7 @@ def test_no_published_row_is_withdrawn_by_additions(tmp_path: Path) -> None:
     assert len(before) > 30
 
 
+@pytest.mark.slow
 def test_the_ledger_grows_by_what_is_new_and_forgets_what_is_gone(tmp_path: Path) -> None:
     history = History(tmp_path, 2, STEPS, "arrival", split_bytes=4096)
     for name in NAMES:
@@ -113,6 +115,7 @@ def test_a_version_of_another_order_is_refused_unless_it_is_meant(tmp_path: Path
     history.same_as_from_scratch()
 
 
+@pytest.mark.slow
 def test_nights_go_on_from_the_ledger_of_a_version_that_was_rolled_back_to(tmp_path: Path) -> None:
     history = History(tmp_path, 4, STEPS, "arrival", split_bytes=4096)
     for _ in range(3):

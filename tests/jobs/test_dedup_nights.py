@@ -123,7 +123,12 @@ def always(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("always")
 @pytest.mark.parametrize(
-    ("clusters", "arrival"), [("greedy", False), ("transitive", False), ("greedy", True)]
+    ("clusters", "arrival"),
+    [
+        ("greedy", False),
+        pytest.param("transitive", False, marks=pytest.mark.slow),
+        pytest.param("greedy", True, marks=pytest.mark.slow),
+    ],
 )
 @QUICK
 @given(seed=st.integers(0, 10**9))

@@ -232,6 +232,7 @@ def test_code_is_found_and_code_with_other_names_is_suspect_at_most(text: Ask) -
     assert text("renamed").verdict != "contaminated"
 
 
+@pytest.mark.slow
 def test_an_item_in_a_document_of_a_million_words_is_found_where_it_is(
     against: list[str], tmp_path: Path
 ) -> None:
@@ -305,6 +306,7 @@ class StopWhileWriting:
             raise Stopped(15)
 
 
+@pytest.mark.slow
 def test_a_stopped_and_resumed_run_gives_the_same_bytes(against: list[str], tmp_path: Path) -> None:
     rows = [{"text": (cases.PENS if n % 7 == 3 else f"{n} {cases.CLEAN}")} for n in range(60)]
     file = parquet(tmp_path / "in.parquet", pa.Table.from_pylist(rows), 10)

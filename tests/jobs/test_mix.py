@@ -66,6 +66,7 @@ def test_the_scarcest_source_decides_where_no_total_is_given(
     assert shares(tmp_path / "out") == {"large": 60, "small": 60}
 
 
+@pytest.mark.slow
 def test_a_smaller_mixture_is_part_of_a_larger_one(two: list[Path], tmp_path: Path) -> None:
     before: set[str] = set()
     for total in (7, 40, 41, 43, 77, 120):
@@ -249,6 +250,7 @@ def test_categories_divide_the_share_of_a_weighed_source(tmp_path: Path) -> None
     assert [source["name"] for source in report["sources"]] == ["a", "b"]
 
 
+@pytest.mark.slow
 def test_large_buckets_are_searched_digit_by_digit(
     two: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,7 +271,14 @@ def test_large_buckets_are_searched_digit_by_digit(
     assert written(tmp_path / "again") == written(tmp_path / "out")
 
 
-@pytest.mark.parametrize("chaos", [Flaky, Twice, lambda engine: Shuffled(engine, seed=3)])
+@pytest.mark.parametrize(
+    "chaos",
+    [
+        Flaky,
+        pytest.param(Twice, marks=pytest.mark.slow),
+        pytest.param(lambda engine: Shuffled(engine, seed=3), marks=pytest.mark.slow),
+    ],
+)
 def test_engines_that_misbehave_give_the_same_bytes(
     two: list[Path], tmp_path: Path, chaos: Any
 ) -> None:

@@ -64,7 +64,7 @@ MADE: dict[str, Callable[[str, str], Row]] = {
 }
 
 
-@pytest.mark.parametrize("write", [jsonl, parquet])
+@pytest.mark.parametrize("write", [jsonl, pytest.param(parquet, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("format", MADE)
 def test_on__names_the_part_by_which_rows_are_judged(
     format: str, write: Any, tmp_path: Path
@@ -357,7 +357,8 @@ def settings() -> Iterator[Any]:
         ("ray", 2, "flaky", 1 << 30),
         ("spark", 2, "shuffled", 1 << 30),
     ):
-        marks = () if kind == "local" else (pytest.mark.slow, pytest.mark.soak)  # recipes do it
+        marks = [pytest.mark.slow] * (chaos != "flaky" or kind != "local")
+        marks += [pytest.mark.soak] * (kind != "local")  # recipes do it
         yield pytest.param(kind, workers, chaos, joins, id=f"{kind}-{workers}-{chaos}", marks=marks)
 
 
@@ -384,8 +385,8 @@ def test_every_engine_gives_the_bytes_of_one_local_worker(
     assert report["rows_quarantined"] == 3
 
 
+FIRST = ("llamafactory_demos/alpaca_en_demo.jsonl", "prompt", 14, 20)
 REAL = (
-    ("llamafactory_demos/alpaca_en_demo.jsonl", "prompt", 14, 20),
     ("llamafactory_demos/alpaca_zh_demo.jsonl", "prompt", 8, 15),
     ("llamafactory_demos/glaive_toolcall_en_demo.jsonl", "conversation", 36, 60),
     ("llamafactory_demos/glaive_toolcall_zh_demo.jsonl", "all", 5, 80),
@@ -395,7 +396,10 @@ REAL = (
 )
 
 
-@pytest.mark.parametrize(("name", "on", "least", "most"), REAL)
+@pytest.mark.parametrize(
+    ("name", "on", "least", "most"),
+    [FIRST, *(pytest.param(*real, marks=pytest.mark.slow) for real in REAL)],
+)
 def test_real_sets_lose_their_copies_and_no_row_is_lost(
     name: str, on: str, least: int, most: int, tmp_path: Path
 ) -> None:

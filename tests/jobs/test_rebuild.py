@@ -46,6 +46,7 @@ def _same_as_from_scratch(recipe: Path, store: Path, folder: Path) -> None:
     assert {n: h for n, h in kept.items() if n in made} == made
 
 
+@pytest.mark.slow
 def test_every_night_equals_a_run_from_scratch(tmp_path: Path) -> None:
     rng = random.Random(3)
     inputs = tmp_path / "inputs"

@@ -15,7 +15,7 @@ from tests.jobs import leaks, runs, scores
 from tests.jobs.converts import run as convert
 from tests.jobs.recipes import run, write
 from tests.jobs.runs import Command, Row, jsonl, parquet, rows_of, tree
-from thresher.errors import ConfigError, InputError, LimitError
+from thresher.errors import ConfigError, InputError, LimitError, Stopped
 from thresher_jobs.recipe import load_recipe, resolved, typed_steps, with_languages
 from thresher_jobs.verify import verify
 
@@ -195,11 +195,13 @@ def test_leaks_are_looked_for_in_what_is_left(tmp_path: Path) -> None:
 
 def test_a_run_that_was_stopped_goes_on(chats: Path, tmp_path: Path) -> None:
     steps = [{"dedup": DEDUP}, {"score": SCORE}]
-    recipe = write(tmp_path / "r.yaml", [chats], steps, split_bytes=2048)
+    recipe = write(tmp_path / "r.yaml", [chats], steps, split_bytes=8192)
     run(recipe, tmp_path / "whole")
-    run(recipe, tmp_path / "again")
-    (tmp_path / "again" / "manifest.json").unlink()
-    run(recipe, tmp_path / "again")
+    with pytest.raises(Stopped):
+        run(recipe, tmp_path / "again", listener=runs.StopAfter(15))
+    assert not (tmp_path / "again" / "manifest.json").exists()
+    report = run(recipe, tmp_path / "again")
+    assert sum(runs.resumed(report).values()) == 15
     assert tree(tmp_path / "again") == tree(tmp_path / "whole")
 
 

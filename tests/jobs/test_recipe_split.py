@@ -52,7 +52,7 @@ def sorted_rows(rows: list[Row]) -> list[str]:
     return sorted(map(str, rows))
 
 
-@pytest.mark.parametrize("more", [[], [DRAW]])
+@pytest.mark.parametrize("more", [[], pytest.param([DRAW], marks=pytest.mark.slow)])
 def test_a_split_in_a_recipe_is_that_of_the_recipes_result(
     asked: list[Path], tmp_path: Path, more: list[dict[str, Any]]
 ) -> None:
@@ -71,6 +71,7 @@ def test_a_split_in_a_recipe_is_that_of_the_recipes_result(
     assert any("no pair from 0.7 on across" in line for line in verify(str(tmp_path / "one")))
 
 
+@pytest.mark.slow
 def test_a_split_before_or_after_a_conversion_is_the_same(
     asked: list[Path], tmp_path: Path
 ) -> None:
@@ -197,6 +198,7 @@ def _tokens(row: Row) -> int:
     return int(Estimate().count(pa.array([row["instruction"], row["output"]])).sum())
 
 
+@pytest.mark.slow
 def test_tokens_are_those_of_the_step_that_counts_them(asked: list[Path], tmp_path: Path) -> None:
     profile = {"profile": "sft", "groups": ["tokens"], "rules": {}}
     report = run(write(tmp_path / "r.yaml", asked, [{"score": profile}]), tmp_path / "out")
@@ -209,6 +211,7 @@ def test_tokens_are_those_of_the_step_that_counts_them(asked: list[Path], tmp_pa
     assert kept == found["tokens"]
 
 
+@pytest.mark.slow
 def test_two_score_steps_are_both_shown(asked: list[Path], tmp_path: Path) -> None:
     rules: list[dict[str, Any]] = [
         {"short": {"signal": "response_words", "min": 18}},

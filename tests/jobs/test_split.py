@@ -104,6 +104,7 @@ def test_near_copies_and_chains_of_them_never_straddle(pages: Path, tmp_path: Pa
     assert found["num_groups"] == 220
 
 
+@pytest.mark.slow
 def test_pairs_that_no_band_brought_together_are_found_by_the_check_and_tied(
     pages: Path, tmp_path: Path
 ) -> None:
@@ -418,6 +419,7 @@ def test_texts_of_the_data_are_inert_in_the_page(tmp_path: Path) -> None:
     assert "<script>" not in page and "&lt;script&gt;" in page
 
 
+@pytest.mark.slow
 def test_a_broken_off_split_is_resumed_to_the_same_bytes(pages: Path, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"test": 0.2, "stratify": "kind", "split_bytes": 24_000}
     run(pages, tmp_path / "whole", **settings)
@@ -442,6 +444,7 @@ def test_a_broken_off_split_is_resumed_to_the_same_bytes(pages: Path, tmp_path: 
     assert tree(tmp_path / "out", *folders) == tree(tmp_path / "whole", *folders)
 
 
+@pytest.mark.slow
 def test_other_settings_after_a_refusal_take_nothing_from_before(
     pages: Path, tmp_path: Path
 ) -> None:

@@ -43,6 +43,7 @@ def test_a_commit_or_clean_up_killed_at_any_change_of_the_folder_leaves_a_whole_
     assert int(done.stdout) > 15
 
 
+@pytest.mark.slow
 def test_killed_runs_leave_whole_versions(tmp_path: Path) -> None:
     soak(str(tmp_path / "store"), tmp_path, 12)
 

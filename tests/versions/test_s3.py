@@ -165,6 +165,7 @@ def test_a_bucket_that_is_not_there_is_named(proxy: Proxy, thresher: Command) ->
         commit(open_history("s3://no-such-bucket-here/x"), {"a": b"1"})
 
 
+@pytest.mark.slow
 def test_a_data_set_is_published_whole_or_refused(
     address: str, history: History, tmp_path: Path, thresher: Command
 ) -> None:
