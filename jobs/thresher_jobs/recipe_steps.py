@@ -19,6 +19,7 @@ from thresher.params import digest_of
 from thresher.planning import Plan, check_named
 from thresher.report import Report
 from thresher.run import Run
+from thresher.signals.figures import Figures
 from thresher.signals.profile import check_rules
 from thresher.signals.tokens import Counter as Counts
 from thresher.stage import MapStage, Receipt, stage_key
@@ -43,6 +44,7 @@ from thresher_jobs.dedup_stages import audit, near
 from thresher_jobs.dedup_state import State, attribute_params
 from thresher_jobs.first_pass import found_schemas
 from thresher_jobs.memory import Memory
+from thresher_jobs.night_figures import tell_figures
 from thresher_jobs.profiles import chosen, load_profile
 from thresher_jobs.score import make_step, read_assets, signals_of
 from thresher_jobs.score_params import ScoreParams
@@ -130,6 +132,15 @@ class RecipeStep(ABC):
     @abstractmethod
     def beside(self, run: Run, key: str) -> Beside | None:
         """Return what the step writes or counts beside the rows."""
+
+    def keep(self, passed: Passed, told: Sequence[Receipt], keys: Sequence[str]) -> None:  # noqa: B027
+        """Keep for the next night what is counted when rows are written; nothing by default.
+
+        Args:
+            passed: What is known after the pass, and of the night before.
+            told: Receipts of the writing stage, with this step's facts alone.
+            keys: By task, what its parts are made of.
+        """
 
     @abstractmethod
     def report(
@@ -277,6 +288,7 @@ class ScoreStep(RecipeStep):
         self._assets: dict[str, bytes] = {}
         self._scored: Scored | None = None
         self._how: SiftStep | None = None
+        self._figures: dict[int, Figures] | None = None
 
     def check(self) -> dict[str, Any]:
         """Read the files that signals need."""
@@ -328,19 +340,29 @@ class ScoreStep(RecipeStep):
         if passed.memory is not None and alone:
             passed.memory.alone.add(stage.name)
         passed.run.execute(stage)
-        return FiledEvents(self.name, stage.folder, passed.task_rows)
+        return FiledEvents(self.name, stage.folder, passed.task_rows, alone)
 
     def beside(self, run: Run, key: str) -> Beside | None:
         """Return the figures of signals and rules."""
         assert self._how is not None
         return SignalsBeside(self.name, self._how)
 
+    def keep(self, passed: Passed, told: Sequence[Receipt], keys: Sequence[str]) -> None:
+        """Add up the figures of all tasks, those that were known by their sum, and keep the sum."""
+        assert self._how is not None and passed.memory is not None
+        self._figures = tell_figures(
+            passed.run.store, self.name, self._how, passed.plan, told, keys, passed.memory
+        )
+
     def report(
         self, run: Run, told: Sequence[Receipt], reached: Sequence[Reached]
     ) -> dict[str, Any]:
         """Return the figures of signals and rules."""
         assert self._scored is not None and self._how is not None
-        quality = score_report.quality_facts(run, self._scored, self._how, told)
+        if self._figures is None:
+            quality = score_report.quality_facts(run, self._scored, self._how, told)
+        else:
+            quality = score_report.quality_of(self._scored, self._figures)
         note = score_report.kto_balance(quality)
         return {"plan": {"quality": quality}, "notes": [note] if note else []}
 
@@ -349,11 +371,13 @@ class ScoreStep(RecipeStep):
         return self._made.counter if "tokens" in self._profile.groups else None
 
     def removed_by(self, told: Sequence[Receipt], removed: int) -> dict[str, int]:
-        """Return the removed rows by the first rule that each fails."""
+        """Return the removed rows by the first rule that each fails, in the order of the rules,
+        whichever tasks were known."""
         first: Counter[str] = Counter()
         for receipt in told:
             first += Counter(receipt.facts["first"])
-        return {f"{self.name}: {rule}": count for rule, count in first.items()}
+        assert self._how is not None
+        return {f"{self.name}: {rule}": first[rule] for rule in self._how.names if first[rule]}
 
 
 def facts_alone(written: Sequence[Receipt], name: str) -> list[Receipt]:

@@ -26,14 +26,16 @@ from thresher.planning import Plan, agree_on_schema, check_apart, make_plan
 from thresher.run import Listener, Run, open_run
 from thresher.stage import MapStage, Receipt, stage_key
 from thresher.steps.chain import Decided
-from thresher.steps.fate_digests import DIGEST, digest_fates, written_by
+from thresher.steps.fate_digests import DIGESTS, digest_fates, written_by
 from thresher.steps.first_read import FirstRead, Probe, counted, first_read, noted
+from thresher.steps.grouping import grouped
 from thresher.steps.outputs import FOLDERS
 from thresher.steps.recipe_rows import Form
 from thresher.steps.recipe_writing import RecipeWrite, write_rows
 from thresher.steps.row_notes import RowEvents, RowProbe
 from thresher.steps.row_texts import RowReader
 from thresher.steps.split_log import encode_schema
+from thresher_jobs.dedup_night import UNIT_ROWS
 from thresher_jobs.detecting import peek_readable
 from thresher_jobs.first_pass import (
     check_line_ids,
@@ -49,7 +51,14 @@ from thresher_jobs.recipe import READ_ONCE, Recipe, Step, resolved, typed_steps,
 from thresher_jobs.recipe_composition import check_category, choose_counting
 from thresher_jobs.recipe_export import export_result, without_exports
 from thresher_jobs.recipe_report import Flow, Recipes, flow_of, publish
-from thresher_jobs.recipe_steps import CODE_VERSION, DedupStep, Passed, RecipeStep, ScoreStep
+from thresher_jobs.recipe_steps import (
+    CODE_VERSION,
+    DedupStep,
+    Passed,
+    RecipeStep,
+    ScoreStep,
+    facts_alone,
+)
 
 if TYPE_CHECKING:
     from thresher_jobs.recipe_conversion import ConvertStep
@@ -181,6 +190,9 @@ def _run(
             run.store.remove(folder)
         raise
     if planter is not None:
+        keys = [planter.writes[task.index] for task in passed.plan.tasks]
+        for step in steps:
+            step.keep(passed, facts_alone(written, step.name), keys)
         planter.keep(passed, written)
     return publish(run, Recipes(recipe, made_of, passed, steps, conversion, written, flow), begin)
 
@@ -329,12 +341,15 @@ def _write(
 def _compare_fates(passed: Passed, how: RecipeWrite, planter: Planter, key: str, form: str) -> None:
     """Say by which key the parts of each task are known, before any row is read again."""
     assert planter.reads is not None
-    tasks = passed.plan.tasks
-    told = passed.run.execute(MapStage("fates", key, partial(digest_fates, how), tasks))
+    tasks, rows = passed.plan.tasks, passed.task_rows
+    groups = grouped(tasks, dict(enumerate(rows)), UNIT_ROWS)
+    digest = partial(digest_fates, how, rows)
+    told = passed.run.execute(MapStage("fates", key, digest, groups))
+    digests = [digest for receipt in told for digest in receipt.facts[DIGESTS]]
     by = [CODE_VERSION, thresher.__version__, *written_by(how), form]
     planter.writes = {
-        task.index: written_key(planter.reads(task), receipt.facts[DIGEST], by)
-        for task, receipt in zip(tasks, told, strict=True)
+        task.index: written_key(planter.reads(task), digest, by)
+        for task, digest in zip(tasks, digests, strict=True)
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from thresher.report.quality_facts import quality_section
 from thresher.run import Run
+from thresher.signals.figures import Figures
 from thresher.stage import Receipt
 from thresher.steps.sifting import SiftStep, merged_figures
 from thresher_jobs import job_report
@@ -61,7 +62,11 @@ def quality_facts(
 ) -> dict[str, Any]:
     """Return what the report says of signals and rules, by the figures that tasks counted."""
     sources = [task.payload.source for task in scored.plan.tasks]
-    merged = merged_figures(run.store, how, written, sources)
+    return quality_of(scored, merged_figures(run.store, how, written, sources))
+
+
+def quality_of(scored: Scored, merged: Mapping[int, Figures]) -> dict[str, Any]:
+    """Return what the report says of signals and rules, by the figures of each source."""
     return quality_section(
         [(scored.plan.inputs.sources[number].name, merged[number]) for number in sorted(merged)],
         profile=scored.name,

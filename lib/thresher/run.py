@@ -225,6 +225,7 @@ class Run:
             try:
                 self.engine.close()
             finally:
+                self.store.memo.clear()
                 self._unlock()
 
     def _release(self) -> None:

@@ -17,7 +17,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +43,14 @@ class Store:
 
     Args:
         root: The folder, absolute.
+        memo: What readers keep of files; it goes with this object and never travels.
     """
 
     root: str
+    memo: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[type[Store], tuple[str]]:
+        return Store, (self.root,)
 
     def path(self, name: str) -> Path:
         """Return where `name` lives; names may not leave the folder."""

@@ -17,7 +17,7 @@ from tests.jobs.runs import jsonl
 from tests.jobs.sentences import WORDS
 from thresher.errors import ConfigError, InputError
 from thresher.run import Event
-from thresher.steps.fate_digests import digest_table
+from thresher.steps.table_digests import digest_table
 from thresher_jobs.planting import COST
 
 STEPS: list[dict[str, Any]] = [

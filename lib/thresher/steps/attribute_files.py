@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from thresher.steps.spread import matrix
+from thresher.steps.spread import matrix, read_table
 from thresher.store import Store
 
 Column = np.ndarray[Any, Any]
@@ -101,8 +101,7 @@ def load_attributes(
     store: Store, folder: str, task: int, arrived: Column | None = None
 ) -> TaskAttributes:
     """Read a task's attribute file."""
-    with pa.memory_map(str(store.path(attribute_name(folder, task)))) as source:
-        return TaskAttributes(pa.ipc.open_file(source).read_all(), arrived)
+    return TaskAttributes(read_table(store, attribute_name(folder, task)), arrived)
 
 
 def _flat(table: pa.Table, name: str) -> Column:

@@ -8,6 +8,7 @@ Shapes: N rows of a task, E events.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ from thresher.steps.fates import Fates
 from thresher.steps.owned import Owned
 from thresher.steps.rows import RowMap
 from thresher.steps.spread import read_table
+from thresher.steps.table_digests import digest_table
 from thresher.steps.tallies import KEPT, QUARANTINED, REMOVED
 from thresher.steps.verdicts import MATCHED, REASONS, Verdicts
 from thresher.store import Store
@@ -54,6 +56,10 @@ class Decided(Protocol):
     def mask(self, store: Store, task: int) -> Column:
         """(N,) bool: rows that the step left."""
 
+    def made_of(self, store: Store, task: int) -> str:
+        """Return a digest of a task's events, whatever its number; of what hangs on the notes of
+        the task and the settings alone nothing need be said."""
+
 
 class Copies(Protocol):
     """How often rows are written."""
@@ -75,11 +81,13 @@ class FiledEvents:
         name: Of the step.
         folder: Of the stage.
         rows: Rows of each task.
+        alone: Whether they hang on the notes of their task and the settings alone.
     """
 
     name: str
     folder: str
     rows: tuple[int, ...]
+    alone: bool = False
 
     def events(self, store: Store, task: int) -> pa.Table:
         """Return the events of a task."""
@@ -88,8 +96,12 @@ class FiledEvents:
     def mask(self, store: Store, task: int) -> Column:
         """(N,) bool: rows that the step left."""
         left = np.ones(self.rows[task], bool)
-        left[self.events(store, task).column("row").to_numpy()] = False
+        left[read_table(store, events_name(self.folder, task)).column("row").to_numpy()] = False
         return left
+
+    def made_of(self, store: Store, task: int) -> str:
+        """Return a digest of a task's events."""
+        return "" if self.alone else digest_table(self.events(store, task)).hex()
 
 
 @dataclass(frozen=True)
@@ -139,6 +151,23 @@ class CopyEvents:
         parts = [gone, *(_unjudged(np.flatnonzero(status == s), t) for s, t in told.items())]
         table = pa.concat_tables(parts).combine_chunks()
         return table.take(pc.sort_indices(table.column("row")))
+
+    def made_of(self, store: Store, task: int) -> str:
+        """Return a digest of a task's events, without making them: they hold a text a line."""
+        lines = self.removed.of_task(store, task)
+        verdicts = Verdicts.of_table(lines)
+        said = hashlib.sha256(f"{len(lines)} {self.missing}\n".encode())
+        columns = [docid.row_of(verdicts.ids), verdicts.reason, verdicts.shared, verdicts.union]
+        if MATCHED.name in lines.column_names:
+            said.update(digest_table(lines.select([MATCHED.name])))
+        else:
+            files, rows = self.rows.locate(verdicts.kept)
+            columns += [self.rows.prints[files], rows]
+        status = self.attributes.load(store, task).status
+        unjudged = np.flatnonzero(status != Status.OK)
+        for column in (*columns, unjudged, status[unjudged]):
+            said.update(column.tobytes())
+        return said.hexdigest()
 
     def mask(self, store: Store, task: int) -> Column:
         """(N,) bool: rows that the step left."""

@@ -25,6 +25,7 @@ from thresher.steps.fates import Fates
 from thresher.steps.mix_counting import Leaves, MixSource
 from thresher.steps.mix_probe import MixLines
 from thresher.steps.spread import write_table
+from thresher.steps.table_digests import digest_table
 from thresher.steps.tallies import KEPT, QUARANTINED, REMOVED
 from thresher.store import Store
 
@@ -143,6 +144,10 @@ class Draws:
         """Return the events of a task, for the writer of recipes."""
         drawing = self.of_task(store, task)
         return events_of(drawing.fates(), drawing.lines.left)
+
+    def made_of(self, store: Store, task: int) -> str:
+        """Return a digest of a task's events."""
+        return digest_table(self.events(store, task)).hex()
 
     def mask(self, store: Store, task: int) -> Column:
         """(N,) bool: rows that the mixture left."""

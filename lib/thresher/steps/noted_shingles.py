@@ -93,7 +93,7 @@ def noted_shingles(store: Store, folder: str, task: int, rows: Column) -> Iterat
     name = shingle_name(folder, task)
     base = 0
     try:
-        table = read_table(store, name)
+        table = read_table(store, name, again=False)
         for batch in table.to_batches():
             low, high = np.searchsorted(rows, [base, base + len(batch)]).tolist()
             if low < high:

@@ -15,12 +15,12 @@ from thresher.stage import Receipt, Task
 from thresher.steps.attributes import ComparedReader
 from thresher.steps.chain import Decided, events_name, events_of
 from thresher.steps.compared import Compared
-from thresher.steps.fate_digests import digest_lines
 from thresher.steps.fates import RowWriter
 from thresher.steps.outputs import Output, PartSet
 from thresher.steps.reading import ReadTask, TaskBlock
 from thresher.steps.sifting import Sifted, SiftStep
 from thresher.steps.spread import write_table
+from thresher.steps.table_digests import digest_lines
 from thresher.steps.tallies import REMOVED, Judged, Shown
 from thresher.store import Store
 

@@ -15,7 +15,6 @@ from thresher.leaks.tallies import LeakTally
 from thresher.stage import Receipt, Task
 from thresher.steps.attributes import attribute_name
 from thresher.steps.chain import Decided, events_name, events_of
-from thresher.steps.fate_digests import digest_table
 from thresher.steps.fates import RowWriter
 from thresher.steps.leak_searching import match_name
 from thresher.steps.leak_writing import MATCH_FOLDER, fates_of, named_matches
@@ -24,6 +23,7 @@ from thresher.steps.reading import TaskBlock
 from thresher.steps.recipe_asides import left_by
 from thresher.steps.rows import RowMap
 from thresher.steps.spread import read_table, write_table
+from thresher.steps.table_digests import digest_table
 from thresher.store import Store
 
 Column = np.ndarray[Any, Any]

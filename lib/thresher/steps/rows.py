@@ -6,7 +6,9 @@ holds one line a split, so it is small enough to travel with every task.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,12 @@ class RowMap:
     starts: Column
     files: Column
     bases: Column
+
+    @cached_property
+    def prints(self) -> Column:
+        """(F, 2) uint64: a hash of each file's name."""
+        hashes = [hashlib.sha256(name.encode()).digest()[:16] for name in self.names]
+        return np.frombuffer(b"".join(hashes), np.uint64).reshape(-1, 2)
 
     def locate(self, ids: Column) -> tuple[Column, Column]:
         """Return the (file, row number inside the file) of document ids, both int64."""

@@ -9,8 +9,9 @@ Shapes: R rows of a block, K rules.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -324,7 +325,11 @@ def _as_float(column: pa.Array) -> pa.Array:
 
 
 def merged_figures(
-    store: Store, how: SiftStep, receipts: Sequence[Receipt], sources: Sequence[int]
+    store: Store,
+    how: SiftStep,
+    receipts: Sequence[Receipt],
+    sources: Sequence[int],
+    known: Mapping[int, Figures] = MappingProxyType({}),
 ) -> dict[int, Figures]:
     """Add up the figures of all tasks, by source.
 
@@ -333,8 +338,9 @@ def merged_figures(
         how: What they count.
         receipts: By task.
         sources: By task, its source.
+        known: Those of further tasks, added up; they are added to.
     """
-    merged: dict[int, Figures] = {}
+    merged = dict(known)
     for receipt, source in zip(receipts, sources, strict=True):
         facts = store.get_json(receipt.facts["figures"])
         found = Figures.from_json(how.signals, how.facts(), facts)

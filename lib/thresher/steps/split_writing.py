@@ -40,6 +40,7 @@ from thresher.steps.split_grouping import Placed
 from thresher.steps.split_log import TextCheck, decode_schema
 from thresher.steps.split_meeting import FIRST_KEY, NEAR, TIES
 from thresher.steps.split_noting import Noted
+from thresher.steps.table_digests import digest_table
 from thresher.steps.tallies import KEPT, QUARANTINED, Counts, Judged
 from thresher.steps.verdicts import read_user_ids
 from thresher.store import Store
@@ -318,6 +319,10 @@ class SplitEvents:
     def events(self, store: Store, task: int) -> pa.Table:
         """Return the events of a task."""
         return unjudged_events(unjudged(self.compared, self.attributes.load(store, task).status))
+
+    def made_of(self, store: Store, task: int) -> str:
+        """Return a digest of a task's events."""
+        return digest_table(self.events(store, task)).hex()
 
     def mask(self, store: Store, task: int) -> Column:
         """(N,) bool: rows that the step left."""
