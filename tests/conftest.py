@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 
+from tests import dealing
 from tests.examples import load
 from tests.jobs.runs import Command, Outcome
 from thresher.testing.planted import Planted, planted
@@ -29,11 +31,21 @@ def pytest_configure(config: pytest.Config) -> None:
         load("soak" if _soaks(config) else "suite")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In the soak, choose every property too."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None]:
+    """In the soak, choose every property too; sort what is left when others have chosen."""
     for item in items if _soaks(config) else ():
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker(pytest.mark.soak)
+    yield
+    dealing.order(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> dealing.Dealing:
+    """Deal the tests to processes by what they share."""
+    return dealing.Dealing(config, log)
 
 
 def _soaks(config: pytest.Config) -> bool:
