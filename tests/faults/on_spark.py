@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pyarrow as pa
 
 from tests.conformance.on_spark import ROOT, own_conf
@@ -138,6 +139,11 @@ class Cluster:
         log = self.folder / f"{name}.log"
         wait_until(lambda: said in log.read_text(), f"{name}: {said}")
 
+    def worker_of(self, pid: int) -> int:
+        """Return the number of the worker under which a process runs."""
+        above = {pid, *(process.pid for process in psutil.Process(pid).parents())}
+        return next(n for n, process in enumerate(self.processes) if process.pid in above)
+
     def kill_worker(self, number: int) -> None:
         """Take a machine away: SIGKILL to a worker and to the executors that it started."""
         worker = self.processes[number]
@@ -205,7 +211,8 @@ class Harm:
 
 def _first(mark: str) -> bool:
     try:
-        with open(mark, "xb"):
+        with open(mark, "x", encoding="utf-8") as file:
+            file.write(str(os.getpid()))
             return True
     except FileExistsError:
         return False

@@ -63,12 +63,12 @@ def test_a_killed_run_resumes_to_the_bytes_of_an_unbroken_one(
         finish(source, tmp_path / point, unbroken)
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.soak)])
 def test_a_run_killed_at_any_moment_resumes(
-    source: Path, unbroken: dict[str, str], tmp_path: Path
+    every: int, source: Path, unbroken: dict[str, str], tmp_path: Path
 ) -> None:
     count = int(crash(source, tmp_path, ["count"]))
-    points = [f"{('before', 'after')[k % 2]}:{k}" for k in range(1, count + 1, 3)]
+    points = [f"{('before', 'after')[k % 2]}:{k}" for k in range(1, count + 1, every)]
     crash(source, tmp_path, points)
     for point in points:
         finish(source, tmp_path / point, unbroken)

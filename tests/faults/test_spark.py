@@ -1,7 +1,7 @@
 """What a job on Spark survives, and how it ends when it does not.
 
 One standalone cluster with two workers and speculation on; a driver in this process. Stages kill
-the Python worker or the executor that runs them; the last test takes a whole worker away.
+the Python worker or the executor that runs them; the last test takes the worker away under one.
 """
 
 from __future__ import annotations
@@ -110,8 +110,17 @@ def test_a_number_of_workers_that_contradicts_the_master_is_refused(
     assert f"workers is {workers}, but Spark is set to {master}" in str(error)
 
 
-@pytest.mark.parametrize("unit", ["task-2", "emit-3", "reduce-4"])
-@pytest.mark.parametrize("kind", ["python", "executor"])
+@pytest.mark.parametrize(
+    ("kind", "unit"),
+    [
+        ("python", "task-2"),
+        ("python", "emit-3"),
+        ("python", "reduce-4"),
+        ("executor", "emit-3"),
+        pytest.param("executor", "task-2", marks=pytest.mark.soak),
+        pytest.param("executor", "reduce-4", marks=pytest.mark.soak),
+    ],
+)
 def test_a_killed_worker_changes_nothing(
     kind: str, unit: str, engine: SparkEngine, tmp_path: Path
 ) -> None:
@@ -121,7 +130,7 @@ def test_a_killed_worker_changes_nothing(
     assert [receipt.facts["sum"] for receipt in receipts] == counting.sums(stage)
 
 
-@pytest.mark.parametrize("unit", ["task-5", "reduce-3"])
+@pytest.mark.parametrize("unit", ["reduce-3", pytest.param("task-5", marks=pytest.mark.soak)])
 def test_speculation_commits_one_result(unit: str, engine: SparkEngine, tmp_path: Path) -> None:
     counting, stage = planted(tmp_path, "linger", unit)
     begun = time.monotonic()
@@ -133,7 +142,12 @@ def test_speculation_commits_one_result(unit: str, engine: SparkEngine, tmp_path
 
 @pytest.mark.parametrize(
     ("kind", "unit"),
-    [("always", "task-1"), ("always", "emit-0"), ("allocate", "task-1"), ("allocate", "reduce-2")],
+    [
+        ("always", "emit-0"),
+        ("allocate", "reduce-2"),
+        pytest.param("always", "task-1", marks=pytest.mark.soak),
+        pytest.param("allocate", "task-1", marks=pytest.mark.soak),
+    ],
 )
 def test_a_unit_that_never_fits_into_memory_is_named(
     kind: str, unit: str, engine: SparkEngine, tmp_path: Path
@@ -197,8 +211,9 @@ def test_a_lost_worker_is_replaced_within_a_minute(
     counting, stage = planted(tmp_path, "linger", "reduce-4")
     begun = time.monotonic()
     receipts = in_thread(lambda: run(engine, tmp_path, stage))
-    wait_until(lambda: (tmp_path / "mark").exists(), "the last reducer runs")
-    cluster.kill_worker(2)
+    mark = tmp_path / "mark"
+    wait_until(lambda: mark.exists() and mark.read_text() != "", "the last reducer runs")
+    cluster.kill_worker(cluster.worker_of(int(mark.read_text())))
     done = receipts.result(ENDS_WITHIN)
     assert time.monotonic() - begun < ENDS_WITHIN
     assert [receipt.facts["sum"] for receipt in done] == counting.sums(stage)

@@ -142,7 +142,7 @@ def test_nights_killed_at_random_moments_end_in_the_version_of_an_unbroken_one(
         begin = time.monotonic()
         _end(_start(tmp_path, "whole"))
         usual = time.monotonic() - begin
-        for _ in range(3):
+        for _ in range(2):
             process = _start(tmp_path, "broken")
             try:
                 process.wait(timeout=rng.uniform(0.3, 0.95) * usual)
@@ -156,7 +156,7 @@ def test_nights_killed_at_random_moments_end_in_the_version_of_an_unbroken_one(
             export(str(tmp_path / store), "latest", str(tmp_path / f"{store}-{night}"))
             trees.append(tree(tmp_path / f"{store}-{night}"))
         assert trees[0] == trees[1]
-    assert killed > 2
+    assert killed > 1
     numbers = [r.version for r in open_history(str(tmp_path / "broken")).records()]
     assert numbers == [1, 2]
 

@@ -45,10 +45,13 @@ def test_a_commit_or_clean_up_killed_at_any_change_of_the_folder_leaves_a_whole_
 
 @pytest.mark.slow
 def test_killed_runs_leave_whole_versions(tmp_path: Path) -> None:
-    soak(str(tmp_path / "store"), tmp_path, 12)
+    told = soak(str(tmp_path / "store"), tmp_path, 40)
+    assert told["night killed"] > 5
+    assert told["night ended"] > 5
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_hundreds_of_killed_runs_leave_whole_versions(tmp_path: Path) -> None:
     told = soak(str(tmp_path / "store"), tmp_path, 300)
     assert told["night killed"] > 100
@@ -56,7 +59,8 @@ def test_hundreds_of_killed_runs_leave_whole_versions(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_runs_on_s3_leave_whole_versions(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rounds", [4, pytest.param(20, marks=pytest.mark.soak)])
+def test_killed_runs_on_s3_leave_whole_versions(rounds: int, tmp_path: Path) -> None:
     pytest.importorskip("moto.server")
     with serving() as endpoint:
-        soak(f"s3://{BUCKET}/soak", tmp_path, 10, AWS_ENDPOINT_URL=endpoint, **ACCESS)
+        soak(f"s3://{BUCKET}/soak", tmp_path, rounds, AWS_ENDPOINT_URL=endpoint, **ACCESS)
