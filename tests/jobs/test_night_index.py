@@ -49,6 +49,7 @@ def _walk(history: History, nights: int) -> None:
             history.change()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["content", "arrival"])
 def test_every_night_of_a_random_history_equals_a_run_from_scratch_and_reads_what_is_new(
     order: str, tmp_path: Path
@@ -125,7 +126,14 @@ def _damage(history: History, name: str) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("what", ["index/tasks.parquet", "index/notes/", "index/asides/"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "index/tasks.parquet",
+        pytest.param("index/notes/", marks=pytest.mark.slow),
+        pytest.param("index/asides/", marks=pytest.mark.slow),
+    ],
+)
 def test_a_damaged_file_of_the_index_is_refused_by_name_until_all_is_made_anew(
     what: str, tmp_path: Path
 ) -> None:
@@ -156,6 +164,7 @@ def test_settings_that_differ_are_refused_and_both_are_told(tmp_path: Path) -> N
         history.night()
 
 
+@pytest.mark.slow
 def test_cuts_stay_as_the_first_night_chose_them_while_a_store_grows(tmp_path: Path) -> None:
     history = History(tmp_path, 1, PLAIN, text_column="output")
     jsonl(
