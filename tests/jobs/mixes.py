@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.jobs.runs import Row, rows_of
+from tests.jobs.runs import Row, jsonl, parquet, rows_of
 from thresher.engines.local import LocalEngine
 from thresher.engines.options import EngineOptions
 from thresher.run import Run
@@ -51,3 +51,21 @@ def leaves(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def numbered(prefix: str, count: int, **more: Any) -> list[Row]:
     """Return rows of unlike texts of unlike length."""
     return [{"text": f"{prefix} {n}" + " grain" * (n * 7 % 13), **more} for n in range(count)]
+
+
+def write_two(folder: Path) -> list[Path]:
+    """Write two sources: 300 rows in two files, and 60."""
+    rows = numbered("large", 300)
+    parquet(folder / "large" / "a.parquet", rows[:200], 40)
+    jsonl(folder / "large" / "b.jsonl", rows[200:])
+    jsonl(folder / "small.jsonl", numbered("small", 60))
+    return [folder / "large", folder / "small.jsonl"]
+
+
+def shares(out: Path) -> dict[str, int]:
+    """Rows of the data by the first word of their text."""
+    found: dict[str, int] = {}
+    for text, count in written(out).items():
+        word = text.split()[0]
+        found[word] = found.get(word, 0) + count
+    return found

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.jobs.runs import Row, rows_of
+from tests.jobs.runs import Row, parquet, rows_of
 from tests.jobs.scores import prepared
 from thresher.engines.options import EngineOptions
 from thresher.stage import Engine
@@ -65,3 +66,48 @@ def torn(out: str | Path, column: str) -> set[Any]:
 def sizes(report: dict[str, Any]) -> dict[str, int]:
     """Return the rows of each split."""
     return {s["name"]: s["rows"] for s in report["plan"]["split"]["splits"]}
+
+
+WORDS = [f"word{n}" for n in range(400)]
+
+
+def prose(seed: int, length: int = 60) -> str:
+    """Return words that share nothing with those of other seeds."""
+    return " ".join(random.Random(seed).choices(WORDS, k=length))
+
+
+def versions(count: int, each: int) -> list[Row]:
+    """Pages with some versions that differ in a word here and there: chains of near copies."""
+    rows = []
+    for page in range(count):
+        words = prose(page).split()
+        for version in range(each):
+            words[(version * 9) % len(words)] = f"change{version}"
+            rows.append(
+                {
+                    "id": f"{page}-{version}",
+                    "page": page,
+                    "version": version,
+                    "year": 2010 + version,
+                    "kind": "abc"[page % 3],
+                    "text": " ".join(words),
+                }
+            )
+    return rows
+
+
+def write_pages(folder: Path) -> Path:
+    """Write twenty pages in four versions and two hundred pages in one."""
+    alone: list[Row] = [
+        {
+            "id": f"x{n}",
+            "page": 1000 + n,
+            "version": 0,
+            "year": 2010 + n % 8,
+            "kind": "abc"[n % 3],
+            "text": prose(5000 + n),
+        }
+        for n in range(200)
+    ]
+    parquet(folder / "a.parquet", [*versions(20, 4), *alone], 40)
+    return folder

@@ -2,78 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
-import re
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import thresher
-from tests.jobs.runs import Row, jsonl, parquet, resumed, rows_of, tree
+from tests.jobs.runs import Row, jsonl, parquet
 from tests.jobs.scores import chat
-from tests.jobs.splits import by_split, run, sizes, split_of, torn
+from tests.jobs.splits import (
+    by_split,
+    prose,
+    run,
+    sizes,
+    split_of,
+    torn,
+    write_pages,
+)
 from tests.oracle.exact_join import exact_join
-from thresher.engines.local import LocalEngine
 from thresher.engines.options import EngineOptions
-from thresher.errors import ConfigError, InputError, LimitError, Stopped
+from thresher.errors import ConfigError, InputError, LimitError
 from thresher.params import build
-from thresher.run import Event, Run
-from thresher.store import Store
-from thresher_jobs.cli import run as cli
-from thresher_jobs.explain import explain
-from thresher_jobs.split import split
 from thresher_jobs.split_params import SplitParams
-from thresher_jobs.verify import verify
-
-WORDS = [f"word{n}" for n in range(400)]
-
-
-def prose(seed: int, length: int = 60) -> str:
-    """Return words that share nothing with those of other seeds."""
-    return " ".join(random.Random(seed).choices(WORDS, k=length))
-
-
-def versions(count: int, each: int) -> list[Row]:
-    """Pages with some versions that differ in a word here and there: chains of near copies."""
-    rows = []
-    for page in range(count):
-        words = prose(page).split()
-        for version in range(each):
-            words[(version * 9) % len(words)] = f"change{version}"
-            rows.append(
-                {
-                    "id": f"{page}-{version}",
-                    "page": page,
-                    "version": version,
-                    "year": 2010 + version,
-                    "kind": "abc"[page % 3],
-                    "text": " ".join(words),
-                }
-            )
-    return rows
 
 
 @pytest.fixture
 def pages(tmp_path: Path) -> Path:
-    """Twenty pages in four versions and two hundred pages in one."""
-    alone: list[Row] = [
-        {
-            "id": f"x{n}",
-            "page": 1000 + n,
-            "version": 0,
-            "year": 2010 + n % 8,
-            "kind": "abc"[n % 3],
-            "text": prose(5000 + n),
-        }
-        for n in range(200)
-    ]
-    parquet(tmp_path / "in" / "a.parquet", [*versions(20, 4), *alone], 40)
-    return tmp_path / "in"
+    return write_pages(tmp_path / "in")
 
 
 def test_every_row_is_there_once_and_sizes_are_as_wanted(pages: Path, tmp_path: Path) -> None:
@@ -312,145 +268,3 @@ def test_bad_columns_and_counts_are_clear_errors(pages: Path, tmp_path: Path) ->
     ):
         with pytest.raises(error, match=message):  # type: ignore[call-overload]
             run(pages, tmp_path / "out", **settings)
-
-
-def test_bad_rows_are_quarantined_and_the_balance_holds(tmp_path: Path) -> None:
-    rows: list[Row | bytes] = [{"id": str(n), "text": prose(n)} for n in range(50)]
-    rows[7] = b'{"id": "cut", "text": "it ends in'
-    rows[9] = {"id": "null", "text": None}
-    jsonl(tmp_path / "in.jsonl", rows)
-    report = run(tmp_path / "in.jsonl", tmp_path / "out", test=0.1, text_column="text")
-    assert (report["rows_in"], report["rows_kept"], report["rows_quarantined"]) == (50, 48, 2)
-    assert sizes(report) == {"train": 43, "validation": 0, "test": 5}
-    ledger = rows_of(tmp_path / "out", "ledger")
-    assert [line["verdict"] for line in ledger].count("quarantined") == 2
-    assert {line["reason"] for line in ledger} == {"train", "test", None}
-    assert not (tmp_path / "out" / "data" / "validation").exists()
-    assert len(list(verify(str(tmp_path / "out")))) == 5
-
-
-def test_verify_finds_a_row_that_was_moved(pages: Path, tmp_path: Path) -> None:
-    run(pages, tmp_path / "out", test=0.3)
-    assert "no pair from 0.7 on" in list(verify(str(tmp_path / "out")))[-1]
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    part = tmp_path / "out" / "data" / "test" / "part-00000.parquet"
-    table = pq.read_table(part)
-    pq.write_table(table.slice(1), part)
-    with pytest.raises(InputError, match="differs from the manifest"):
-        list(verify(str(tmp_path / "out")))
-    manifest["files"] = [
-        [n, part.stat().st_size, hashlib.sha256(part.read_bytes()).hexdigest()]
-        if n == "data/test/part-00000.parquet"
-        else [n, size, digest]
-        for n, size, digest in manifest["files"]
-    ]
-    (tmp_path / "out" / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match="in the ledger"):
-        list(verify(str(tmp_path / "out")))
-
-
-def test_explain_names_split_group_and_ties(pages: Path, tmp_path: Path) -> None:
-    run(pages, tmp_path / "out", test=0.1, id_column="id")
-    told = "\n".join(explain(str(tmp_path / "out"), "3-2"))
-    assert f"split     {split_of(tmp_path / 'out', 'id')['3-2']}" in told
-    assert "group     3-0, 4 rows" in told
-    assert "tied to   3-1: near copy, similarity 0." in told
-    alone = "\n".join(explain(str(tmp_path / "out"), "x5"))
-    assert "group     of its own" in alone
-
-
-def test_the_hub_package_loads_the_splits_by_name(pages: Path, tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
-    run(pages, tmp_path / "out", test=0.1, validation=0.05)
-    loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
-    assert {name: len(rows) for name, rows in loaded.items()} == {
-        "train": 238, "validation": 14, "test": 28,
-    }  # fmt: skip
-    assert loaded["train"].column_names == ["id", "page", "version", "year", "kind", "text"]
-
-
-def test_python_gives_the_splits_by_name(pages: Path) -> None:
-    table = pq.read_table(pages / "a.parquet")
-    result = thresher.split(table, test=0.1)
-    assert {name: len(rows) for name, rows in result.kept.items()} == {"train": 252, "test": 28}
-    assert isinstance(result.kept["test"], pa.Table)
-    assert result.kept["test"].schema == table.schema
-    datasets = pytest.importorskip("datasets")
-    made = thresher.split(datasets.Dataset.from_dict(table.to_pydict()), test=0.1)
-    assert isinstance(made.kept, datasets.DatasetDict)
-
-
-def test_a_finished_split_is_not_made_again_and_another_is_refused(
-    pages: Path, tmp_path: Path
-) -> None:
-    first = run(pages, tmp_path / "out", test=0.1)
-    again = run(pages, tmp_path / "out", test=0.1)
-    assert again["wall_seconds"] == first["wall_seconds"]
-    with pytest.raises(ConfigError, match="belongs to another run"):
-        run(pages, tmp_path / "out", test=0.2)
-
-
-def test_the_page_shows_sizes_and_the_leak_check(pages: Path, tmp_path: Path) -> None:
-    run(pages, tmp_path / "out", test=0.1, stratify="kind")
-    page = (tmp_path / "out" / "report.html").read_text()
-    assert 'id="splits"' in page and 'id="borders"' in page
-    assert "Pairs of near copies, similarity from 0.7 on" in page
-    assert "All 28 held-out texts were compared exactly with all others" in page
-
-
-def test_the_command_says_what_was_split_and_what_was_found(
-    pages: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "out"
-    words = ["split", str(pages), "--out", str(out), "--test", "0.1", "--validation", "14"]
-    assert cli([*words, "--group-by", "page", "--stratify", "kind", "--workers", "1"]) == 0
-    told = capsys.readouterr().out
-    assert "test                   28  of 28 wanted" in told
-    assert re.search(r"near copies +0  of \d+ pairs across a border; at random \d+", told)
-    assert "same page" in told
-    assert cli(["split", str(pages), "--out", str(tmp_path / "no"), "--test", "1000"]) == 4
-
-
-def test_texts_of_the_data_are_inert_in_the_page(tmp_path: Path) -> None:
-    rows = [{"text": prose(n), "kind": "<script>alert(1)</script>"} for n in range(40)]
-    parquet(tmp_path / "in.parquet", rows)
-    run(tmp_path / "in.parquet", tmp_path / "out", test=0.1, stratify="kind")
-    page = (tmp_path / "out" / "report.html").read_text()
-    assert "<script>" not in page and "&lt;script&gt;" in page
-
-
-@pytest.mark.slow
-def test_a_broken_off_split_is_resumed_to_the_same_bytes(pages: Path, tmp_path: Path) -> None:
-    settings: dict[str, Any] = {"test": 0.2, "stratify": "kind", "split_bytes": 24_000}
-    run(pages, tmp_path / "whole", **settings)
-
-    def stop(event: Event) -> None:
-        if event.stage == "members" and event.kind == "end":
-            raise KeyboardInterrupt
-
-    broken = Run(Store(str(tmp_path / "out")), LocalEngine(1), stop)
-    with pytest.raises(Stopped):
-        split(
-            [str(pages)],
-            str(tmp_path / "out"),
-            SplitParams(**settings),
-            EngineOptions(),
-            run=broken,
-        )
-    report = run(pages, tmp_path / "out", **settings)
-    done = resumed(report)
-    assert done["read"] == report["plan"]["tasks"] and done["members"] == 1
-    folders = ("data/train", "data/test", "groups")
-    assert tree(tmp_path / "out", *folders) == tree(tmp_path / "whole", *folders)
-
-
-@pytest.mark.slow
-def test_other_settings_after_a_refusal_take_nothing_from_before(
-    pages: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(LimitError):
-        run(pages, tmp_path / "out", test=281)
-    run(pages, tmp_path / "out", test=0.2, threshold=0.95, stratify="source")
-    run(pages, tmp_path / "fresh", test=0.2, threshold=0.95, stratify="source")
-    folders = ("data/train", "data/test", "groups")
-    assert tree(tmp_path / "out", *folders) == tree(tmp_path / "fresh", *folders)

@@ -1,3 +1,5 @@
+"""Verdicts: each clause begins at its threshold, and more evidence never weighs less."""
+
 from __future__ import annotations
 
 import random
@@ -6,18 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.leaks.plain_decide import UNIT, columns, match, random_matches
+from tests.leaks.made_figures import VERBATIM, judge, numbers, rare, verdict
+from tests.leaks.plain_decide import columns, match, random_matches
 from thresher.leaks.decide import (
     CLEAN,
     CONTAMINATED,
     MATCH_KINDS,
-    MODES,
     SIDES,
     SUSPECT,
     VERDICTS,
     decide,
     decide_rows,
-    discountable,
 )
 from thresher.leaks.presets import PRESETS
 
@@ -25,33 +26,14 @@ RISING = (
     "matched5", "matched8", "longest", "lcs", "widf_num", "num_equal", "templated8", "covered_13",
     "grams_7", "options_found", "own_num",
 )  # fmt: skip
+
+
 FLAGS = ("exact", "answer_found")
-VERBATIM = {"exact": True, "matched5": 40, "matched8": 40, "longest": 40, "widf_num": 100 * UNIT}
-
-
-def judge(*rows: dict[str, Any], preset: str = "default") -> list[tuple[str, str, str]]:
-    evidence, items, around = columns(list(rows))
-    found = decide(evidence, items, PRESETS[preset], around)
-    return [
-        (VERDICTS[v], MODES[m], MATCH_KINDS[k])
-        for v, m, k in zip(found.verdict, found.mode, found.kind, strict=True)
-    ]
-
-
-def verdict(preset: str = "default", **figures: Any) -> int:
-    return VERDICTS.index(judge(match(**figures), preset=preset)[0][0])
-
-
-def rare(share: float) -> dict[str, int]:
-    """Return the figures of a match with a share of an item's rare words, of 100."""
-    return {"widf_num": round(share * 100) * UNIT, "widf_den": 100 * UNIT}
-
-
-def numbers(equal: int, count: int, extra: int = 0) -> dict[str, int]:
-    return {"num_equal": equal, "num_count": count, "num_extra": extra}
 
 
 PROBLEM: dict[str, Any] = {"L": 30, "lcs": 11, "kind": "math"}
+
+
 SIDES_OF_EACH_CLAUSE = [
     # exact
     ({"L": 8, "exact": True}, 2),
@@ -379,53 +361,3 @@ def test_returning_a_sum_is_clean_alone() -> None:
 def test_code_with_renamed_variables_is_suspect_at_most() -> None:
     renamed = match(kind="code", L=60, matched5=30, matched8=16, longest=20, **rare(0.8))
     assert judge(renamed)[0][0] == "suspect"
-
-
-# Rows
-
-
-def rows_of(*rows: dict[str, Any]) -> list[tuple[int, str, int, str]]:
-    evidence, items, around = columns(list(rows))
-    found = decide_rows(decide(evidence, items, PRESETS["default"], around), items, around)
-    return [
-        (int(row), VERDICTS[v], int(m), SIDES[s])
-        for row, v, m, s in zip(found.row, found.verdict, found.match, found.side, strict=True)
-    ]
-
-
-def test_a_row_has_the_gravest_verdict_of_its_matches() -> None:
-    clean, suspect, leaked = match(), match(templated8=40), match(**VERBATIM)
-    found = rows_of(
-        suspect | {"row": 3}, leaked | {"row": 3}, clean | {"row": 1}, suspect | {"row": 2}
-    )
-    assert [one[:3] for one in found] == [
-        (1, "clean", 2),
-        (2, "suspect", 3),
-        (3, "contaminated", 1),
-    ]
-
-
-def test_ties_go_to_the_first_benchmark_and_item() -> None:
-    leaked = match(**VERBATIM)
-    rows = [leaked | {"bench": b, "uid": u} for b, u in ((1, 0), (0, 7), (0, 4), (1, 1))]
-    for order in ((0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1)):
-        (found,) = rows_of(*(rows[i] for i in order))
-        assert order[found[2]] == 2
-
-
-def test_a_row_says_whether_the_label_came_with_the_input() -> None:
-    question, answer = match(**VERBATIM), match(field="answer", segment=1, **VERBATIM)
-    assert rows_of(question)[0][3] == "input_only"
-    assert rows_of(question | {"answer_found": True})[0][3] == "input_and_label"
-    assert rows_of(question, answer)[0][3] == "input_and_label"
-    assert rows_of(answer)[0][3] == "label_only"
-    assert rows_of(question, answer | {"uid": 1})[0][3] == "input_only"
-    assert rows_of(question, match(field="answer", segment=1))[0][3] == "input_only"
-
-
-def test_matches_that_cover_an_item_are_never_discounted() -> None:
-    figures: list[dict[str, Any]] = [
-        {"matched8": 36}, {"matched8": 35}, {"matched5": 36}, {"exact": True}, {"matched5": 35},
-    ]  # fmt: skip
-    evidence, _, _ = columns([match(L=40, **one) for one in figures])
-    assert discountable(evidence, PRESETS["default"]).tolist() == [False, True, False, False, True]
