@@ -22,6 +22,8 @@ from thresher.params import build
 from thresher.stage import Engine
 
 ROOT = Path(__file__).parents[2]
+# Options of a JVM that lives for seconds: no optimising compiler, no threads of a collector.
+SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 
 def spark_options(workers: int = 0, **spark: object) -> EngineOptions:
@@ -42,7 +44,8 @@ def own_conf(folder: str) -> dict[str, str]:
     return {
         "spark.local.dir": folder,
         "spark.sql.warehouse.dir": f"{folder}/warehouse",
-        "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={folder} -XX:TieredStopAtLevel=1",
+        "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={folder} {SHORT_LIVED}",
+        "spark.executor.extraJavaOptions": SHORT_LIVED,
     }
 
 

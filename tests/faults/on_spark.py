@@ -24,7 +24,7 @@ import numpy as np
 import psutil
 import pyarrow as pa
 
-from tests.conformance.on_spark import ROOT, own_conf
+from tests.conformance.on_spark import ROOT, SHORT_LIVED, own_conf
 from thresher.errors import InputError
 from thresher.stage import ExchangeStage, MapStage, Receipt, Task, stage_key
 from thresher.store import Store
@@ -86,7 +86,8 @@ class Cluster:
             "SPARK_LOCAL_DIRS": str(self.folder),
             "SPARK_WORKER_DIR": str(self.folder / "work"),
             "SPARK_DAEMON_MEMORY": "256m",
-            "SPARK_DAEMON_JAVA_OPTS": f"-Djava.io.tmpdir={self.folder} -XX:TieredStopAtLevel=1",
+            "SPARK_DAEMON_JAVA_OPTS": f"-Djava.io.tmpdir={self.folder} {SHORT_LIVED}",
+            "SPARK_LAUNCHER_OPTS": SHORT_LIVED,
             "PYSPARK_PYTHON": sys.executable,
             "PYTHONPATH": str(ROOT),
             "TMPDIR": str(self.folder),

@@ -13,7 +13,14 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from tests.conformance.on_spark import ROOT, end_session, hold_session, own_conf, spark_options
+from tests.conformance.on_spark import (
+    ROOT,
+    SHORT_LIVED,
+    end_session,
+    hold_session,
+    own_conf,
+    spark_options,
+)
 from tests.faults.on_spark import Cluster, children, free_port, wait_until
 from tests.jobs import runs
 from thresher.engines.options import EngineOptions
@@ -74,7 +81,8 @@ def _command(*command: object, environment: dict[str, str]) -> runs.Outcome:
 
 def _plain_environment(folder: Path) -> dict[str, str]:
     """Return an environment in which nothing of Spark lies outside a folder."""
-    return {**os.environ, "TMPDIR": str(folder), "SPARK_LOCAL_DIRS": str(folder)}
+    own = {"TMPDIR": str(folder), "SPARK_LOCAL_DIRS": str(folder)}
+    return {**os.environ, **own, "SPARK_LAUNCHER_OPTS": SHORT_LIVED}
 
 
 @pytest.fixture(scope="module")
