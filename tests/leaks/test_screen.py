@@ -86,3 +86,27 @@ def test_what_was_scanned_before_changes_nothing() -> None:
     for block in blocks:
         assert found(used, block) == found(build(items_of(items)), block)
     assert any(found(used, block) for block in blocks)
+
+
+@pytest.mark.parametrize("at", [0, 16, 1023, 64 * SECTION - 30, 64 * SECTION, 65 * SECTION - 5])
+def test_the_words_of_an_item_are_found_wherever_a_long_text_has_them(at: int) -> None:
+    rng = random.Random(at)
+    items = random_items(rng, 60, 400, 40)
+    items = [item._replace(bench=0, uid=number) for number, item in enumerate(items)]
+    index, presets = build(items_of(items)), [find_preset("default")]
+    texts, wanted = [], []
+    for number, item in enumerate(items):
+        words = [int(str(word)) for word in item.words]
+        if len(words) < 20 or len(set(words)) < 15:
+            continue
+        text = rng.choices(range(1000, 3000), k=70 * SECTION)
+        text[5000:5005] = words[:5]  # what leads to it
+        rng.shuffle(words)
+        text[at : at + len(words)] = words
+        wanted.append((len(texts), number))
+        texts.append(text)
+        if len(texts) == 3:
+            break
+    tokens = tokens_of(texts)
+    found = scan(index, tokens, None, presets)
+    assert set(wanted) <= set(zip(found.segments.tolist(), found.items.tolist(), strict=True))

@@ -29,18 +29,20 @@ _U, _I = np.uint64, np.int64
 SKIPS = 4  # tokens that may differ within a span
 RAN = 1  # a state: such a run was found
 NEVER = 1 << 30
+APART = NEVER >> 1  # of a sub-item that says too little of those that it leads
 _TOO_MUCH = 1 << 60
 SECTION = 1024  # tokens; of a long text, bitmaps are of a section and the one behind it
 SHORT_TEXT = 8192  # tokens of a text that one bitmap holds
 PRESENT_WORDS = 256
 UNIT = 1 << 15  # of weights: all that a sub-item weighs
 _HEAVY = UNIT * 7 // 8  # so much of it is kept
+_TELLING = UNIT * 7 // 10  # what leads may miss no more
 BY_OTHER_FIGURES = ("templated", "minhash")
 
 
 # Columns of `Needs.records`
-(LEAD, GROUP, REACH, TOUCHES, RUN_TOUCHES, SPAN, LOOSE, MISSING, HEAVY, HEAVY_END) = range(10)
-NUM_COLUMNS = 10
+(LEAD, GROUP, REACH, TOUCHES, RUN_TOUCHES, SPAN, LOOSE, MISSING, OWN, HEAVY, HEAVY_END) = range(11)
+NUM_COLUMNS = 11
 
 
 class Needs(NamedTuple):
@@ -52,7 +54,8 @@ class Needs(NamedTuple):
             shared n-grams that cover enough; the same for longer n-grams, of which a run is needed;
             tokens of a span; tokens of a span around over-common n-grams, which may be anywhere,
             NEVER where there are none; units of weight that may be missing, -1 where no weight is
-            enough, NEVER where that is not asked; where its heavy tokens begin and end.
+            enough, NEVER where that is not asked, APART where each is weighed by its own tokens;
+            units that it may miss itself; where its heavy tokens begin and end.
         heavy: (F,) uint32 `weight << 16 | place in a bitmap` of tokens, the heaviest first.
         needed: (I,) int64 the weight that must be there, of a sub-item for itself.
         run: Tokens of that run.
@@ -110,19 +113,27 @@ def _needs(index: Index, presets: Sequence[Preset]) -> Needs:
     # What is missing of a leader is missing of all that it leads.
     missing = own["missing"].copy()
     np.maximum.at(missing, lead, own["missing"])
-    share = np.minimum(missing / np.maximum(index["total"], 1), 1.0)
-    units = np.where(missing >= 0, np.ceil(share * UNIT) + 1, -1)
+    records[:, OWN] = _units(own["missing"], index["total"])
+    units = _units(missing, index["total"])
     # A window, or a span, that one bitmap does not hold
     wide = np.maximum(window_of(longest), 2 * longest) > SECTION
     wide &= (missing >= 0) | (records[:, LOOSE] < NEVER)
-    records[:, MISSING] = np.where(wide, NEVER, units)
-    weighed = (lead == np.arange(count)) & (missing >= 0) & ~wide
+    apart = (units > _TELLING) & (np.bincount(lead, minlength=count) > 1)
+    records[:, MISSING] = np.where(wide, NEVER, np.where(apart, APART, units))
+    weighed = ((lead == np.arange(count)) | apart[lead]) & (missing >= 0) & ~wide
     ends, heavy = _heavy(index, weighed)
     records[:, HEAVY], records[:, HEAVY_END] = ends[:-1], ends[1:]
     needed = np.where(own["missing"] >= 0, index["total"] - own["missing"], _TOO_MUCH)
     longer = [m.n for p in presets for m in p.modes.values() if isinstance(m, NgramRatio)]
     run = min((n for n in longer if n > index.ngrams[0]), default=NEVER)
     return Needs(records, heavy, needed, run)
+
+
+def _units(missing: Column, total: Column) -> Column:
+    """Return what may be missing in units of `UNIT`, rounded up; -1 where nothing is enough."""
+    share = np.minimum(missing / np.maximum(total, 1), 1.0)
+    units: Column = np.where(missing >= 0, np.ceil(share * UNIT) + 1, -1)
+    return units
 
 
 _LEAST = {TOUCHES: "touches", RUN_TOUCHES: "run_touches", SPAN: "span", LOOSE: "loose"}

@@ -13,16 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from thresher.leaks.lanes import LANES, could, fill_coarse, first_lanes, need, stretches
 from thresher.leaks.needs import (
     GROUP,
-    HEAVY,
-    HEAVY_END,
     LEAD,
     LOOSE,
     MISSING,
     NEVER,
-    NUM_COLUMNS,
-    PRESENT_WORDS,
     REACH,
     RUN_TOUCHES,
     SECTION,
@@ -30,31 +27,25 @@ from thresher.leaks.needs import (
     SKIPS,
     SPAN,
     TOUCHES,
-    present_bit,
 )
-from thresher.leaks.weak import bit_at, enough, set_bit, stored_hash, window
+from thresher.leaks.weak import stored_hash
 from thresher.text.kernel import inlined, kernel
-from thresher.text.machine import i32_at, i64_at, set_i64, set_u32, set_u64, u32_at, u64_at
+from thresher.text.machine import (
+    i32_at,
+    i64_at,
+    set_i64,
+    set_u32,
+    set_u64,
+    trailing_zeros,
+    u64_at,
+)
 
 _U, _I = np.uint64, np.int64
-CHUNK_BITS = 6
-CHUNK, CHUNK_WORDS = 1 << CHUNK_BITS, 32  # tokens, and words of their bitmap
-NUM_CHUNKS = SHORT_TEXT // CHUNK
 # Of a sub-item's state: int32 row + 1 of the text that the next two are of; int32 whether a run was
 # found; uint64 places of n-grams, a bit each, or each few; int64 the stretch that was last weighed:
-# 2 row + 3 where it was heavy enough, 2 row + 2 where not; in a long text -1 - its first token.
-TOUCHED, RAN, PLACES, JUDGED, STATE_BYTES = 0, 1, 1, 2, 24
-
-
-@inlined
-def need(at: Any, item: Any, column: Any) -> Any:
-    """Return one of the figures of `Needs.records`."""
-    return i32_at(at.records + item * (4 * NUM_COLUMNS), column)
-
-
-@inlined
-def _is_present(at: Any, bit: Any) -> Any:
-    return bit_at(at.present, bit) != _U(0)
+# 2 row + 3 where it was heavy enough, 2 row + 2 where not; in a long text -1 - its first token;
+# uint64 stretches of a long text that could have enough of it.
+TOUCHED, RAN, PLACES, JUDGED, WHERE, STATE_BYTES = 0, 1, 1, 2, 3, 32
 
 
 @inlined
@@ -149,99 +140,6 @@ def _extend(at: Any, start: Any, low: Any, high: Any, shift: Any, step: Any, end
 
 
 @kernel
-def fill_present(at: Any, start: Any, stop: Any) -> None:
-    """Make the bitmaps those of a stretch and its chunks."""
-    set_i64(at.present_at, 0, start + 1)
-    for word in range(PRESENT_WORDS):
-        set_u64(at.present, word, _U(0))
-    for word in range((((stop - start - 1) >> CHUNK_BITS) + 1) * CHUNK_WORDS):
-        set_u64(at.chunks, word, _U(0))
-    for place in range(start, stop):
-        bit = present_bit(u64_at(at.hashes, place))
-        set_bit(at.present, bit)
-        chunk = (place - start) >> CHUNK_BITS
-        set_bit(at.chunks, chunk * (64 * CHUNK_WORDS) + (bit & (64 * CHUNK_WORDS - 1)))
-
-
-@inlined
-def _in_chunks(at: Any, first: Any, stop: Any, bit: Any) -> Any:
-    """Tell whether a token may be in some of a stretch's chunks."""
-    bit = bit & (64 * CHUNK_WORDS - 1)
-    word, found = bit >> 6, _U(0)
-    for chunk in range(first, stop):
-        found |= u64_at(at.chunks, chunk * CHUNK_WORDS + word)
-    return (found >> _U(bit & 63)) & _U(1) != _U(0)
-
-
-@kernel
-def _in_stretch(at: Any, lead: Any, low: Any, high: Any) -> Any:
-    """Tell, token by token, whether some window of a stretch has enough of a sub-item, or one that
-    it leads."""
-    for led in range(i64_at(at.led_starts, lead), i64_at(at.led_starts, lead + 1)):
-        item = i64_at(at.led_items, led)
-        width = window(i64_at(at.offsets, item + 1) - i64_at(at.offsets, item))
-        if enough(at, item, i64_at(at.needed, item), width, low, high):
-            return True
-    return False
-
-
-@kernel
-def _in_window(at: Any, lead: Any, missing: Any, start: Any, stop: Any, more: Any) -> Any:
-    """Tell whether some window of a stretch has enough of a sub-item: first by the chunks that
-    windows lie in, then, where these could have it, token by token.
-
-    Args:
-        more: Whether windows that begin in the second half are another stretch's.
-    """
-    length = i64_at(at.offsets, lead + 1) - i64_at(at.offsets, lead) + need(at, lead, REACH)
-    wide = ((window(length) + CHUNK - 2) >> CHUNK_BITS) + 1
-    num_chunks = ((stop - start - 1) >> CHUNK_BITS) + 1
-    num_windows = max(num_chunks - wide + 1, _I(1))
-    if more:
-        num_windows = min(num_windows, _I(SECTION >> CHUNK_BITS))
-    begin, end = need(at, lead, HEAVY), need(at, lead, HEAVY_END)
-    low, high = _I(-1), _I(-1)
-    for first in range(num_windows):
-        last, left = min(first + wide, num_chunks), missing
-        for heavy in range(begin, end):
-            token = u32_at(at.heavy, heavy)
-            if not _in_chunks(at, first, last, token & 0xFFFF):
-                left -= token >> 16
-                if left < 0:
-                    break
-        if left >= 0:
-            low = start + first * CHUNK if low < 0 else low
-            high = min(stop, start + last * CHUNK)
-        elif low >= 0:
-            if _in_stretch(at, lead, low, high):
-                return True
-            low = _I(-1)
-    return low >= 0 and _in_stretch(at, lead, low, high)
-
-
-@inlined
-def _could(at: Any, lead: Any, start: Any, stop: Any, more: Any) -> Any:
-    """Tell whether a stretch could have enough of a sub-item, or one that it leads."""
-    missing, loose = need(at, lead, MISSING), need(at, lead, LOOSE)
-    if missing >= NEVER:
-        return True
-    if missing < 0 and loose >= NEVER:
-        return False
-    if i64_at(at.present_at, 0) != start + 1:
-        fill_present(at, start, stop)
-    left = missing
-    for heavy in range(need(at, lead, HEAVY), need(at, lead, HEAVY_END)):
-        if left < 0:
-            break
-        token = u32_at(at.heavy, heavy)
-        if not _is_present(at, token & 0xFFFF):
-            left -= token >> 16
-    return (left >= 0 and _in_window(at, lead, missing, start, stop, more)) or (
-        loose < NEVER and _stretch(at, lead) >= loose
-    )
-
-
-@kernel
 def could_be(at: Any, item: Any, begin: Any, end: Any, row: Any) -> Any:
     """Tell whether a text that one bitmap holds could have enough of a sub-item; True for others,
     where nothing is screened, and where the item is kept."""
@@ -251,7 +149,7 @@ def could_be(at: Any, item: Any, begin: Any, end: Any, row: Any) -> Any:
     state = at.states + lead * STATE_BYTES
     known = i64_at(state, JUDGED)
     if known >> 1 != row + 1:
-        known = 2 * row + 2 + _I(_could(at, lead, begin, end, False))
+        known = 2 * row + 2 + _I(could(at, lead, begin, end, False))
         set_i64(state, JUDGED, known)
     return known & 1 != 0
 
@@ -266,30 +164,42 @@ def settle(at: Any, begin: Any, end: Any, row: Any, first: Any, stop: Any) -> No
             if not is_kept(at, item, row) and could_be(at, item, begin, end, row):
                 keep(at, item, row)
         return
+    for start in range(begin, end - SECTION, LANES * SECTION):
+        _settle_stretches(at, start, end, row, first, stop)
+
+
+@kernel
+def _settle_stretches(at: Any, start: Any, end: Any, row: Any, first: Any, stop: Any) -> None:
+    """Settle by the next LANES stretches of a long text: first by which of them have each token,
+    then one by one. `rows` of the pairs hold the sub-items that are left."""
     last = end - SECTION
-    for start in range(begin, last, SECTION):
-        for pair in range(first, stop):
-            lead = need(at, i64_at(at.items, pair), LEAD)
-            state, stretch = at.states + lead * STATE_BYTES, -1 - start - at.first_token
-            if is_kept(at, lead, row) or i64_at(state, JUDGED) == stretch:
+    all_of = first_lanes((last - start + SECTION - 1) // SECTION)
+    fill_coarse(at, start, end)
+    num, some, mark = _I(0), _U(0), -1 - start - at.first_token
+    for pair in range(first, stop):
+        lead = need(at, i64_at(at.items, pair), LEAD)
+        state = at.states + lead * STATE_BYTES
+        if is_kept(at, lead, row) or i64_at(state, JUDGED) == mark:
+            continue
+        set_i64(state, JUDGED, mark)
+        alive = all_of
+        if need(at, lead, MISSING) >= NEVER:
+            keep(at, lead, row)
+            continue
+        if need(at, lead, LOOSE) >= NEVER:
+            alive = stretches(at, lead, all_of)
+        if alive != _U(0):
+            set_u64(state, WHERE, alive)
+            set_i64(at.rows, first + num, lead)
+            num, some = num + 1, some | alive
+    while some != _U(0):
+        lane = trailing_zeros(some)
+        low = start + lane * SECTION
+        for index in range(first, first + num):
+            lead = i64_at(at.rows, index)
+            alive = u64_at(at.states + lead * STATE_BYTES, WHERE)
+            if (alive >> _U(lane)) & _U(1) == _U(0) or is_kept(at, lead, row):
                 continue
-            set_i64(state, JUDGED, stretch)
-            if _could(at, lead, start, min(end, start + 2 * SECTION), start + SECTION < last):
+            if could(at, lead, low, min(end, low + 2 * SECTION), low + SECTION < last):
                 keep(at, lead, row)
-
-
-@inlined
-def _stretch(at: Any, lead: Any) -> Any:
-    """Return the tokens of a sub-item, or one that it leads, that are there in a row but for SKIPS
-    others."""
-    first, stop = i64_at(at.offsets, lead), i64_at(at.offsets, lead + 1)
-    reach = need(at, lead, REACH)
-    best, start, skipped = reach, first, _I(0)
-    for position in range(first, stop):
-        if not _is_present(at, present_bit(stored_hash(at, position))):
-            skipped += 1
-            while skipped > SKIPS:
-                skipped -= _I(not _is_present(at, present_bit(stored_hash(at, start))))
-                start += 1
-        best = max(best, position + 1 - start)
-    return max(best, stop - start + reach)
+        some &= some - _U(1)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from thresher.leaks.keys import room
+from thresher.leaks.lanes import FINE, LANES, NUM_GROUPS
 from thresher.leaks.needs import GROUP, PRESENT_WORDS, SHORT_TEXT, SKIPS, Needs
 from thresher.leaks.pair_scan import MARKS, NEAR, PairHits
-from thresher.leaks.screen import CHUNK_WORDS, NUM_CHUNKS, STATE_BYTES
+from thresher.leaks.screen import STATE_BYTES
 from thresher.leaks.weak import NEAR_WORDS, OWN_WORDS, window_of
 from thresher.text.scratch import address
 
@@ -55,11 +56,13 @@ class Seeking(NamedTuple):
         rejected: (I,) int32 row + 1 where no window of the text is heavy enough, negative where it
             was screened out.
         screened: 1 where only items are kept of which a rule could say something.
-        states: (I, 3) int64, see `thresher.leaks.screen`.
+        states: (I, 4) int64, see `thresher.leaks.screen`.
         kept: (G,) int32 row + 1 of the last text that an item was kept for.
         present: (PRESENT_WORDS,) uint64 bitmap of the tokens of a stretch.
-        chunks: (NUM_CHUNKS * CHUNK_WORDS,) uint64 bitmaps of its chunks.
-        present_at: (1,) int64 where that stretch begins, plus 1.
+        fine: (NUM_GROUPS, FINE) uint64 which chunks of a group of its tokens have each token.
+        present_at: (2,) int64 where that stretch begins, plus 1, and ends.
+        coarse: (64 * PRESENT_WORDS,) uint64 which stretches of a long text have each token.
+        lanes: (LANES,) int16 what each chunk or stretch may yet miss.
         screened_out: (1,) int64 row + 1 of the last text with a sub-item that was left out although
             pairs or numbers may lead to it.
         ends: (2, SKIPS + 1) int64.
@@ -131,7 +134,9 @@ class Seeking(NamedTuple):
     states: int
     kept: int
     present: int
-    chunks: int
+    fine: int
+    coarse: int
+    lanes: int
     present_at: int
     screened_out: int
     ends: int
@@ -181,9 +186,11 @@ class Scratch:
             "states": np.zeros((count if num_groups else 0, STATE_BYTES // 8), np.int64),
             "kept": np.zeros(num_groups, np.int32),
             "present": np.zeros(PRESENT_WORDS, np.uint64),
-            "chunks": np.empty(NUM_CHUNKS * CHUNK_WORDS, np.uint64),
+            "fine": np.zeros(NUM_GROUPS * FINE, np.uint64),
+            "coarse": np.empty(64 * PRESENT_WORDS, np.uint64),
+            "lanes": np.empty(LANES, np.int16),
             "screened_out": np.zeros(1, np.int64),
-            "present_at": np.zeros(1, np.int64),
+            "present_at": np.zeros(2, np.int64),
             "ends": np.zeros((2, SKIPS + 1), np.int64),
             "own_hashes": np.zeros(size, np.uint64),
             "own_stamps": np.zeros(size, np.int64),
@@ -280,6 +287,8 @@ def make_seeking(
     for name, kind in _KINDS.items():
         held[name] = held[name].astype(kind, copy=False)
     held = {name: np.ascontiguousarray(array) for name, array in held.items()}
+    if held["present_at"][0] > 0:
+        held["fine"][:] = 0
     held["present_at"][0] = 0
     scratch.rows += len(texts) - 1
     scratch.tokens += len(hashes)

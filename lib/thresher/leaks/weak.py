@@ -124,8 +124,9 @@ def _take(at: Any, begin: Any, end: Any, size: Any) -> Any:
 
 
 @kernel
-def enough(at: Any, item: Any, needed: Any, width: Any, low: Any, high: Any) -> Any:
-    """Tell whether a window within [low, high) has so much of the sub-item's weight.
+def heaviest(at: Any, item: Any, needed: Any, width: Any, low: Any, high: Any) -> Any:
+    """Return the most of a sub-item's weight that a window within [low, high) has, 0 where none has
+    as much as is needed.
 
     First the tokens of the stretch that the sub-item has are collected; most stretches have too few
     of them for any window.
@@ -149,10 +150,10 @@ def enough(at: Any, item: Any, needed: Any, width: Any, low: Any, high: Any) -> 
                 weight += i64_at(at.own_weights, slot)
                 set_i64(at.own_counts, slot, _I(1))
     if weight < needed:
-        return False
+        return _I(0)
     for index in range(num):
         set_i64(at.own_counts, i64_at(at.near_slots, index), _I(0))
-    weight, oldest = _I(0), _I(0)
+    weight, oldest, most = _I(0), _I(0), _I(0)
     for index in range(num):
         while i64_at(at.near_places, oldest) <= i64_at(at.near_places, index) - width:
             slot = i64_at(at.near_slots, oldest)
@@ -166,6 +167,11 @@ def enough(at: Any, item: Any, needed: Any, width: Any, low: Any, high: Any) -> 
         set_i64(at.own_counts, slot, more)
         if more == 1:
             weight += i64_at(at.own_weights, slot)
-            if weight >= needed:
-                return True
-    return False
+            most = max(most, weight)
+    return most if most >= needed else _I(0)
+
+
+@inlined
+def enough(at: Any, item: Any, needed: Any, width: Any, low: Any, high: Any) -> Any:
+    """Tell whether a window within [low, high) has so much of the sub-item's weight."""
+    return heaviest(at, item, needed, width, low, high) > 0

@@ -19,8 +19,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import numba
+import numba as untyped_numba
+from numba.core.options import DefaultOptions
 
+njit: Any = untyped_numba.njit
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
@@ -40,9 +42,7 @@ def allocating(function: Function) -> Function:
 
 def _compiled(function: Function, counted: bool) -> Function:
     require_little_endian()
-    dispatcher: Any = numba.njit(nogil=True, cache=True, error_model="numpy", _nrt=counted)(
-        function
-    )
+    dispatcher = njit(nogil=True, cache=True, error_model="numpy", **_counting(counted))(function)
     index = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if index is not None:  # numba's own: a later numba without it only loses the stamp
         index._source_stamp = (index._source_stamp, sources_digest())
@@ -51,8 +51,14 @@ def _compiled(function: Function, counted: bool) -> Function:
 
 def inlined(function: Function) -> Function:
     """Compile a small function that only kernels call; it ends up inside them."""
-    compiled = numba.njit(nogil=True, error_model="numpy", forceinline=True, _nrt=False)(function)
+    options = _counting(counted=False)
+    compiled = njit(nogil=True, error_model="numpy", forceinline=True, **options)(function)
     return cast("Function", compiled)
+
+
+def _counting(counted: bool) -> dict[str, bool]:
+    """Return numba's own option; a later numba without it counts again, which is only slower."""
+    return {} if counted or not hasattr(DefaultOptions, "_nrt") else {"_nrt": False}
 
 
 @cache

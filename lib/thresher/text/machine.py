@@ -25,6 +25,7 @@ _BIT, _I8, _I16, _I32, _I64, _I128 = (ir.IntType(bits) for bits in (1, 8, 16, 32
 _BYTES = ir.VectorType(_I8, 64)
 _LANES = 16
 _WORDS = ir.VectorType(_I32, _LANES)
+_SHORTS = ir.VectorType(_I16, 32)
 _PAIR = types.UniTuple(types.uint64, 2)
 
 
@@ -126,6 +127,32 @@ def _lower_ascii_block(typing_context: Any, source: Any, target: Any) -> Any:
     return _PAIR(types.int64, types.int64), build
 
 
+def _lower_where(typing_context: Any, lanes: Any, places: Any, value: Any) -> Any:
+    """Take a value from those of 64 int16 that bits of `places` stand for; return which are
+    negative then."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        start, places, value = args
+        undefined, zeros = ir.Constant(_SHORTS, ir.Undefined), ir.Constant(_SHORTS, [0] * 32)
+        first = builder.insert_element(undefined, builder.trunc(value, _I16), ir.Constant(_I32, 0))
+        spread = builder.shuffle_vector(
+            first, undefined, ir.Constant(ir.VectorType(_I32, 32), [0] * 32)
+        )
+        negative = ir.Constant(_I64, 0)
+        for half in range(2):
+            place = builder.gep(_pointer(builder, start, _SHORTS), [ir.Constant(_I64, half)])
+            shift = ir.Constant(_I64, 32 * half)
+            bits = builder.trunc(builder.lshr(places, shift), _I32)
+            chosen = builder.bitcast(bits, ir.VectorType(_BIT, 32))
+            left = builder.sub(builder.load(place, align=1), builder.select(chosen, spread, zeros))
+            builder.store(left, place, align=1)
+            below = builder.bitcast(builder.icmp_signed("<", left, zeros), _I32)
+            negative = builder.or_(negative, builder.shl(builder.zext(below, _I64), shift))
+        return negative
+
+    return types.uint64(types.int64, types.uint64, types.int64), build
+
+
 def _minimum(num_vectors: int) -> Any:
     """Make the step that lowers 16 * `num_vectors` minima by `factor * hash + term` over hashes.
 
@@ -186,6 +213,7 @@ mul_wide: Intrinsic = intrinsic(_mul_wide)
 fold: Intrinsic = intrinsic(_fold)
 rotl: Intrinsic = intrinsic(_rotl)
 trailing_zeros: Intrinsic = intrinsic(_trailing_zeros)
+lower_where: Intrinsic = intrinsic(_lower_where)
 lower_ascii_block: Intrinsic = intrinsic(_lower_ascii_block)
 minimum_16: Intrinsic = _minimum(1)
 minimum_64: Intrinsic = _minimum(4)
