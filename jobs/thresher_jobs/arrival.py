@@ -113,20 +113,20 @@ class Arriving:
     version: Version | None
     night: int
 
-    def tell(self, memory: Memory) -> int:
-        """Let steps know the ledgers; return the bytes read.
+    def ledgers(self) -> tuple[dict[str, pa.Table], int]:
+        """Return the ledgers, by step, and the bytes read.
 
         Raises:
             InputError: A ledger is damaged.
         """
-        memory.order, memory.night = "arrival", self.night
+        found: dict[str, pa.Table] = {}
         size = 0
         for step in self._steps():
             runs = Runs.open(layout_of(step), self.version)
             parts = [rows for _, rows in runs.scan()]
-            memory.ledgers[step] = pa.concat_tables(parts).combine_chunks()
+            found[step] = pa.concat_tables(parts).combine_chunks()
             size += runs.moved.bytes_read
-        return size
+        return found, size
 
     def _steps(self) -> list[str]:
         names = self.version.names(f"{INDEX}/{PREFIX}") if self.version is not None else []

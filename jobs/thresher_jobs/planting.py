@@ -16,6 +16,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from thresher import docid
 from thresher.errors import InputError
@@ -68,6 +69,7 @@ class Planter:
         writes: By task, the key of what its parts are made of; said once all is decided.
         planted: By stage, the tasks that were not run.
         bytes_read: Of the index, read whole, hashes checked.
+        memo: What steps have read of files.
         bytes_mapped: Of the index, looked at where steps want columns or rows of it.
     """
 
@@ -80,6 +82,7 @@ class Planter:
     planted: dict[str, frozenset[int]] = field(default_factory=dict)
     bytes_read: int = 0
     bytes_mapped: int = 0
+    memo: dict[Any, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         with _or_anew():
@@ -92,6 +95,11 @@ class Planter:
         self._written = {line.written_key: place for place, line in enumerate(self._lines)}
         self._stages: dict[str, Stage] = {}
         self._memory: Memory | None = None
+        # Tables and ledgers are read while tasks are; what goes wrong is told when they are wanted.
+        reader = ThreadPoolExecutor(1)
+        self._tables = reader.submit(read_tables, self.version)
+        self._ledgers = reader.submit(self._read_ledgers)
+        reader.shutdown(wait=False)
 
     def plant(self, store: Store, stage: Stage) -> Mapping[int, Receipt]:
         """Put the files of known tasks into a stage's folder; return their receipts."""
@@ -114,11 +122,16 @@ class Planter:
         assert self.reads is not None
         before = [self._read.get(self.reads(task), -1) for task in tasks]
         with _or_anew():
-            tables = read_tables(self.version)
+            tables = self._tables.result()
         memory = self._memory = Memory(np.array(before, np.int64), len(self._lines), tables)
         if self.arriving is not None:
-            self.bytes_read += self.arriving.tell(memory)
+            memory.order, memory.night = "arrival", self.arriving.night
+        memory.ledgers, size = self._ledgers.result()
+        self.bytes_read += size
         return memory
+
+    def _read_ledgers(self) -> tuple[dict[str, pa.Table], int]:
+        return ({}, 0) if self.arriving is None else self.arriving.ledgers()
 
     def _plant_peeked(self, stage: Stage) -> tuple[dict[int, Receipt], list[Placed]]:
         found: dict[int, Receipt] = {}

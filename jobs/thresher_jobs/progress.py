@@ -6,12 +6,13 @@ from __future__ import annotations
 import json
 import sys
 from types import TracebackType
-from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING, Any
 
 from thresher.run import Event
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
 
 _MB = 1e6
 
@@ -27,10 +28,15 @@ class Show:
     def __init__(self, quiet: bool = False, json_logs: bool = False) -> None:
         self._json = json_logs
         self._quiet = quiet and not json_logs
-        self._console = Console(stderr=True, highlight=False)
         self._live: Progress | None = None
         self._bar: TaskID | None = None
-        if self._console.is_terminal and not self._quiet and not json_logs:
+        if self._quiet or json_logs:
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._console: Console = Console(stderr=True, highlight=False)
+        if self._console.is_terminal:
             self._live = Progress(
                 TextColumn("{task.description:<11}"),
                 BarColumn(bar_width=30),

@@ -115,6 +115,7 @@ def rebuild(
     fetched = Store(str(folder_of_store / f"fetched-{digest_of(address)[:12]}"))
     history = open_history(store, single_writer=single_writer)
     made: list[Night] = []
+    memo: dict[Any, Any] = {}
 
     def plan(writer: Writer) -> Version | None:
         before = writer.base
@@ -126,7 +127,7 @@ def rebuild(
         }
         if before is not None and not new_settings:
             check_settings(before, settings, ["thresher"])
-        pins, files = _plain(inputs_of(cut))
+        pins, files = _plain(inputs_of(cut, memo))
         known = _inputs(before)
         same = before is not None and not (_settings_differ(before, settings))
         if before is not None and same and not anew and known == {"pins": pins, "files": files}:
@@ -140,10 +141,11 @@ def rebuild(
         if anew:
             writer.distrust()
         planter = Planter(None if anew else before, fetched, cut.max_doc_bytes, arriving)
+        planter.memo = memo
         run = open_run(str(folder), options, listener)
         drop_unusable(run.store, planter.version)
         report = run_recipe(cut, str(folder), options, listener, run=run, planter=planter)
-        if _plain(inputs_of(cut)) != [pins, files]:
+        if _plain(inputs_of(cut, memo)) != [pins, files]:
             raise InputError(
                 "inputs changed between the run and its commit", remedy="run the command again"
             )

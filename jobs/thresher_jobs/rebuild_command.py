@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from thresher.spared import loading
 from thresher_jobs.cli_options import Cluster, EngineName, JsonLogs, Quiet, Set, Workers
 from thresher_jobs.cli_params import engine_of
 from thresher_jobs.commands import app
@@ -70,10 +71,11 @@ def rebuild_command(
     nothing is committed. Readers see one whole version; 'thresher versions STORE' lists them.
     """
     options = engine_of(context)  # first: it says what need not be loaded
-    from thresher_jobs.progress import Show
-    from thresher_jobs.rebuild import night_lines, rebuild
-    from thresher_jobs.recipe import load_recipe, relative_to
-    from thresher_jobs.versions import now
+    with loading():
+        from thresher_jobs.progress import Show
+        from thresher_jobs.rebuild import night_lines, rebuild
+        from thresher_jobs.recipe import load_recipe, relative_to
+        from thresher_jobs.versions import now
 
     read = relative_to(load_recipe(recipe, settings or []), recipe)
     with Show(quiet, json_logs) as show:

@@ -7,9 +7,12 @@ from functools import partial
 from typing import Any
 
 import thresher
-from thresher.errors import ConfigError
+from thresher.errors import ConfigError, InputError
 from thresher.formats.detection import Detected
+from thresher.inputs import list_inputs
+from thresher.leaks.benchmarks import Benchmark
 from thresher.leaks.indexed import Indexed
+from thresher.params import digest_of
 from thresher.report import Report
 from thresher.report.leaks import Leaks
 from thresher.report.leaks_record import decontamination_record
@@ -32,7 +35,7 @@ from thresher_jobs.decontaminate_params import DecontaminateParams
 from thresher_jobs.decontaminate_report import leak_facts
 from thresher_jobs.leak_common import Settled, settle
 from thresher_jobs.leak_index import count_tokens
-from thresher_jobs.leak_items import ReadBenchmark, read_benchmarks
+from thresher_jobs.leak_items import ReadBenchmark, describe, read_benchmark
 from thresher_jobs.recipe_steps import Passed, Reached, RecipeStep
 
 
@@ -67,7 +70,12 @@ class LeakStep(RecipeStep):
 
     def check(self) -> dict[str, Any]:
         """Read the benchmarks."""
-        self._benchmarks = list(read_benchmarks(self._params.against, count_tokens))
+        described = describe(self._params.against)
+        key = _state_of(described)
+        if key is None or key not in self.memo:
+            found = [read_benchmark(one, count_tokens) for one in described]
+            self.memo[key] = found  # a night looks before its run, in it and after it
+        self._benchmarks = list(self.memo[key])
         self._presets = presets_of(self._params, self._benchmarks)
         return {
             one.benchmark.name: [list(map(str, file)) for file in one.files]
@@ -94,14 +102,17 @@ class LeakStep(RecipeStep):
             passed.run, passed.plan, step, found, own, matches, self._indexed, alive
         )
         self._passed = passed
-        stage = MapStage(
-            f"judge-{self.name}",
-            stage_key(own, str(self._verdicts)),
-            partial(judge_leaks, found, self._settled.folder, self._verdicts, alive),
-            passed.plan.tasks,
+        # What was judged again hangs on other tasks; else a night finds the verdicts by task.
+        alone = passed.memory is not None and self._settled.folder == found
+        judge = partial(
+            judge_leaks, found, self._settled.folder, self._verdicts, () if alone else alive
         )
+        made_of = stage_key(own, str(self._verdicts))
+        stage = MapStage(f"judge-{self.name}", made_of, judge, passed.plan.tasks)
+        if passed.memory is not None and alone:
+            passed.memory.alone.add(stage.name)
         passed.run.execute(stage)
-        return FiledEvents(self.name, stage.folder, passed.task_rows)
+        return FiledEvents(self.name, stage.folder, passed.task_rows, alone)
 
     def beside(self, run: Run, key: str) -> Beside | None:
         """Return the matches and their tally."""
@@ -134,3 +145,13 @@ class LeakStep(RecipeStep):
     def record(self) -> str:
         """Return what was looked for, how, and what was found."""
         return decontamination_record(Leaks.model_validate(self._leaks), self._searched)
+
+
+def _state_of(described: Sequence[Benchmark]) -> str | None:
+    """Return a digest of what benchmarks are and of the pins of their files; None where these
+    cannot be listed, which reading them then says."""
+    try:
+        files = [list_inputs(list(one.path)).files for one in described]
+    except (ConfigError, InputError):
+        return None
+    return digest_of([[one.model_dump(mode="json") for one in described], files])

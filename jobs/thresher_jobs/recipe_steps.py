@@ -100,6 +100,7 @@ class RecipeStep(ABC):
     Attributes:
         nightly: Whether notes are kept for another night.
         settled: What the step chose by looking at the inputs, once it is prepared.
+        memo: What steps of the same recipe and night have read of files.
         folders: That the step writes beside those of every recipe.
     """
 
@@ -109,6 +110,7 @@ class RecipeStep(ABC):
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.memo: dict[Any, Any] = {}
 
     def check(self) -> dict[str, Any]:
         """Refuse what cannot be before anything is read; return what identifies the run beyond the

@@ -49,7 +49,6 @@ from thresher_jobs.night_keys import MadeOf, read_key, written_key
 from thresher_jobs.planting import Planter
 from thresher_jobs.recipe import READ_ONCE, Recipe, Step, resolved, typed_steps, with_languages
 from thresher_jobs.recipe_composition import check_category, choose_counting
-from thresher_jobs.recipe_export import export_result, without_exports
 from thresher_jobs.recipe_report import Flow, Recipes, flow_of, publish
 from thresher_jobs.recipe_steps import (
     CODE_VERSION,
@@ -94,7 +93,12 @@ def run_recipe(
     run = run or open_run(out, options, listener)
     run.planting = planter
     with run.guard():
-        steps, exports = without_exports(typed_steps(recipe, only), run.store.root)
+        steps = typed_steps(recipe, only)
+        if all(step.kind != "export" for step in steps):
+            return _run(recipe, options, run, steps, planter)
+        from thresher_jobs.recipe_export import export_result, without_exports
+
+        steps, exports = without_exports(steps, run.store.root)
         report = _run(recipe, options, run, steps, planter)
         for export in exports:
             export_result(run, export)
@@ -155,6 +159,8 @@ def _run(
     steps, conversion = make_steps(typed, recipe, plan)
     for step in steps:
         step.nightly = planter is not None
+        if planter is not None:
+            step.memo = planter.memo
     files = {step.name: step.check() for step in steps}
     check_apart(plan, run.store.root)
     made_of = resolved(recipe, typed)
@@ -399,12 +405,18 @@ def dry_lines(recipe: Recipe, typed: Sequence[Step]) -> Iterator[str]:
         yield f"note    {note}"
 
 
-def inputs_of(recipe: Recipe) -> tuple[list[list[Any]], dict[str, Any]]:
+def inputs_of(recipe: Recipe, memo: dict[Any, Any]) -> tuple[list[list[Any]], dict[str, Any]]:
     """Return what a run would be made of now: pins of the sources, digests of the steps' files.
+
+    Args:
+        recipe: Sources and steps.
+        memo: What steps have read of files, for those that come after.
 
     Raises:
         ThresherError: What the run would begin with.
     """
     plan = plan_of(recipe)
     steps, _ = make_steps(typed_steps(recipe), recipe, plan)
+    for step in steps:
+        step.memo = memo
     return plan.pins(), {step.name: step.check() for step in steps}

@@ -52,7 +52,7 @@ def published(history: History) -> set[str]:
 def ledger(history: History) -> list[dict[str, int]]:
     """Return the lines of the ledger in force."""
     memory = Memory(None, 0, {})  # type: ignore[arg-type]
-    Arriving(history.version, 1).tell(memory)
+    memory.ledgers, _ = Arriving(history.version, 1).ledgers()
     (table,) = memory.ledgers.values()
     assert table.schema.equals(LEDGER)
     lines: list[dict[str, int]] = table.to_pylist()

@@ -90,10 +90,8 @@ class Card:
         return bool(self.leaks.num_contaminated or self.leaks.num_suspect)
 
 
-def leaks_context(leaks: Leaks | None, rows_in: int) -> dict[str, Any]:
-    """Return what the template needs; `leaks` is None for other jobs."""
-    if leaks is None:
-        return {"leaks": None}
+def leaks_context(leaks: Leaks, rows_in: int) -> dict[str, Any]:
+    """Return what the template needs."""
     ranked = sorted(leaks.benchmarks, key=lambda b: (-b.num_contaminated, -b.rows, -b.num_suspect))
     chosen = ranked[:_MOST_BENCHMARKS]
     examples = _fitting([b.examples for b in chosen], _example_bytes, _EXAMPLE_BYTES)

@@ -26,10 +26,8 @@ class Line:
     repeats: str
 
 
-def mixture_context(mixture: Mixture | None) -> dict[str, Any]:
-    """Return what the template needs; `mixture` is None for other jobs."""
-    if mixture is None:
-        return {"mixture": None}
+def mixture_context(mixture: Mixture) -> dict[str, Any]:
+    """Return what the template needs."""
     lines = [_line(mixture, leaf) for leaf in mixture.leaves]
     return {
         "mixture": mixture,

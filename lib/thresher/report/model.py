@@ -6,15 +6,17 @@ reader looks for: in + added = kept + removed + quarantined. `_bytes` means byte
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from thresher.report.leaks import Leaks
-from thresher.report.mixture import Mixture
-from thresher.report.quality import Quality
-from thresher.report.splits import Splits
 from thresher.report.strict import Count, Share, Strict
+
+if TYPE_CHECKING:  # loaded by the reports that have such a part
+    from thresher.report.leaks import Leaks
+    from thresher.report.mixture import Mixture
+    from thresher.report.quality import Quality
+    from thresher.report.splits import Splits
 
 Seconds = Annotated[float, Field(ge=0)]
 
@@ -223,14 +225,18 @@ class Report(Strict):
     @property
     def quality(self) -> Quality | None:
         """What rules on signals found and did; None for jobs without rules."""
+        from thresher.report.quality import Quality
+
         facts = self.plan.get("quality")
         return None if facts is None else Quality.model_validate(facts)
 
     @property
     def judged(self) -> dict[str | None, Quality]:
         """The same by step, where a recipe has several such steps; else under None."""
-        if self.quality is not None:
-            return {None: self.quality}
+        from thresher.report.quality import Quality
+
+        if (quality := self.quality) is not None:
+            return {None: quality}
         several = self.plan.get("qualities", {})
         return {step: Quality.model_validate(facts) for step, facts in several.items()}
 
@@ -238,16 +244,28 @@ class Report(Strict):
     def splits(self) -> Splits | None:
         """How rows were split; None for jobs that split none."""
         facts = self.plan.get("split")
-        return None if facts is None else Splits.model_validate(facts)
+        if facts is None:
+            return None
+        from thresher.report.splits import Splits
+
+        return Splits.model_validate(facts)
 
     @property
     def leaks(self) -> Leaks | None:
         """Which test items were found in the rows; None for jobs that look for none."""
         facts = self.plan.get("leaks")
-        return None if facts is None else Leaks.model_validate(facts)
+        if facts is None:
+            return None
+        from thresher.report.leaks import Leaks
+
+        return Leaks.model_validate(facts)
 
     @property
     def mixture(self) -> Mixture | None:
         """What was asked of each source and what it gave; None for jobs that mix nothing."""
         facts = self.plan.get("mixture")
-        return None if facts is None else Mixture.model_validate(facts)
+        if facts is None:
+            return None
+        from thresher.report.mixture import Mixture
+
+        return Mixture.model_validate(facts)

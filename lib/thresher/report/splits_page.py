@@ -34,10 +34,8 @@ class StratumLine:
     segments: list[charts.Segment]
 
 
-def splits_context(splits: Splits | None) -> dict[str, Any]:
-    """Return what the template needs; `splits` is None for other jobs."""
-    if splits is None:
-        return {"splits": None}
+def splits_context(splits: Splits) -> dict[str, Any]:
+    """Return what the template needs."""
     shown = [s for s in splits.splits if s.rows or s.wanted]
     places = [splits.splits.index(s) for s in shown]
     return {

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -16,16 +17,29 @@ from thresher.formats.rows import Kind as RowKind
 from thresher.formats.rows import Rows
 from thresher.formats.texts import row_texts
 from thresher.params import Params
-from thresher.signals import chat, code, document, preference, tokens, turn_phrases, unpaired
+from thresher.signals import document, tokens
 from thresher.signals import language as languages
-from thresher.signals.phrases import PHRASES, PhraseList, parse_phrases
 from thresher.signals.profile import Profile, ScorerSpec, nearest
 from thresher.signals.prompts import KEYS
-from thresher.signals.scorer import Scorer, load_scorer, score_texts
 from thresher.signals.signal import Group, Signal
+
+if TYPE_CHECKING:
+    from thresher.signals.phrases import PhraseList
+    from thresher.signals.scorer import Scorer
 
 Columns = dict[str, pa.Array]
 OWN_COLUMNS = frozenset({"id", "error", *(field.name for field in KEYS)})
+# In the order of their columns. The modules are loaded by the profiles that want the group.
+_MODULES: dict[Group, str] = {
+    "text": "document",
+    "code": "code",
+    "chat": "chat",
+    "phrases": "turn_phrases",
+    "preference": "preference",
+    "unpaired": "unpaired",
+    "language": "language",
+    "tokens": "tokens",
+}
 TOKENIZER = "tokenizer"  # the asset that counts tokens exactly
 
 
@@ -78,20 +92,21 @@ class Computation:
 
     @cached_property
     def _lists(self) -> tuple[PhraseList, ...]:
+        from thresher.signals.phrases import PHRASES, parse_phrases
+
         own = [
             parse_phrases(_decoded(self._assets[name], path), name, path)
             for name, path in self.profile.phrases.items()
         ]
         return (*PHRASES.values(), *own)
 
-    @property
-    def _phrased(self) -> bool:
-        """Whether lists are to be read: it takes a third of a second."""
-        return "phrases" in self._groups or bool(self.profile.phrases)
-
     @cached_property
     def scorers(self) -> tuple[tuple[ScorerSpec, Scorer], ...]:
         """The models, with what they read."""
+        if not self.profile.scorers:
+            return ()
+        from thresher.signals.scorer import load_scorer
+
         return tuple(
             (spec, load_scorer(spec.model, dict(spec.options), self._assets.get(spec.model)))
             for spec in self.profile.scorers
@@ -100,17 +115,14 @@ class Computation:
     @cached_property
     def signals(self) -> tuple[Signal, ...]:
         """The signals computed for single rows, in the order of their columns."""
-        fixed: dict[Group, tuple[Signal, ...]] = {
-            "text": document.SIGNALS,
-            "code": code.SIGNALS,
-            "chat": chat.SIGNALS,
-            "phrases": turn_phrases.phrase_catalogue(self._lists) if self._phrased else (),
-            "preference": preference.SIGNALS,
-            "unpaired": unpaired.SIGNALS,
-            "language": languages.SIGNALS,
-            "tokens": tokens.SIGNALS,
-        }
-        found = [signal for group in fixed if group in self._groups for signal in fixed[group]]
+        if self.profile.phrases:
+            assert self._lists  # a list that cannot be read is refused, whoever asks for it
+        found = [
+            signal
+            for group in _MODULES
+            if group in self._groups
+            for signal in self._catalogue(group)
+        ]
         found += [signal for _, scorer in self.scorers for signal in scorer.columns]
         names = [signal.name for signal in found]
         twice = next((name for name in names if names.count(name) > 1), None)
@@ -120,6 +132,13 @@ class Computation:
         if ours is not None:
             raise ConfigError(f"a signal may not be named '{ours}'", remedy="rename the scorer's")
         return tuple(found)
+
+    def _catalogue(self, group: Group) -> tuple[Signal, ...]:
+        if group == "phrases":
+            made: tuple[Signal, ...] = _module(group).phrase_catalogue(self._lists)
+            return made
+        found: tuple[Signal, ...] = _module(group).SIGNALS
+        return found
 
     def of_text(self, text: pa.Array) -> Columns:
         """Return the signals of rows that are plain text.
@@ -138,15 +157,15 @@ class Computation:
         if "text" in self._groups:
             found |= document.text_signals(text, self._text)
         if "code" in self._groups:
-            found |= code.code_signals(text)
+            found |= _module("code").code_signals(text)
         if "chat" in self._groups:
-            found |= chat.chat_signals(rows)
+            found |= _module("chat").chat_signals(rows)
         if "phrases" in self._groups:
-            found |= turn_phrases.phrase_signals(rows, self._lists)
+            found |= _module("phrases").phrase_signals(rows, self._lists)
         if "preference" in self._groups:
-            found |= preference.preference_signals(rows)
+            found |= _module("preference").preference_signals(rows)
         if "unpaired" in self._groups:
-            found |= unpaired.unpaired_signals(rows)
+            found |= _module("unpaired").unpaired_signals(rows)
         if "language" in self._groups:
             sides = {} if plain else {n: row_texts(rows, n) for n in ("prompt", "response")}
             whole = text if plain else row_texts(rows, "conversation")
@@ -154,6 +173,8 @@ class Computation:
         if "tokens" in self._groups:
             found |= tokens.token_signals(rows, self.counter)
         for spec, scorer in self.scorers:
+            from thresher.signals.scorer import score_texts
+
             found |= score_texts(scorer, self._part(rows, spec.on)).columns
         return found
 
@@ -176,6 +197,11 @@ class Computation:
         for _, scorer in self.scorers:
             found.append({"name": scorer.name, "version": scorer.version, "hash": scorer.digest})
         return found
+
+
+def _module(group: Group) -> Any:
+    """Return the module that computes a group."""
+    return import_module(f"thresher.signals.{_MODULES[group]}")
 
 
 def _decoded(content: bytes, path: str) -> str:
