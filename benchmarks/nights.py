@@ -1,16 +1,19 @@
 """Measure nights of `thresher rebuild`: what changes, against all of it.
 
-    python benchmarks/nights.py [--rows N] [--file-rows N] [--words N] [--workers N] [--keep DIR]
+    python benchmarks/nights.py [--recipe plain|whole] [--against NAME=FILE ...] [--rows N]
+                                [--file-rows N] [--words N] [--workers N] [--keep DIR]
                                 [--check] [--save]
 
 A seeded corpus (prose with near and exact copies, Parquet files) is built in full, then night by
 night: a file of 1 % is added, one is deleted, one is changed, nothing is. Every night is a process
-of its own. Beside the time of each stand what it read of the input text (the first pass, the
-writing of rows, and all else that reads text, counted as often as it is read), and the bytes of
-the index that it read whole, mapped, and wrote. `--check` compares the last version with a run of
-the recipe from the inputs and the ledger.
+of its own, timed from its start to its exit. Two recipes: `plain` finds copies and scores;
+`whole`, what people run, searches for the items of the evaluation files of `--against` in between
+(as prose is made of random words, none is found). Beside the time of each stand what it read of
+the input text (the first pass, the writing of rows, and all else that reads text, counted as often
+as it is read), and the bytes of the index that it read whole, mapped, and wrote. `--check` compares
+the last version with a run of the recipe from the inputs and the ledger.
 
-`--save` writes `results/nights.json`.
+`--save` writes the figures into `results/nights.json`, by recipe, and leaves those of the other.
 """
 
 from __future__ import annotations
@@ -22,20 +25,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import machine
 from corpora import generate
 
-RECIPE = """\
-sources: [{{path: {inputs}}}]
-text_column: text
-steps:
-  - dedup: {{}}
-  - score: {{profile: web}}
-"""
 FOLDERS = ("data", "removed", "quarantine", "ledger")
+
+
+def recipe(inputs: Path, against: Sequence[str]) -> str:
+    """Return a recipe, as YAML; with evaluation files it searches for their items."""
+    searched = [{"decontaminate": {"against": list(against)}}] if against else []
+    steps = [{"dedup": {}}, *searched, {"score": {"profile": "web"}}]
+    return json.dumps({"sources": [{"path": str(inputs)}], "text_column": "text", "steps": steps})
 
 
 def thresher(*arguments: str | Path, workers: int) -> float:
@@ -83,7 +87,8 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     files = sorted(inputs.iterdir())
     held.mkdir()
     added, other = (path.rename(held / path.name) for path in files[-2:])
-    (folder / "recipe.yaml").write_text(RECIPE.format(inputs=inputs))
+    against = options.against if options.recipe == "whole" else []
+    (folder / "recipe.yaml").write_text(recipe(inputs, against))
     nights = [night(folder, "first", options.workers)]
     added.rename(inputs / added.name)
     nights.append(night(folder, "add", options.workers))
@@ -96,6 +101,8 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     for told in nights:
         told["time_share"] = told["seconds"] / nights[0]["seconds"]
     return {
+        "recipe": options.recipe,
+        "against": [name.partition("=")[0] for name in against],
         "rows": options.rows,
         "files": len(files) - 2,
         "text_bytes_a_row": round(corpus.text_bytes / corpus.rows),
@@ -132,10 +139,21 @@ def from_scratch(folder: Path, workers: int) -> tuple[bool, float]:
     return kept == digests(folder / "out"), round(seconds, 2)
 
 
+def saved() -> dict[str, Any]:
+    """Return the figures of earlier calls, by recipe."""
+    path = machine.RESULTS / "nights.json"
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return {name: found[name] for name in ("plain", "whole") if name in found}
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--recipe", choices=("plain", "whole"), default="plain")
+    parser.add_argument(
+        "--against", nargs="+", default=[], metavar="NAME=FILE", help="evaluation files, for whole"
     )
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--file-rows", type=int, default=0, help="1 % of the rows by default")
@@ -145,6 +163,8 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="run from scratch, and compare")
     parser.add_argument("--save", action="store_true")
     options = parser.parse_args()
+    if (options.recipe == "whole") != bool(options.against):
+        parser.error("--recipe whole wants --against, and --recipe plain has none")
     options.file_rows = options.file_rows or options.rows // 100
     if options.keep:
         options.keep.mkdir(parents=True)
@@ -169,7 +189,7 @@ def main() -> None:
         print(f"from scratch {figures['run_from_scratch_seconds']} s")
         print(f"the same: {figures['same_as_from_scratch']}")
     if options.save:
-        print(machine.save("nights", figures))
+        print(machine.save("nights", saved() | {options.recipe: figures}))
 
 
 if __name__ == "__main__":
