@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import PurePosixPath
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 # Both clusters of the conformance suite; then one of each for the files that break them.
 SHARED = {

@@ -21,7 +21,7 @@ def load(profile: str) -> None:
     settings.load_profile(profile)
 
 
-def examples(count: int, **more: Any) -> Any:
+def examples(count: int, **more: Any) -> settings:
     """Try a property on another number of examples, for what an example costs."""
     soak = settings.get_current_profile_name() == "soak"
     return settings(max_examples=count * MORE if soak else count, **more)
