@@ -39,7 +39,8 @@ from thresher_jobs.arrival import Arriving
 from thresher_jobs.committing import INPUTS, Committing, drop_unusable
 from thresher_jobs.planting import Planter
 from thresher_jobs.recipe import Recipe, resolved, typed_steps, with_languages
-from thresher_jobs.run_recipe import inputs_of, run_recipe
+from thresher_jobs.recipe_looking import inputs_of
+from thresher_jobs.run_recipe import run_recipe
 from thresher_jobs.versions import now
 
 logger = logging.getLogger(__name__)

@@ -44,8 +44,9 @@ def run_command(
     from thresher_jobs.export_params import ExportParams
     from thresher_jobs.progress import Show
     from thresher_jobs.recipe import load_recipe, relative_to, resolved, typed_steps
+    from thresher_jobs.recipe_looking import dry_lines
     from thresher_jobs.recipe_report import print_summary
-    from thresher_jobs.run_recipe import dry_lines, run_recipe
+    from thresher_jobs.run_recipe import run_recipe
 
     read = relative_to(load_recipe(recipe, settings or []), recipe)
     steps = typed_steps(read, only or [])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,7 @@ from thresher_jobs.first_pass import (
 )
 from thresher_jobs.night_keys import MadeOf, read_key, written_key
 from thresher_jobs.planting import Planter
-from thresher_jobs.recipe import READ_ONCE, Recipe, Step, resolved, typed_steps, with_languages
+from thresher_jobs.recipe import Recipe, Step, resolved, typed_steps, with_languages
 from thresher_jobs.recipe_composition import check_category, choose_counting
 from thresher_jobs.recipe_report import Flow, Recipes, flow_of, publish
 from thresher_jobs.recipe_steps import (
@@ -377,46 +377,3 @@ def _check_removed(typed: Sequence[Step], flow: Flow) -> None:
                     f"'{source.name}', more than max_removed_fraction {limit}",
                     remedy="look at the step alone, or raise its limit in the recipe",
                 )
-
-
-def dry_lines(recipe: Recipe, typed: Sequence[Step]) -> Iterator[str]:
-    """Yield what a run would read and do; no row is read.
-
-    Raises:
-        ThresherError: What the run would begin with.
-    """
-    plan = plan_of(recipe)
-    steps, _ = make_steps(typed, recipe, plan)
-    for step in steps:
-        step.check()
-    for number, source in enumerate(plan.inputs.sources):
-        files = [file for file in plan.inputs.files if file.source == number]
-        size = sum(file.bytes for file in files)
-        yield f"source  {source.name}: {len(files)} files, {size:,} bytes, {source.address}"
-    for one in typed:
-        changed = one.params.model_dump(mode="json", exclude_unset=True, exclude={*READ_ONCE})
-        said = ", ".join(f"{key}={value}" for key, value in changed.items())
-        yield f"step    {one.name}: {said or 'as by default'}"
-    yield (
-        f"read    {plan.bytes:,} bytes in {len(plan.tasks)} tasks, twice; the largest holds "
-        f"{plan.largest_task_bytes:,} bytes; rows are written once"
-    )
-    for note in plan.notes:
-        yield f"note    {note}"
-
-
-def inputs_of(recipe: Recipe, memo: dict[Any, Any]) -> tuple[list[list[Any]], dict[str, Any]]:
-    """Return what a run would be made of now: pins of the sources, digests of the steps' files.
-
-    Args:
-        recipe: Sources and steps.
-        memo: What steps have read of files, for those that come after.
-
-    Raises:
-        ThresherError: What the run would begin with.
-    """
-    plan = plan_of(recipe)
-    steps, _ = make_steps(typed_steps(recipe), recipe, plan)
-    for step in steps:
-        step.memo = memo
-    return plan.pins(), {step.name: step.check() for step in steps}

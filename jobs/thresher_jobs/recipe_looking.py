@@ -1,0 +1,52 @@
+"""What a recipe would do and be made of, before any row is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from thresher_jobs.recipe import READ_ONCE, Recipe, Step, typed_steps
+from thresher_jobs.run_recipe import make_steps, plan_of
+
+
+def dry_lines(recipe: Recipe, typed: Sequence[Step]) -> Iterator[str]:
+    """Yield what a run would read and do; no row is read.
+
+    Raises:
+        ThresherError: What the run would begin with.
+    """
+    plan = plan_of(recipe)
+    steps, _ = make_steps(typed, recipe, plan)
+    for step in steps:
+        step.check()
+    for number, source in enumerate(plan.inputs.sources):
+        files = [file for file in plan.inputs.files if file.source == number]
+        size = sum(file.bytes for file in files)
+        yield f"source  {source.name}: {len(files)} files, {size:,} bytes, {source.address}"
+    for one in typed:
+        changed = one.params.model_dump(mode="json", exclude_unset=True, exclude={*READ_ONCE})
+        said = ", ".join(f"{key}={value}" for key, value in changed.items())
+        yield f"step    {one.name}: {said or 'as by default'}"
+    yield (
+        f"read    {plan.bytes:,} bytes in {len(plan.tasks)} tasks, twice; the largest holds "
+        f"{plan.largest_task_bytes:,} bytes; rows are written once"
+    )
+    for note in plan.notes:
+        yield f"note    {note}"
+
+
+def inputs_of(recipe: Recipe, memo: dict[Any, Any]) -> tuple[list[list[Any]], dict[str, Any]]:
+    """Return what a run would be made of now: pins of the sources, digests of the steps' files.
+
+    Args:
+        recipe: Sources and steps.
+        memo: What steps have read of files, for those that come after.
+
+    Raises:
+        ThresherError: What the run would begin with.
+    """
+    plan = plan_of(recipe)
+    steps, _ = make_steps(typed_steps(recipe), recipe, plan)
+    for step in steps:
+        step.memo = memo
+    return plan.pins(), {step.name: step.check() for step in steps}
