@@ -120,7 +120,10 @@ def leak_facts(
         },
         common=settled.common,
         num_common=settled.num_common,
-        blind_spots=[preset.differs] if preset.differs else [],
+        blind_spots=[
+            *(f"{one.title}: {one.short_turns}." for one in benchmarks if one.short_turns),
+            *([preset.differs] if preset.differs else []),
+        ],
         changed=changed,
     )
 

@@ -26,7 +26,7 @@ from thresher.leaks.guessing import guess_fields, kind_of, stem_of
 from thresher.leaks.items import FIELDS
 from thresher.leaks.known import described, look_up, split_of
 from thresher.leaks.paths import fault, find
-from thresher.leaks.sub_items import ALONE, ASKED, LEAST, Item, read_items
+from thresher.leaks.sub_items import ALONE, ASKED, LEAST, TURN, Item, later_turns, read_items
 from thresher.leaks.values import plain
 from thresher.params import load_yaml
 from thresher.readers.streams import is_remote
@@ -61,7 +61,7 @@ class ReadBenchmark(NamedTuple):
         unusable: (uid, reason) of every other item in file order, the reason one of `REASONS`.
         copies: (uid of a duplicate, the usable item it repeats): hit when that one is.
         counts: rows, filtered (left out by `where`), usable, one key a reason, trivial_solutions
-            (found with their docstring only), and `sub_items`, a mapping by field.
+            (found with their docstring only), short_turns, and `sub_items`, a mapping by field.
         files: (name, bytes, pin) of each file.
     """
 
@@ -90,7 +90,16 @@ class ReadBenchmark(NamedTuple):
         summary = self.benchmark.summary()
         why = "; ".join(reason for reason in self.reasons if reason != summary)
         items = f"{self.counts['usable']:,} of {self.counts['rows']:,} items"
-        return f"{self.title}: {items}, {summary}{f' ({why})' if why else ''}"
+        short = f"; {self.short_turns}" if self.short_turns else ""
+        return f"{self.title}: {items}, {summary}{f' ({why})' if why else ''}{short}"
+
+    @property
+    def short_turns(self) -> str:
+        """What is said of later turns that any chat might hold; nothing if there are none."""
+        count = self.counts["short_turns"]
+        if not count:
+            return ""
+        return f"{count:,} later turns of fewer than {LEAST[TURN]} tokens not searched for"
 
 
 def read_benchmarks(specs: Sequence[str], count: CountTokens) -> list[ReadBenchmark]:
@@ -195,6 +204,19 @@ def _read(given: Benchmark, count: CountTokens) -> ReadBenchmark:
 
 
 def _complete(given: Benchmark, files: Sequence[FileRows]) -> tuple[Benchmark, tuple[str, ...]]:
+    """Describe a benchmark wholly: what is found out is told, later turns among it."""
+    made, reasons = _described(given, files)
+    if reasons and made.fields is not None and not made.fields.turns:
+        turns = later_turns(made.fields.question, [row for file in files for row in file.rows])
+        if turns:
+            fields = made.fields.model_copy(update={"turns": turns})
+            told = made.summary()
+            made = made.model_copy(update={"fields": fields})
+            reasons = (*(reason for reason in reasons if reason != told), made.summary())
+    return made, reasons
+
+
+def _described(given: Benchmark, files: Sequence[FileRows]) -> tuple[Benchmark, tuple[str, ...]]:
     """Find out kind, fields and split where the description leaves them open."""
     first = next((file for file in files if file.rows), files[0])
     split = given.split or split_of(given.name) or split_of(stem_of(first.path))
@@ -297,6 +319,11 @@ def _collect(
         "filtered": filtered,
         "usable": len(usable),
         **{reason: by_reason[reason] for reason in REASONS},
+        "short_turns": sum(
+            field == TURN and not is_long
+            for item, mask in zip(items, long_enough, strict=True)
+            for (field, _), is_long in zip(item.texts, mask, strict=True)
+        ),
         "trivial_solutions": sum(items[number].trivial for number in usable),
         "sub_items": {name: by_field[code] for code, name in enumerate(FIELDS)},
     }

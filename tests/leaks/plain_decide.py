@@ -11,7 +11,9 @@ import numpy as np
 from thresher.leaks.firing import Around
 
 KINDS = ("generic", "mcq", "math", "code", "retrieval")
-FIELDS = ("question", "answer", "option", "question_option", "passage", "solution", "tests")
+FIELDS = (
+    "question", "answer", "option", "question_option", "passage", "solution", "tests", "turn",
+)  # fmt: skip
 AROUND = Around._fields
 ITEMS = ("kind", "field", "bench", "uid")
 FLAGS = ("exact", "asked", "answer_found", "has_answer")
@@ -178,7 +180,7 @@ def ours(rows: list[Row], name: str) -> list[Judged]:
 
     def asked(row: Row, own: bool) -> bool:
         return any(
-            rows[j]["field"] in ("question", "question_option")
+            rows[j]["field"] in ("question", "question_option", "turn")
             and settled[j] > 0
             and not (own and unasked[j])
             for j in same("row", row)
@@ -248,7 +250,7 @@ def _alone(row: Row, name: str) -> tuple[int, str]:
     cover5, cover8 = F(row["matched5"], length), F(row["matched8"], length)
     short_text = row["segment_tokens"] <= length + 6 or row["answer_found"]
     whole_text = row["segment_tokens"] == length and row["answer_found"]
-    speaks = row["field"] in ("question", "solution", "tests")
+    speaks = row["field"] in ("question", "turn", "solution", "tests")
     alone = row["asked"] and row["segment_tokens"] <= length + 6
     speaks |= row["field"] == "question_option" and alone
     contained = row["exact"] and (
@@ -313,15 +315,15 @@ def published(row: Row, name: str) -> int:
     if name == "gpt3":
         return 2 * bool(row["covered_13"] > 0)
     if name == "tulu3":
-        scanned = field == "question" and row["asked"]
+        scanned = field in ("question", "turn") and row["asked"]
         return 2 * bool(scanned and F(row["matched8"], length) > F(1, 2))
     if name == "openr1":
-        return 2 * bool(field == "question" and row["asked"] and row["matched8"] > 0)
+        return 2 * bool(field in ("question", "turn") and row["asked"] and row["matched8"] > 0)
     if name == "deepseek":
-        scanned = field in ("question", "answer", "solution")
+        scanned = field in ("question", "answer", "solution", "turn")
         return 2 * bool(scanned and (row["covered_10"] > 0 or (row["exact"] and length >= 3)))
     if name == "qwen25":
-        scanned = field in ("question", "answer", "solution")
+        scanned = field in ("question", "answer", "solution", "turn")
         enough = bool(row["lcs"] >= 13 and row["lcs"] >= F(3, 5) * min(length, tokens))
         return 2 * bool(scanned and min(length, tokens) > 0 and enough)
     if name == "phi4":
@@ -331,13 +333,13 @@ def published(row: Row, name: str) -> int:
         share = F(row["grams_7"], whole) if whole > 0 else F(0)
         return 2 if share >= F(1, 2) else int(share >= F(1, 4))
     if name == "llama2":
-        if field not in ("question", "question_option"):
+        if field not in ("question", "question_option", "turn"):
             return 0
         covered = max(row["covered_11"], row["longest"] if row["longest"] > 10 else 0)
         share = F(covered, length)
         return 2 if share >= F(4, 5) else int(share >= F(1, 5))
     if name == "decon":
-        if field != "question" or length < 20:
+        if field not in ("question", "turn") or length < 20:
             return 0
         score = F(row["grams_5"], length - 4)
         if row["has_answer"]:

@@ -274,3 +274,21 @@ def test_the_result_is_the_same_every_time(tmp_path: Path) -> None:
     first, second = one(f"x={path}"), one(f"x={path}")
     assert first.texts.equals(second.texts) and first.uids.equals(second.uids)
     assert first.benchmark == second.benchmark and first.counts == second.counts
+
+
+def test_later_turns_are_searched_for_apart_where_the_user_speaks(tmp_path: Path) -> None:
+    first, second = "Name three rivers of Asia.", "Now sort those rivers by their length in miles."
+    rows: list[dict[str, Any]] = [
+        {"question_id": 1, "turns": [first, second]},
+        {"question_id": 2, "turns": ["Write a sonnet about the sea.", "Shorter, please."]},
+    ]
+    found = one(f"mt_bench={lines(tmp_path / 'mt.jsonl', rows)}")
+    assert texts_of(found, 0) == [("question", first), ("turn", second)]
+    assert [field for field, _ in texts_of(found, 1)] == ["question"]
+    assert "turns = turns[1]" in found.told
+    assert "1 later turns of fewer than 8 tokens not searched for" in found.told
+    said = [("user", first), ("assistant", "Yes. " * 9), ("user", second)]
+    chats = [{"messages": [{"role": role, "content": text} for role, text in said]}]
+    found = one(str(lines(tmp_path / "chats.jsonl", chats)))
+    assert texts_of(found, 0) == [("question", first), ("turn", second)]
+    assert "turns = messages[2].content" in found.told

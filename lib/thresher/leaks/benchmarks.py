@@ -41,6 +41,7 @@ class Fields(Params):
     id: Columns = Field((), description="What names an item; else the file and row number.")
     solution: Columns = Field((), description="The canonical solution; several are joined.")
     tests: Columns = Field((), description="The tests of a solution; several are joined.")
+    turns: Columns = Field((), description="What is asked after that; each is searched for alone.")
 
     @field_validator("*")
     @classmethod
@@ -119,6 +120,8 @@ class Benchmark(Params):
         named: dict[str, list[str]] = {}
         for field, path in [] if self.fields is None else self.fields.named():
             named.setdefault(field, []).append(path)
+        if len(turns := named.get("turns", [])) > 2:
+            named["turns"] = [f"{turns[0]} to {turns[-1]}"]
         said = ", ".join(f"{field} = {' + '.join(paths)}" for field, paths in named.items())
         return f"{self.kind}: {said}"
 

@@ -63,9 +63,11 @@ SIDES = matches.SIDES[:3]
 _KIND = {name: code for code, name in enumerate(MATCH_KINDS)}
 _MODE = {name: code for code, name in enumerate(MODES)}
 _REWORDED = (_MODE["fuzzy_idf"], _MODE["number_match"])
-_QUESTION, _ANSWER, _OPTION, _QUESTION_OPTION, _PASSAGE, _SOLUTION, _TESTS = range(len(FIELDS))
+(_QUESTION, _ANSWER, _OPTION, _QUESTION_OPTION, _PASSAGE, _SOLUTION, _TESTS, _TURN) = range(
+    len(FIELDS)
+)
 _LABELS = (_ANSWER, _SOLUTION, _TESTS)
-_ASKED = (_QUESTION, _QUESTION_OPTION)
+_ASKED = (_QUESTION, _QUESTION_OPTION, _TURN)
 _SPEAKING = (*_ASKED, _SOLUTION, _TESTS)  # a few tokens of these can give an item away
 _MCQ, _CODE, _MATH = KINDS.index("mcq"), KINDS.index("code"), KINDS.index("math")
 _FAR = np.iinfo(np.int64).max // 4  # no token is so far out

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 Column = np.ndarray[Any, Any]
 
-FIELDS = ("question", "answer", "option", "question_option", "passage", "solution", "tests")
+FIELDS = (
+    "question", "answer", "option", "question_option", "passage", "solution", "tests", "turn",
+)  # fmt: skip
 
 
 class Numbers(NamedTuple):

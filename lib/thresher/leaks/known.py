@@ -37,6 +37,7 @@ class Known(Params):
     id: Ways = ()
     solution: Ways | None = None
     tests: Ways | None = None
+    turns: Ways | None = None  # else as many as the rows have
     strip: tuple[str, ...] = ()
 
     def fields(self, schema: pa.Schema) -> Fields | None:
@@ -46,7 +47,7 @@ class Known(Params):
             ways: Ways | None = getattr(self, field)
             if ways is None:
                 continue
-            usual = () if field == "id" else USUAL[field]
+            usual = () if field == "id" else USUAL.get(field, ())
             found[field] = first_way((*ways, *usual), schema) or ()
         fields = Fields(**found)
         return fields if fields.question else None

@@ -33,7 +33,7 @@ from thresher.leaks.rules import (
 from thresher.params import Params, build
 
 FieldName = Literal[
-    "question", "answer", "option", "question_option", "passage", "solution", "tests"
+    "question", "answer", "option", "question_option", "passage", "solution", "tests", "turn"
 ]
 _OFF: dict[str, Any] = {"enabled": False}
 ALWAYS = (5, 8)  # n-grams that candidates are found by, and covers that every match reports
@@ -161,7 +161,7 @@ _PUBLISHED = (
         "questions; that a whole training set goes when it hits more than 2 % of a benchmark is "
         "for the reader of the report.",
         ngram_ratio=NgramRatio(n=8, threshold=Fraction(1, 2), above=True),
-        fields=("question",),
+        fields=("question", "turn"),
         asked_only=True,
     ),
     Preset(
@@ -169,7 +169,7 @@ _PUBLISHED = (
         source="huggingface/open-r1, scripts/decontaminate.py",
         differs="Our tokens, not words between blanks with their punctuation.",
         ngram_any=NgramAny(n=8),
-        fields=("question",),
+        fields=("question", "turn"),
         asked_only=True,
     ),
     Preset(
@@ -179,7 +179,7 @@ _PUBLISHED = (
         "they are contained.",
         exact=Exact(certain=3, least=3, whole_text=False),
         ngram_any=NgramAny(n=10),
-        fields=("question", "answer", "solution"),
+        fields=("question", "answer", "solution", "turn"),
     ),
     Preset(
         name="qwen25",
@@ -187,7 +187,7 @@ _PUBLISHED = (
         differs="Our tokens without symbols; the subsequence must lie in a window, as any long "
         "document holds one otherwise: all of 100 documents of 40 other items matched.",
         lcs=Lcs(),
-        fields=("question", "answer", "solution"),
+        fields=("question", "answer", "solution", "turn"),
     ),
     Preset(
         name="phi4",
@@ -204,7 +204,7 @@ _PUBLISHED = (
         "mismatches are allowed in the longest span alone; runs longer than 10 tokens, where they "
         "also tried 20 to 50. Contaminated is their dirty, suspect the rest of their not clean.",
         ngram_ratio=NgramRatio(n=11, of="spans", threshold=Fraction(4, 5), suspect=Fraction(1, 5)),
-        fields=("question", "question_option"),
+        fields=("question", "question_option", "turn"),
     ),
     Preset(
         name="decon",
@@ -222,7 +222,7 @@ _PUBLISHED = (
             off_below=20,
             answer_weight=Fraction(1, 4),
         ),
-        fields=("question",),
+        fields=("question", "turn"),
     ),
     Preset(
         name="paloma",

@@ -1,9 +1,9 @@
 """Sub-items: the texts of a benchmark item that training rows are searched for.
 
 Each item gives its question, and by its fields: a worked answer, options, the question with each
-option, the passage (evidence only), solution and tests. Labels of options are never searched for,
-answers are kept apart as evidence. Which texts are long enough is decided by their tokens, which
-the caller counts.
+option, the passage (evidence only), solution and tests, and what is asked later in it. Labels of
+options are never searched for, answers are kept apart as evidence. Which texts are long enough is
+decided by their tokens, which the caller counts.
 
 Shapes: U items.
 """
@@ -27,13 +27,18 @@ from thresher.leaks.options import (
 from thresher.leaks.paths import find, spelled
 from thresher.leaks.values import final_answer, texts, without_calculations
 
-QUESTION, ANSWER, OPTION, QUESTION_OPTION, PASSAGE, SOLUTION, TESTS = range(len(FIELDS))
+QUESTION, ANSWER, OPTION, QUESTION_OPTION, PASSAGE, SOLUTION, TESTS, TURN = range(len(FIELDS))
 # Tokens a text needs to be searched for. Shorter options (None of the above) are everyone's; an
 # answer of fewer than 8 is found by chance. Passages only lend weight to a question beside them.
+# A later turn of fewer than 8 (Can you parallelize it?) is said in any chat.
 LEAST = {QUESTION: 3, ANSWER: 8, OPTION: 5, QUESTION_OPTION: 3, PASSAGE: 8, SOLUTION: 3, TESTS: 3}
-ALONE = (QUESTION, ANSWER, QUESTION_OPTION, SOLUTION, TESTS)  # without one, an item is unusable
-ASKED = (QUESTION, SOLUTION, TESTS)  # and without any text of these it is empty
+LEAST[TURN] = 8
+ALONE = (QUESTION, ANSWER, QUESTION_OPTION, SOLUTION, TESTS, TURN)  # an item needs one of these
+ASKED = (QUESTION, SOLUTION, TESTS, TURN)  # and without any text of these it is empty
 INFORMATIVE = 6
+_PLACE = re.compile(r"(.*)\[(\d+)\]([^\[\]]*)")
+_SPEAKER = ("role", "from")
+_USERS = ("user", "human", "prompter")
 _BLANK = re.compile(r"(?<![\w])_+(?![\w])")
 _NAME = re.compile(r"[^\W_]\w*|\d+")
 _KEYWORDS = frozenset({
@@ -90,7 +95,7 @@ def read_items(benchmark: Benchmark, rows: Sequence[Mapping[str, Any]]) -> list[
         [len(options.texts) for _, options in parts],
     )
     return [
-        _item(benchmark.kind, fields, row, question, options, values, base)
+        _item(benchmark.kind, fields, strip, row, question, options, values, base)
         for row, (question, options), values in zip(rows, parts, answers, strict=True)
     ]
 
@@ -98,9 +103,7 @@ def read_items(benchmark: Benchmark, rows: Sequence[Mapping[str, Any]]) -> list[
 def _parts(
     kind: str, fields: Fields, strip: Sequence[re.Pattern[str]], row: Mapping[str, Any]
 ) -> tuple[str, Options]:
-    question = _joined(row, fields.question)
-    for pattern in strip:
-        question = pattern.sub("", question)
+    question = _stripped(_joined(row, fields.question), strip)
     options = read_options([find(row, path) for path in fields.choices])
     if kind == "mcq" and not fields.choices:
         question, inline = split_inline(question)
@@ -108,9 +111,16 @@ def _parts(
     return question.strip(), options
 
 
+def _stripped(text: str, strip: Sequence[re.Pattern[str]]) -> str:
+    for pattern in strip:
+        text = pattern.sub("", text)
+    return text
+
+
 def _item(
     kind: str,
     fields: Fields,
+    strip: Sequence[re.Pattern[str]],
     row: Mapping[str, Any],
     question: str,
     options: Options,
@@ -144,8 +154,36 @@ def _item(
     found.append((PASSAGE, _joined(row, fields.passage)))
     found.append((SOLUTION, "" if trivial else solution))
     found.append((TESTS, _joined(row, fields.tests)))
+    turns = (_stripped(turn_at(row, path), strip).strip() for path in fields.turns)
+    found += [(TURN, turn) for turn in turns if turn != question]
     kept = dict.fromkeys((field, text) for field, text in found if text)
     return Item(tuple(sorted(kept, key=lambda one: one[0])), tuple(answers), options.texts, trivial)
+
+
+def later_turns(question: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the paths of what is asked after a question that is one of a list.
+
+    After `turns[0]` that is `turns[1]`, and `messages[2].content` after `messages[0].content`,
+    where the user speaks there in any of the rows.
+    """
+    place = _PLACE.fullmatch(question[0]) if len(question) == 1 else None
+    if place is None:
+        return ()
+    before, first, after = place[1], int(place[2]), place[3]
+    listed = (spelled(find(row, before)) for row in rows)
+    most = max((len(found) for found in listed if isinstance(found, list)), default=0)
+    paths = (f"{before}[{number}]{after}" for number in range(first + 1, most))
+    return tuple(path for path in paths if any(turn_at(row, path) for row in rows))
+
+
+def turn_at(row: Mapping[str, Any], path: str) -> str:
+    """Return what is asked at a path; nothing where another than the user speaks."""
+    message = find(row, path[: path.rindex("]") + 1]) if "]" in path else None
+    if isinstance(message, Mapping):
+        speakers = (str(message[key]).lower() for key in _SPEAKER if message.get(key) is not None)
+        if next(speakers, _USERS[0]) not in _USERS:
+            return ""
+    return _joined(row, (path,))
 
 
 def _joined(row: Mapping[str, Any], paths: Sequence[str]) -> str:
