@@ -20,6 +20,18 @@ Out = Annotated[str, typer.Option("--out", help="The one folder to write.", meta
 TextColumn = Annotated[
     str | None, typer.Option(help="Column that is compared. [default: text]", metavar="NAME")
 ]
+ScoredColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--text-column",
+        help="Column of the texts, where rows are no conversations. [default: text]",
+        metavar="NAME",
+    ),
+]
+TaughtColumn = Annotated[
+    str | None,
+    typer.Option("--text-column", help="Column of the texts. [default: text]", metavar="NAME"),
+]
 Columns = Annotated[
     str | None,
     typer.Option(help="Several columns, compared as one text joined by newlines.", metavar="A,B,C"),

@@ -45,8 +45,7 @@ from thresher_jobs.dedup_state import State, attribute_params
 from thresher_jobs.first_pass import found_schemas
 from thresher_jobs.memory import Memory
 from thresher_jobs.night_figures import tell_figures
-from thresher_jobs.profiles import chosen, load_profile
-from thresher_jobs.score import make_step, read_assets, signals_of
+from thresher_jobs.score import make_step, read_assets, signals_of, wanted_profile
 from thresher_jobs.score_params import ScoreParams
 from thresher_jobs.scored import Scored
 from thresher_jobs.sift import sift_step
@@ -281,12 +280,10 @@ class DedupStep(RecipeStep):
 class ScoreStep(RecipeStep):
     """Quality by rules on signals."""
 
-    def __init__(self, name: str, params: ScoreParams) -> None:
+    def __init__(self, name: str, params: ScoreParams, texts: bool) -> None:
         super().__init__(name)
         self._params = params
-        self._wanted = (
-            None if params.profile == "auto" else chosen(load_profile(params.profile), params)
-        )
+        self._wanted = wanted_profile(params, texts=texts)
         self._assets: dict[str, bytes] = {}
         self._scored: Scored | None = None
         self._how: SiftStep | None = None

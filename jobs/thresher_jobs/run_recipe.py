@@ -121,7 +121,7 @@ def make_steps(
         if step.kind == "dedup":
             made.append(DedupStep(step.name, params))
         elif step.kind == "score":
-            made.append(ScoreStep(step.name, params))
+            made.append(ScoreStep(step.name, params, recipe.text_column is not None))
         elif step.kind == "decontaminate":
             from thresher_jobs.recipe_leaks import LeakStep
 

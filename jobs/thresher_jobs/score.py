@@ -24,6 +24,7 @@ from thresher.engines.options import EngineOptions
 from thresher.errors import ConfigError, InputError
 from thresher.formats.catalogue import FORMATS
 from thresher.formats.detection import Detected
+from thresher.formats.rows import Kind
 from thresher.planning import Plan, agree_on_schema, check_apart, make_plan
 from thresher.run import Listener, Run, open_run
 from thresher.signals.computation import TOKENIZER, Computation, computation
@@ -84,7 +85,8 @@ def score(
 
 def _score(addresses: Sequence[str], params: ScoreParams, run: Run) -> dict[str, Any]:
     begin = time.monotonic()
-    wanted = None if params.profile == "auto" else chosen(load_profile(params.profile), params)
+    named = params.text_column != ScoreParams.model_fields["text_column"].default
+    wanted = wanted_profile(params, texts=named)
     assets = read_assets(params, wanted)
     if wanted is not None:  # what cannot be is refused before anything is written
         check_rules(wanted, signals_of(wanted, computation(wanted, assets)))
@@ -134,6 +136,28 @@ def _score(addresses: Sequence[str], params: ScoreParams, run: Run) -> dict[str,
         formats,
     )
     return sift(run, scored, params, begin)
+
+
+def wanted_profile(params: ScoreParams, *, texts: bool) -> Profile | None:
+    """Return the profile that the parameters ask for; None where the rows' formats decide.
+
+    Args:
+        params: The parameters.
+        texts: Whether a column is named as the text of all rows: no formats are looked for.
+
+    Raises:
+        ConfigError: A text column is named, and a profile of conversations.
+    """
+    if params.profile == "auto" and not texts:
+        return None
+    name = built_in_for({Kind.TEXT}) if params.profile == "auto" else params.profile
+    found = chosen(load_profile(name), params)
+    if texts and found.uses_formats:
+        raise ConfigError(
+            f"the profile '{name}' reads conversations, not the column '{params.text_column}'",
+            remedy="leave text_column out, or choose a profile of texts such as web",
+        )
+    return found
 
 
 def make_step(
@@ -225,7 +249,8 @@ def _profile(
     params: ScoreParams, wanted: Profile | None, detected: Mapping[int, Detected] | None
 ) -> tuple[str, Profile]:
     if wanted is not None:
-        return params.profile, wanted
+        auto = params.profile == "auto"
+        return built_in_for({Kind.TEXT}) if auto else params.profile, wanted
     assert detected is not None
     name = built_in_for(
         {FORMATS[format].kind for found in detected.values() for format in found.formats}

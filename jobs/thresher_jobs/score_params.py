@@ -44,7 +44,10 @@ class ScoreParams(FormatParams, SiftParams):
         description="A profile's name or a YAML file; auto chooses by the format of the rows: web "
         "for text, sft for conversations, preference, kto.",
     )
-    text_column: str = Field("text", description="The text, where rows are plain text.")
+    text_column: str = Field(
+        "text",
+        description="The text, where rows are plain text; a name other than text says they are.",
+    )
     id_column: str | None = Field(None, description="Column with the rows' own ids.")
     groups: tuple[str, ...] = Field(
         (), description="Further groups of signals to compute: language, tokens, code, prompts, ..."

@@ -350,3 +350,15 @@ def test_languages_are_told_of_small_inputs_unless_the_recipe_says(
     assert with_languages(unsaid, 1 << 30).languages is False
     said = load_recipe(str(tmp_path / "r.yaml"), ["languages=true"])
     assert with_languages(said, 1 << 30).languages is True
+
+
+def test_texts_of_a_named_column_are_scored_by_a_profile_of_texts(tmp_path: Path) -> None:
+    rows = jsonl(tmp_path / "in.jsonl", [{"text": f"Row {n} of a text of the sea."} for n in "ab"])
+    step = {"score": {"max_removed_fraction": 1.0}}
+    texts = write(tmp_path / "web.yaml", [rows], [step], text_column="text")
+    assert run(texts, tmp_path / "out")["rows_in"] == 2
+    chats = write(
+        tmp_path / "sft.yaml", [rows], [{"score": {"profile": "sft"}}], text_column="text"
+    )
+    with pytest.raises(ConfigError, match="'sft' reads conversations"):
+        run(chats, tmp_path / "other")

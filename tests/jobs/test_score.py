@@ -286,3 +286,14 @@ def test_rows_without_the_text_column_are_told_apart_from_null_texts(tmp_path: P
     jsonl(tmp_path / "in.jsonl", [{"content": GOOD}] * 3)
     with pytest.raises(InputError, match="no column 'text'"):
         run(tmp_path / "in.jsonl", tmp_path / "out", profile="web")
+
+
+def test_a_text_column_is_never_ignored(tmp_path: Path) -> None:
+    chats = jsonl(tmp_path / "chats.jsonl", [chat("Why?", GOOD)])
+    with pytest.raises(InputError, match="no column 'txt'"):
+        run(chats, tmp_path / "out", text_column="txt")
+    with pytest.raises(ConfigError, match="'sft' reads conversations, not the column 'txt'"):
+        run(chats, tmp_path / "other", profile="sft", text_column="txt")
+    texts = jsonl(tmp_path / "texts.jsonl", [{"txt": GOOD}])
+    report = run(texts, tmp_path / "web", text_column="txt", max_removed_fraction=1.0)
+    assert report["rows_in"] == 1
