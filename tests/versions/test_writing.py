@@ -17,6 +17,7 @@ from thresher.versions.collecting import Retention, collect
 from thresher.versions.history import HINT, History
 from thresher.versions.local_objects import LocalObjects
 from thresher.versions.manifest import FILES, Changes, record_name
+from thresher.versions.reading import Version
 from thresher.versions.writing import Conflict, Writer, check_settings, roll_back, write
 
 EVERYTHING = Retention(1, -1, -1e9)
@@ -164,6 +165,23 @@ def test_files_do_not_depend_on_the_clock(tmp_path: Path) -> None:
 def test_a_time_without_a_zone_is_refused(history: History) -> None:
     with pytest.raises(ValueError, match="zone"):
         Writer(history, datetime(2026, 11, 20))
+
+
+def test_a_version_says_when_it_could_first_be_read_not_when_its_run_began(
+    history: History,
+) -> None:
+    commit(history, {"a": b"1"}, 0)
+    hours = 1
+
+    def plan(writer: Writer) -> Version:
+        nonlocal hours
+        writer.put("a", b"2")
+        hours = 3  # so long does the run take
+        return writer.commit()
+
+    write(history, lambda: at(hours), plan)
+    assert history.resolve(at(2).isoformat()).number == 1
+    assert history.resolve(at(3).isoformat()).number == 2
 
 
 def test_a_rollback_is_a_new_version_and_the_history_stays(history: History) -> None:

@@ -62,19 +62,20 @@ class Writer:
 
     Args:
         history: The store.
-        time: The caller's time; only told, never compared.
+        time: The caller's time, or its clock, which is asked at the commit: nobody could read the
+            version before. Only told, never compared.
 
     Attributes:
         base: The version it plans on; None for an empty store.
     """
 
-    def __init__(self, history: History, time: datetime) -> None:
-        if time.tzinfo is None:
+    def __init__(self, history: History, time: datetime | Callable[[], datetime]) -> None:
+        if isinstance(time, datetime) and time.tzinfo is None:
             raise ValueError("the time of a version needs a zone")
         self.history = history
         self.objects = history.objects
         self.id = uuid.uuid4().hex[:16]
-        self._time = time.astimezone(UTC).isoformat()
+        self._time = time
         head = history.head()
         self._seen = head.version if head else 0
         self._first = head.first if head else 1
@@ -187,12 +188,13 @@ class Writer:
         note: str,
     ) -> Version:
         number = self._seen + 1
+        when = self._time if isinstance(self._time, datetime) else self._time()
         while True:
             manifest = Manifest(
                 version=number,
                 kind=kind,
                 writer=self.id,
-                time=self._time,
+                time=when.astimezone(UTC).isoformat(),
                 parent=self.base.number if self.base else 0,
                 first=self._first,
                 of=of,
@@ -274,7 +276,7 @@ def write(
     """
     for _ in range(ROUNDS):
         try:
-            with Writer(history, time()) as writer:
+            with Writer(history, time) as writer:
                 return plan(writer)
         except Conflict as conflict:
             last = conflict
