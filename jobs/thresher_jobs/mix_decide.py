@@ -7,6 +7,7 @@ border    exchange  the rows among which draws end meet; each draw's exact end
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,6 +29,7 @@ from thresher.mixing.targets import (
     parts_of,
     set_targets,
 )
+from thresher.mixing.weights import left_out
 from thresher.planning import Plan
 from thresher.run import Run
 from thresher.stage import ExchangeStage, stage_key
@@ -44,6 +46,7 @@ from thresher.steps.spread import read_table
 from thresher_jobs.dedup_state import partitions_of
 from thresher_jobs.mix_search import Histogram, Search, histogram
 
+logger = logging.getLogger(__name__)
 CODE_VERSION = "mix-1"  # raised when the same rows and parameters give another draw
 Column = np.ndarray[Any, Any]
 
@@ -118,6 +121,8 @@ def plan_mixture(
         group: Supply(int(counts.rows.sum()), int(counts.tokens.sum()))
         for group, counts in counted.items()
     }
+    for told in left_out(options, shares, names, found):
+        logger.warning("%s", told)
     parts = parts_of(options, shares, names, found)
     if sum(len(part.leaves) for part in parts) > MOST_CATEGORIES:
         raise LimitError(

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from thresher.errors import ConfigError
 from thresher.inputs import Inputs
 from thresher.mixing.options import MixOptions, SourceShare, Weights
+from thresher.mixing.weights import check_weights
 from thresher_jobs.read_params import FormatParams
 
 
@@ -97,8 +98,14 @@ def shares_of(params: MixParams, names: Sequence[str]) -> list[SourceShare]:
     """Return what is asked of each source.
 
     Raises:
-        ConfigError: A weight is given to a source that is not there.
+        ConfigError: A weight is given to a source that is not there, or no data could be mixed so.
     """
+    shares = _shares(params, names)
+    check_weights(params, shares, names)
+    return shares
+
+
+def _shares(params: MixParams, names: Sequence[str]) -> list[SourceShare]:
     if params.sources:
         own = {"path", "name", "priority"}
         return [SourceShare.model_validate(s.model_dump(exclude=own)) for s in params.ordered()]

@@ -180,7 +180,9 @@ def test_caps_hold_in_either_unit(two: list[Path], tmp_path: Path) -> None:
     assert written(tmp_path / "crossed") == written(tmp_path / "rows")
 
 
-def test_a_ratio_of_categories_is_met_whatever_the_sources(tmp_path: Path) -> None:
+def test_a_ratio_of_categories_is_met_whatever_the_sources(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     kinds = ["math", "code", "chat", "chat", None]
     rows = [row | {"kind": kinds[n % 5]} for n, row in enumerate(numbered("a", 400))]
     jsonl(tmp_path / "a.jsonl", rows[:250])
@@ -198,6 +200,9 @@ def test_a_ratio_of_categories_is_met_whatever_the_sources(tmp_path: Path) -> No
     assert leaves(report)["math"]["source"] is None
     left = report["plan"]["mixture"]["left_out"]
     assert sum(entry["rows"] for entry in left) == 240
+    said = "100 rows of 'a.jsonl' are not drawn: no weight for their category ('chat')"
+    assert said in caplog.messages
+    assert "50 rows of 'a.jsonl' without a category are not drawn" in caplog.messages
     list(verify(str(out)))
     with pytest.raises(LimitError, match="category 'code' is to give"):
         run(

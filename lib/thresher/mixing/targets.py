@@ -303,14 +303,24 @@ def _weights(options: MixOptions, parts: Sequence[Part]) -> list[Fraction]:
         ]
         return tempered(limited, options.temperature)
     if lacking:
-        raise ConfigError(
-            f"'{lacking}' has no weight, others have", remedy="give all of them one, or none"
-        )
+        raise no_weight(lacking)
     if options.temperature != 1 and not any(len(part.leaves) > 1 for part in parts):
-        raise ConfigError(
-            "weights and a temperature are given", remedy="a temperature makes weights of sizes"
-        )
+        raise weights_and_temperature()
     return [as_fraction(weight or 0) for weight in stated]
+
+
+def no_weight(name: str) -> ConfigError:
+    """Return what is said when some have a weight and one has none."""
+    return ConfigError(
+        f"'{name}' has no weight, others have", remedy="give all of them one, or none"
+    )
+
+
+def weights_and_temperature() -> ConfigError:
+    """Return what is said when sources have weights and are to get others by their sizes."""
+    return ConfigError(
+        "weights and a temperature are given", remedy="a temperature makes weights of sizes"
+    )
 
 
 def _leaf_weights(options: MixOptions, part: Part) -> list[Fraction]:
