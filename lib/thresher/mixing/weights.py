@@ -1,4 +1,4 @@
-"""What can be said of the weights of a mixture: before any row is read, and of what they leave out."""
+"""What can be said of weights of a mixture: before any row is read, and of rows they leave out."""
 
 from __future__ import annotations
 
