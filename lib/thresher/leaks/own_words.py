@@ -87,10 +87,41 @@ def _of_another(stored: Any, table: Any, owners: Any, item: Any, start: Any, n: 
 
 
 @kernel
+def _own_terms(
+    stored: Any, table: Any, common: Column, owners: Any, item: Any, n: Any, shared: Column,
+    terms: Column,
+) -> Any:  # fmt: skip
+    """Collect the terms that stand only outside of runs that other items have, each once.
+
+    Returns:
+        How many terms, and how many tokens outside of such runs.
+    """
+    begin, num = stored.offsets[item], stored.offsets[item + 1] - stored.offsets[item]
+    shared[:num] = 0
+    for i in range(num - n + 1):
+        if get_bit(common, begin + i) or _of_another(stored, table, owners, item, begin + i, n):
+            shared[i : i + n] = 1
+    count, tokens = _I(0), _I(0)
+    for i in range(num):
+        if shared[i]:
+            continue
+        tokens += 1
+        term = stored.terms[begin + i]
+        again = False
+        for k in range(num):
+            again = again or (stored.terms[begin + k] == term and (k < i or shared[k] != 0))
+        if not again:
+            terms[count] = term
+            count += 1
+    return count, tokens
+
+
+@kernel
 def _measure(
     hashes: Column,
     offsets: Column,
     pairs: Any,
+    order: Column,
     firsts: Column,
     lasts: Column,
     stored: Any,
@@ -99,30 +130,25 @@ def _measure(
     owners: Any,
     idf: Column,
     n: Any,
-    shared: Column,
+    scratch: Any,
     own: Any,
 ) -> None:
-    for pair in range(firsts.shape[0]):
+    """Measure pairs in an order in which those of a sub-item follow each other."""
+    shared, terms = scratch
+    before, count, tokens = _I(-1), _I(0), _I(0)
+    for pair in order:
         item, segment = pairs.items[pair], pairs.segments[pair]
-        begin, num = stored.offsets[item], stored.offsets[item + 1] - stored.offsets[item]
-        shared[:num] = 0
-        for i in range(num - n + 1):
-            if get_bit(common, begin + i) or _of_another(stored, table, owners, item, begin + i, n):
-                shared[i : i + n] = 1
+        if item != before:
+            before = item
+            count, tokens = _own_terms(stored, table, common, owners, item, n, shared, terms)
+        own.tokens[pair] = tokens
         low, high = offsets[segment] + firsts[pair], offsets[segment] + lasts[pair] + 1
-        for i in range(num):
-            if shared[i]:
-                continue
-            own.tokens[pair] += 1
-            term = stored.terms[begin + i]
-            again = False
-            for k in range(num):
-                again = again or (stored.terms[begin + k] == term and (k < i or shared[k] != 0))
-            if again:
-                continue
+        for at in range(count):
+            term = terms[at]
             own.weight[pair] += idf[term]
+            value = stored.term_hash[term]
             for place in range(low, high):
-                if hashes[place] == stored.term_hash[term]:
+                if hashes[place] == value:
                     own.found[pair] += idf[term]
                     break
 
@@ -138,10 +164,12 @@ def find_own(index: Index, tokens: Tokens, pairs: Pairs, firsts: Column, lasts: 
     """
     n = index.ngrams[0]
     own = Own(*(np.zeros(len(firsts), np.int64) for _ in Own._fields))
+    longest = int(index.lengths.max(initial=1))
     _measure(
         frozen(tokens.hashes),
         frozen(tokens.offsets),
         type(pairs)(*(frozen(column) for column in pairs)),
+        frozen(np.argsort(pairs.items, kind="stable")),
         frozen(firsts),
         frozen(lasts),
         index.stored,
@@ -150,7 +178,7 @@ def find_own(index: Index, tokens: Tokens, pairs: Pairs, firsts: Column, lasts: 
         _Owners(index["bench"], index["uid"]),
         index["idf"],
         n,
-        np.empty(int(index.lengths.max(initial=1)), np.uint8),
+        (np.empty(longest, np.uint8), np.empty(longest, np.int64)),
         own,
     )
     return own

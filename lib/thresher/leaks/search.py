@@ -29,6 +29,7 @@ from thresher.leaks.presets import Preset, covered_name, grams_name
 from thresher.leaks.reach import within_reach
 from thresher.leaks.scan import scan
 from thresher.leaks.segments import ROLES, Segments
+from thresher.leaks.snippets import snippets
 from thresher.leaks.tokens import Tokens, tokenise
 
 Column = np.ndarray[Any, Any]
@@ -245,7 +246,7 @@ def _lines(indexed: Indexed, judged: _Judged, found: Segments) -> pa.RecordBatch
         "widf": widf,
         "numbers": _numbers(figures),
         "answer_found": judged.beside.answer_found,
-        "train_snippet": _snippets(found.texts, segments, starts, stops),
+        "train_snippet": snippets(found.texts, segments, starts, stops, SNIPPET_CHARACTERS),
         "eval_snippet": _beginnings(judged.part.texts.take(pa.array(judged.items))),
         "part": np.full(len(segments), judged.number, np.int64),
         "item": judged.items,
@@ -266,19 +267,3 @@ def _numbers(figures: dict[str, Column]) -> pa.Array:
 
 def _beginnings(texts: pa.Array) -> pa.Array:
     return pc.utf8_slice_codeunits(texts, 0, SNIPPET_CHARACTERS)
-
-
-def _snippets(texts: pa.Array, segments: Column, starts: Column, stops: Column) -> pa.Array:
-    """Return the text around each match, up to a number of characters, whole code points only.
-
-    A document of many matches is looked into, never copied for each.
-    """
-    found = []
-    places = (column.tolist() for column in (segments, starts, stops))
-    for segment, start, stop in zip(*places, strict=True):
-        data = texts[segment].as_buffer()
-        spare = max(0, SNIPPET_CHARACTERS - (stop - start)) // 2
-        low = max(0, start - spare)
-        piece = bytes(data[low : low + 4 * SNIPPET_CHARACTERS])
-        found.append(piece.decode("utf-8", "ignore")[:SNIPPET_CHARACTERS])
-    return pa.array(found, pa.string())
