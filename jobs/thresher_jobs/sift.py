@@ -25,7 +25,7 @@ from thresher_jobs.dedup_state import partitions_of
 from thresher_jobs.score_params import SiftParams
 from thresher_jobs.scored import Scored, remember
 
-CODE_VERSION = "sift-1"  # raised when the same signals and rules give other bytes
+CODE_VERSION = "sift-2"  # raised when the same signals and rules give other bytes
 ROWS_PER_PARTITION = 1 << 20
 HOME_ROWS = 1 << 20
 

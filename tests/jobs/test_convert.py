@@ -69,7 +69,7 @@ def test_every_row_is_in_the_ledger_and_in_its_place(tmp_path: Path) -> None:
     ]
     (refused,) = rows_of(tmp_path / "out", "quarantine")
     assert refused["error"] == "column 'chosen' is null"
-    assert json.loads(refused["raw"]) == {"prompt": "a", "rejected": "c"}
+    assert json.loads(refused["raw"]) == rows[1]
     result = open_result(str(tmp_path / "out"))
     found = list(result.find({"in.jsonl:2#2"}))
     assert result.rows(found)["in.jsonl:2#2"] == {"prompt": "z", "completion": "c", "label": False}

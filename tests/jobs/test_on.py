@@ -136,7 +136,7 @@ def test_a_row_that_no_format_reads_is_quarantined_with_its_fault(
         ("r2", "column 'messages' is null"),
     ]
     assert json.loads(found[0]["raw"]) == rows[1]
-    assert json.loads(found[1]["raw"]) == {"id": "r2"}
+    assert json.loads(found[1]["raw"]) == {"id": "r2", "messages": None}
     checked(tmp_path / "out")
     with pytest.raises(LimitError, match="2 of 6 rows"):
         runs.run(file, tmp_path / "few", on="response", max_quarantined_fraction=0.3)

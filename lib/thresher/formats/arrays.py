@@ -84,6 +84,18 @@ def without_nulls(value: Any) -> Any:
     return value
 
 
+def row_as_json(row: Mapping[str, Any]) -> str:
+    """Write a row for the quarantine: columns that are null are said, fields inside them dropped,
+    since Arrow gives every row the fields of all rows."""
+    whole = {name: without_nulls(value) for name, value in row.items()}
+    return json.dumps(whole, ensure_ascii=False, default=str)
+
+
+def removed_as_json(row: Mapping[str, Any]) -> str:
+    """Write a row that is removed from a file whose columns the output does not have."""
+    return json.dumps(without_nulls(row), ensure_ascii=False, default=str)
+
+
 def json_text(array: pa.Array) -> pa.Array:
     """Return values as JSON text; strings are taken for JSON already, null fields are dropped."""
     if is_string(array.type):

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from thresher import docid
 from thresher.errors import InputError
-from thresher.formats.arrays import without_nulls
+from thresher.formats.arrays import removed_as_json, row_as_json
 from thresher.formats.conversion import Conversion, Converted, convert
 from thresher.parquet import row_bytes
 from thresher.stage import Receipt, Task
@@ -299,7 +299,7 @@ def _keep_refused(
     if not len(out):
         return
     for row, value in zip(out.tolist(), piece.batch.take(pa.array(out)).to_pylist(), strict=True):
-        text = json.dumps(without_nulls(value), ensure_ascii=False, default=str)
+        text = removed_as_json(value) if made.removed[row] else row_as_json(value)
         raw[int(keys[row])] = text.encode("utf-8", "replace")
         if not made.removed[row]:
             errors[int(keys[row])] = made.faults.message(row)

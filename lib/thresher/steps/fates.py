@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from thresher import docid
+from thresher.formats.arrays import removed_as_json
 from thresher.steps.outputs import (
     AS_JSON,
     LEDGER,
@@ -120,7 +121,8 @@ class RowWriter:
         index = pa.array(numbers)
         by = self._fates.by
         if self._as_json:
-            texts = pa.array([row.decode() for row in rows_as_json(batch)], pa.string())
+            rows = [removed_as_json(row).encode("utf-8", "replace") for row in batch.to_pylist()]
+            texts = pa.array([row.decode() for row in rows], pa.string())
             batch = pa.record_batch([texts], schema=AS_JSON)
         columns = [
             *batch.columns,

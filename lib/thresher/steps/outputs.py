@@ -4,13 +4,12 @@ parts of one task."""
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from thresher.formats.arrays import without_nulls
+from thresher.formats.arrays import row_as_json
 from thresher.parquet import PartWriter
 from thresher.store import Published, Store, sync_file
 
@@ -60,9 +59,7 @@ def part(folder: str, task: int) -> str:
 
 def rows_as_json(batch: pa.RecordBatch) -> list[bytes]:
     """Return rows as JSON, for the quarantine: a row that no format can read has no text."""
-    rows = (without_nulls(row) for row in batch.to_pylist())
-    texts = (json.dumps(row, ensure_ascii=False, default=str) for row in rows)
-    return [text.encode("utf-8", "replace") for text in texts]
+    return [row_as_json(row).encode("utf-8", "replace") for row in batch.to_pylist()]
 
 
 class PartSet:
