@@ -15,7 +15,7 @@ the input text (the first pass, the writing of rows, and all else that reads tex
 as it is read), and the bytes of the index that it read whole, mapped, and wrote. `--check` compares
 the last version with a run of the recipe from the inputs and the ledger.
 
-`--save` writes the figures into `results/nights.json`, by recipe, and leaves those of the other.
+`--save` writes the figures into `results/nights.json`, by recipe and words, and leaves the others.
 """
 
 from __future__ import annotations
@@ -142,10 +142,10 @@ def from_scratch(folder: Path, workers: int) -> tuple[bool, float]:
 
 
 def saved() -> dict[str, Any]:
-    """Return the figures of earlier calls, by recipe."""
+    """Return the figures of earlier calls, by recipe and words."""
     path = machine.RESULTS / "nights.json"
     found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    return {name: found[name] for name in ("plain", "whole") if name in found}
+    return {name: figures for name, figures in found.items() if "nights" in figures}
 
 
 def main() -> None:
@@ -191,7 +191,8 @@ def main() -> None:
         print(f"from scratch {figures['run_from_scratch_seconds']} s")
         print(f"the same: {figures['same_as_from_scratch']}")
     if options.save:
-        print(machine.save("nights", saved() | {options.recipe: figures}))
+        name = f"{options.recipe}, {options.words} words"
+        print(machine.save("nights", saved() | {name: figures}))
 
 
 if __name__ == "__main__":
