@@ -34,13 +34,12 @@ def list_versions(store: str, *, verify: bool = False) -> Iterator[str]:
     """Yield a line a record, the newest last; with `verify`, read all files of what can be read.
 
     Raises:
+        ConfigError: There are none.
         InputError: A version is not whole; after all lines.
     """
     history = open_history(store)
+    history.newest()
     records = history.records()
-    if not records:
-        yield f"no versions in {history.objects.address}"
-        return
     first = records[-1].first
     damaged: list[int] = []
     for record in records:
@@ -146,8 +145,13 @@ def rollback(store: str, as_of: str, note: str, *, single_writer: bool = False) 
 def clean(
     store: str, retention: Retention, *, dry_run: bool, single_writer: bool = False
 ) -> Iterator[str]:
-    """Take away what is not kept, or say what would go."""
+    """Take away what is not kept, or say what would go.
+
+    Raises:
+        ConfigError: There are no versions: a schedule that cleans the wrong place shall notice.
+    """
     history = open_history(store, single_writer=single_writer)
+    history.newest()
     found = collect(history, retention, now(), dry_run=dry_run)
     for entry in found.files if dry_run else ():
         yield f"would remove  {entry.name}  {size(entry.bytes)}"

@@ -42,11 +42,20 @@ def test_versions_are_listed(folder: Path, thresher: Command) -> None:
     ]
 
 
-def test_an_empty_folder_holds_no_versions(tmp_path: Path, thresher: Command) -> None:
-    assert thresher("versions", tmp_path)[:2] == (0, f"no versions in {tmp_path}\n")
-    code, _, err = thresher("rollback", tmp_path, 1)
-    assert code == 2
-    assert "no versions here" in err
+@pytest.mark.parametrize(
+    "command", [("versions",), ("gc",), ("gc", "--dry-run"), ("rollback", 1), ("diff", 1)]
+)
+def test_what_holds_no_versions_is_wrong_configuration_for_every_command(
+    tmp_path: Path, thresher: Command, command: tuple[object, ...]
+) -> None:
+    (tmp_path / "inputs").mkdir()
+    (tmp_path / "inputs" / "a.jsonl").write_text("{}")
+    name, *more = command
+    for folder in (tmp_path / "inputs", tmp_path / "absent"):
+        code, out, err = thresher(name, folder, *more)
+        assert (code, out) == (2, "")
+        assert f"{folder}: no versions here (run 'thresher rebuild' first)" in err
+    assert not (tmp_path / "absent").exists()
 
 
 def test_a_damaged_version_is_found_and_named(folder: Path, thresher: Command) -> None:

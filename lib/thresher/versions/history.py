@@ -45,6 +45,19 @@ class History:
         number = self._above(self._start())
         return self._known(number) if number else None
 
+    def newest(self) -> Manifest:
+        """Return the newest record.
+
+        Raises:
+            ConfigError: There is none: nothing was committed yet, or the address is another's.
+        """
+        head = self.head()
+        if head is None:
+            raise ConfigError(
+                "no versions here", path=self.objects.address, remedy="run 'thresher rebuild' first"
+            )
+        return head
+
     def records(self) -> list[Manifest]:
         """Return all records, the oldest first."""
         head = self.head()
@@ -60,11 +73,7 @@ class History:
         Raises:
             ConfigError: There is no such version, or it can no longer be read.
         """
-        head = self.head()
-        if head is None:
-            raise ConfigError(
-                "no versions here", path=self.objects.address, remedy="run 'thresher rebuild' first"
-            )
+        head = self.newest()
         if as_of == LATEST:
             return self.in_force(head)
         text = str(as_of)
