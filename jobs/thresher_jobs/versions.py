@@ -108,8 +108,8 @@ def diff(store: str, first: str, second: str) -> Iterator[str]:
         ("removed", found.inputs.removed),
     ):
         yield from _named(f"inputs {told}", [f"  {name}" for name in names])
-    if found.settings:
-        yield f"settings: {found.settings}"
+    for line in found.settings:
+        yield f"settings: {line}"
     added = [f for f in found.added if not for_nights(f.name)]
     changed = [(x, y) for x, y in found.changed if not for_nights(x.name)]
     removed = [f for f in found.removed if not for_nights(f.name)]

@@ -8,6 +8,7 @@ import resource
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from thresher.versions.history import HINT, History
 from thresher.versions.local_objects import LocalObjects
 from thresher.versions.manifest import FILES, Changes, record_name
 from thresher.versions.reading import Version
+from thresher.versions.settings import differing
 from thresher.versions.writing import Conflict, Writer, check_settings, roll_back, write
 
 EVERYTHING = Retention(1, -1, -1e9)
@@ -227,8 +229,28 @@ def test_other_settings_are_refused_with_both_values(history: History) -> None:
     with Writer(history, at()) as writer:
         version = writer.commit(settings={"seed": 1, "bands": 26, "engine": "ray"})
     check_settings(version, {"seed": 1, "bands": 26, "engine": "spark"}, ignore=["engine"])
-    with pytest.raises(ConfigError, match=r"bands was 26, is absent; seed was 1, is 2"):
+    with pytest.raises(ConfigError, match=r"\n  bands was 26, is absent\n  seed was 1, is 2\n"):
         check_settings(version, {"seed": 2}, ignore=["engine"])
+
+
+def test_settings_that_differ_are_told_key_by_key_and_steps_by_name() -> None:
+    def recipe(*steps: dict[str, Any], paths: tuple[str, ...] = ("a", "b")) -> dict[str, Any]:
+        return {"recipe": {"sources": [{"path": path} for path in paths], "steps": list(steps)}}
+
+    dedup: dict[str, Any] = {"dedup": {"name": "dedup", "threshold": 0.7, "seed": 1}}
+    other = {"dedup": {"seed": 1, "threshold": 0.8, "name": "dedup"}}
+    score = {"score": {"name": "score", "rules": {"short": "x" * 200}}}
+    assert differing(recipe(dedup), recipe({"dedup": {**dedup["dedup"]}})) == []
+    assert differing(recipe(dedup, score), recipe(score, other, paths=("a", "c"))) == [
+        'recipe.sources.1.path was "b", is "c"',
+        "recipe.steps.dedup.threshold was 0.7, is 0.8",
+        "recipe.steps was in the order dedup, score, is in the order score, dedup",
+    ]
+    (line,) = differing(recipe(dedup, score), recipe(dedup))
+    assert line.startswith('recipe.steps.score was {"name": "score"') and len(line) < 140
+    assert line.endswith("..., is absent")
+    many = differing({str(n): n for n in range(20)}, {})
+    assert (len(many), many[-1]) == (13, "and 8 more")
 
 
 def test_a_record_tells_what_changed(history: History) -> None:

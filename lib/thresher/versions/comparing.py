@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from thresher.versions.history import History
-from thresher.versions.manifest import Changes, File, differing
+from thresher.versions.manifest import Changes, File
 from thresher.versions.reading import Version
+from thresher.versions.settings import differing
 
 
 class Difference(NamedTuple):
@@ -19,7 +20,7 @@ class Difference(NamedTuple):
         removed: Files of A whose name B has not.
         rows: Counts as (A's, B's), by name, of those that differ.
         inputs: What changed in the inputs from A to B, where the records between say so.
-        settings: How the settings differ, in words.
+        settings: How the settings differ, a line a key.
     """
 
     added: tuple[File, ...]
@@ -27,7 +28,7 @@ class Difference(NamedTuple):
     removed: tuple[File, ...]
     rows: dict[str, tuple[int, int]]
     inputs: Changes
-    settings: str
+    settings: tuple[str, ...]
 
 
 def compare(history: History, a: Version, b: Version) -> Difference:
@@ -42,7 +43,7 @@ def compare(history: History, a: Version, b: Version) -> Difference:
         tuple(file for name, file in old.items() if name not in new),
         {name: pair for name, pair in rows.items() if pair[0] != pair[1]},
         _inputs(history, a.number, b.number),
-        differing(a.manifest.settings, b.manifest.settings),
+        tuple(differing(a.manifest.settings, b.manifest.settings)),
     )
 
 

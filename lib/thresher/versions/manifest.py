@@ -23,7 +23,6 @@ FOLDER = "manifests"
 FILES = "files"
 _NAME = re.compile(rf"{FOLDER}/(\d{{8,}})\.json")
 _PATH = re.compile(rf"{FILES}/[0-9a-f]{{2}}/[0-9a-f]{{64}}-[0-9a-f]{{16}}(\.[A-Za-z0-9.]{{1,32}})?")
-_SAID = 12  # settings told of at most, in an error
 
 
 class _Frozen(BaseModel):
@@ -179,17 +178,3 @@ def decode(data: bytes, number: int, where: str) -> Manifest:
 def _digest(value: dict[str, Any]) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def differing(old: dict[str, Any], new: dict[str, Any]) -> str:
-    """Say which settings differ, with both values; empty when none does."""
-    absent = object()
-    names = [
-        name for name in sorted({*old, *new}) if old.get(name, absent) != new.get(name, absent)
-    ]
-    said = [f"{name} was {_value(old, name)}, is {_value(new, name)}" for name in names[:_SAID]]
-    return "; ".join(said) + ("; ..." if len(names) > _SAID else "")
-
-
-def _value(settings: dict[str, Any], name: str) -> str:
-    return json.dumps(settings[name], ensure_ascii=False) if name in settings else "absent"

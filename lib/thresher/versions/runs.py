@@ -23,9 +23,9 @@ import pyarrow as pa
 
 from thresher.errors import ConfigError, InputError
 from thresher.parquet import PartWriter, read_table
-from thresher.versions.manifest import differing
 from thresher.versions.merging import Column, Layout, Run, deletions, matching, merge, partition_of
 from thresher.versions.reading import Version
+from thresher.versions.settings import differing
 from thresher.versions.writing import Writer
 
 FORMAT = 1
@@ -104,7 +104,7 @@ class Runs:
         told = differing(found["layout"], layout.told())
         if told:
             raise ConfigError(
-                f"{layout.name} of version {version.number} has another layout: {told}",
+                f"{layout.name} of version {version.number} has another layout: {'; '.join(told)}",
                 path=version.objects.address,
                 remedy="use the old settings, or another --store",
             )

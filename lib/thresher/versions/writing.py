@@ -29,11 +29,11 @@ from thresher.versions.manifest import (
     Manifest,
     checked_name,
     decode,
-    differing,
     encode,
     record_name,
 )
 from thresher.versions.reading import Version
+from thresher.versions.settings import differing
 
 ROUNDS = 100  # of planning again: each means that another writer got through
 
@@ -309,7 +309,7 @@ def check_settings(version: Version, settings: dict[str, Any], ignore: Iterable[
     """Refuse to build on a version that was made with other settings.
 
     Raises:
-        ConfigError: They differ; both values are told.
+        ConfigError: They differ; both values are told, a line a key.
     """
     left = set(ignore)
     told = differing(
@@ -318,7 +318,7 @@ def check_settings(version: Version, settings: dict[str, Any], ignore: Iterable[
     )
     if told:
         raise ConfigError(
-            f"version {version.number} was made with other settings: {told}",
+            "\n  ".join([f"version {version.number} was made with other settings:", *told]) + "\n",
             path=version.objects.address,
-            remedy="use the old settings, or another --store",
+            remedy="use the old settings, --new-settings to go on with these, or another --store",
         )
