@@ -155,8 +155,7 @@ def _check(found: Detected, path: str, format: str | None, min_confidence: float
         raise InputError(
             f"of no known format: {found.reasons[0]}",
             path=path,
-            remedy="rename the columns, or name the format with --format (in a recipe: beside the "
-            "source's path)",
+            remedy="rename the columns, or name the format with --format",
         )
     elif found.confidence < min_confidence:
         rivals = " or ".join([found.formats[0], *found.rivals[:3]])

@@ -141,7 +141,7 @@ def load_recipe(path: str, settings: Sequence[str] = ()) -> Recipe:
     value["steps"] = [{s: None} if isinstance(s, str) else s for s in value["steps"]]
     mine: dict[str, Any] = {}
     steps = [dict(step) for step in value["steps"] if isinstance(step, Mapping)]
-    names = _names(steps) if len(steps) == len(value["steps"]) else []
+    names = step_names(steps) if len(steps) == len(value["steps"]) else []
     for key, given in parse_settings(settings).items():
         head, _, rest = key.partition(".")
         if rest and head in names:
@@ -159,7 +159,7 @@ def load_recipe(path: str, settings: Sequence[str] = ()) -> Recipe:
         raise ConfigError(error.message, path=path, remedy=error.remedy) from error
 
 
-def _names(steps: Sequence[Mapping[str, Any]]) -> list[str]:
+def step_names(steps: Sequence[Mapping[str, Any]]) -> list[str]:
     """Name the steps by what they do: dedup, dedup-2."""
     names: list[str] = []
     for step in steps:
@@ -183,7 +183,7 @@ def typed_steps(recipe: Recipe, only: Sequence[str] = ()) -> tuple[Step, ...]:
         ConfigError: A step is unknown, or one of its settings is wrong.
     """
     found = []
-    for name, given in zip(_names(recipe.steps), recipe.steps, strict=True):
+    for name, given in zip(step_names(recipe.steps), recipe.steps, strict=True):
         if len(given) != 1:
             raise ConfigError(f"step {given!r}: expected one name with its settings")
         ((kind, settings),) = given.items()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from thresher_jobs.recipe import READ_ONCE, Recipe, Step, typed_steps
+from thresher_jobs.recipe_advice import advised
 from thresher_jobs.run_recipe import make_steps, plan_of
 
 
@@ -15,10 +16,11 @@ def dry_lines(recipe: Recipe, typed: Sequence[Step]) -> Iterator[str]:
     Raises:
         ThresherError: What the run would begin with.
     """
-    plan = plan_of(recipe)
-    steps, _ = make_steps(typed, recipe, plan)
-    for step in steps:
-        step.check()
+    with advised(recipe):
+        plan = plan_of(recipe)
+        steps, _ = make_steps(typed, recipe, plan)
+        for step in steps:
+            step.check()
     for number, source in enumerate(plan.inputs.sources):
         files = [file for file in plan.inputs.files if file.source == number]
         size = sum(file.bytes for file in files)
@@ -45,8 +47,9 @@ def inputs_of(recipe: Recipe, memo: dict[Any, Any]) -> tuple[list[list[Any]], di
     Raises:
         ThresherError: What the run would begin with.
     """
-    plan = plan_of(recipe)
-    steps, _ = make_steps(typed_steps(recipe), recipe, plan)
-    for step in steps:
-        step.memo = memo
-    return plan.pins(), {step.name: step.check() for step in steps}
+    with advised(recipe):
+        plan = plan_of(recipe)
+        steps, _ = make_steps(typed_steps(recipe), recipe, plan)
+        for step in steps:
+            step.memo = memo
+        return plan.pins(), {step.name: step.check() for step in steps}

@@ -48,6 +48,7 @@ from thresher_jobs.first_pass import (
 from thresher_jobs.night_keys import MadeOf, read_key, written_key
 from thresher_jobs.planting import Planter
 from thresher_jobs.recipe import Recipe, Step, resolved, typed_steps, with_languages
+from thresher_jobs.recipe_advice import advised
 from thresher_jobs.recipe_composition import check_category, choose_counting
 from thresher_jobs.recipe_report import Flow, Recipes, flow_of, publish
 from thresher_jobs.recipe_steps import (
@@ -92,7 +93,7 @@ def run_recipe(
     """
     run = run or open_run(out, options, listener)
     run.planting = planter
-    with run.guard():
+    with run.guard(), advised(recipe):
         steps = typed_steps(recipe, only)
         if all(step.kind != "export" for step in steps):
             return _run(recipe, options, run, steps, planter)
