@@ -108,6 +108,7 @@ def _decontaminate(
         check_line_ids(run, plan, receipts, found, stage.key, params.id_column)
     facts = facts_of(receipts, probe)
     check_quarantined(
+        read,
         plan,
         receipts,
         params.max_quarantined_fraction,

@@ -44,7 +44,13 @@ from thresher_jobs.dedup_stages import audit, check_ids, collapse
 from thresher_jobs.dedup_stages import near as near_of_all
 from thresher_jobs.dedup_state import CODE_VERSION, State, attribute_params
 from thresher_jobs.dedup_texts import choose_compared
-from thresher_jobs.first_pass import check_quarantined, first_pass, found_schemas, rows_of
+from thresher_jobs.first_pass import (
+    check_found,
+    check_quarantined,
+    first_pass,
+    found_schemas,
+    rows_of,
+)
 
 logger = logging.getLogger(__name__)
 Column = np.ndarray[Any, Any]
@@ -197,15 +203,11 @@ def _attributes(
     plan, stage, receipts = first_pass(run, plan, stage_of, params.split_bytes)
     kept = Attributes(noted(stage.folder, probe))
     state = State(plan, stage.key, driver_rows, compared, kept, receipts)
+    named = params.compared, _named_columns(params), params.union_columns
+    check_found(plan, receipts, *named)
     limit = params.max_quarantined_fraction
-    check_quarantined(plan, receipts, limit, partial(_unjudged, params, probe))
-    state.schema = agree_on_schema(
-        plan.inputs,
-        found_schemas(plan, receipts),
-        params.compared,
-        _named_columns(params),
-        params.union_columns,
-    )
+    check_quarantined(read, plan, receipts, limit, partial(_unjudged, params, probe))
+    state.schema = agree_on_schema(plan.inputs, found_schemas(plan, receipts), *named)
     state.rows = rows_of(plan, receipts)
     return state
 

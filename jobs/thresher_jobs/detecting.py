@@ -12,10 +12,12 @@ from thresher.errors import ConfigError, InputError
 from thresher.formats.catalogue import FORMATS
 from thresher.formats.detection import Detected, Evidence, detect
 from thresher.planning import Plan, make_plan
+from thresher.readers.block import TWO_TYPES
 from thresher.run import Run
 from thresher.splits import Unreadable
 from thresher.stage import MapStage, stage_key
 from thresher.steps.peeking import peek
+from thresher_jobs.first_pass import READS_TYPES
 
 CODE_VERSION = "formats-1"  # raised when the same rows give other evidence
 
@@ -59,7 +61,7 @@ def peek_formats(
         raise InputError(
             f"no row can be read, the first one since: {message}",
             path=path,
-            remedy="'thresher convert' reads columns that hold several types",
+            remedy=READS_TYPES if TWO_TYPES in message else "look at the file",
         )
     return decide_formats(plan, evidence, format, min_confidence, said or {})
 

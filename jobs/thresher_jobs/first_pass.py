@@ -7,15 +7,19 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import numpy as np
 import pyarrow as pa
 
+from thresher import docid
 from thresher.errors import InputError, LimitError
-from thresher.planning import Plan, make_plan
+from thresher.planning import Plan, check_named, make_plan
+from thresher.readers.block import TWO_TYPES
 from thresher.run import Run
 from thresher.schema import merge_blocks
 from thresher.splits import Unreadable
 from thresher.stage import ExchangeStage, MapStage, Receipt, stage_key
 from thresher.steps.collapsing import COPIES, emit_line_ids, reduce_copies
+from thresher.steps.first_read import FirstRead, first_fault
 from thresher.steps.owned import gather
 from thresher.steps.reading import require_column
 from thresher.steps.rows import RowMap, row_map
@@ -24,6 +28,7 @@ from thresher_jobs.dedup_state import partitions_of
 
 logger = logging.getLogger(__name__)
 ROWS_PER_PARTITION = 1 << 20
+READS_TYPES = "'thresher convert' alone reads columns that hold several types: convert it first"
 
 
 def first_pass(
@@ -63,6 +68,13 @@ def found_schemas(plan: Plan, receipts: Sequence[Receipt]) -> dict[int, pa.Schem
     Raises:
         InputError: No file has any.
     """
+    known = _schemas(plan, receipts)
+    if not known:
+        raise InputError("no rows with columns in any input", path=plan.inputs.files[0].path)
+    return known
+
+
+def _schemas(plan: Plan, receipts: Sequence[Receipt]) -> dict[int, pa.Schema]:
     schemas = dict(plan.schemas)
     for task, receipt in zip(plan.tasks, receipts, strict=True):
         for split, text in zip(task.payload.splits, receipt.facts["schemas"], strict=True):
@@ -70,10 +82,31 @@ def found_schemas(plan: Plan, receipts: Sequence[Receipt]) -> dict[int, pa.Schem
                 path = plan.inputs.files[split.file].path
                 seen = [schemas[split.file]] if split.file in schemas else []
                 schemas[split.file] = merge_blocks([*seen, decode_schema(text)], path)
-    known = {file: schema for file, schema in schemas.items() if len(schema)}
-    if not known:
-        raise InputError("no rows with columns in any input", path=plan.inputs.files[0].path)
-    return known
+    return {file: schema for file, schema in schemas.items() if len(schema)}
+
+
+def check_found(
+    plan: Plan,
+    receipts: Sequence[Receipt],
+    columns: Sequence[str],
+    named: Sequence[tuple[str, str]],
+    union_columns: bool,
+) -> None:
+    """Refuse files without a column that is needed, before all their rows count as null.
+
+    Args:
+        plan: What was read.
+        receipts: Of the pass.
+        columns: The compared columns.
+        named: (column, flag) of other columns the job needs.
+        union_columns: Whether files may lack columns.
+
+    Raises:
+        InputError: Naming file and column.
+    """
+    schemas = _schemas(plan, receipts)
+    if schemas:
+        check_named(plan.inputs, schemas, columns, named, union_columns)
 
 
 def rows_of(plan: Plan, receipts: Sequence[Receipt]) -> RowMap:
@@ -86,31 +119,55 @@ def rows_of(plan: Plan, receipts: Sequence[Receipt]) -> RowMap:
 
 
 def check_quarantined(
-    plan: Plan, receipts: Sequence[Receipt], limit: float, unjudged: Callable[[Receipt], int]
+    how: FirstRead,
+    plan: Plan,
+    receipts: Sequence[Receipt],
+    limit: float,
+    unjudged: Callable[[Receipt], int],
 ) -> None:
     """Refuse when too much of a source cannot be judged.
 
     Args:
+        how: How it was read.
         plan: What was read.
         receipts: Of its tasks.
         limit: The largest fraction of a source's rows.
         unjudged: Rows of a task that cannot be judged.
 
     Raises:
-        LimitError: Naming the source.
+        LimitError: Naming the source, and the first of its rows that cannot be judged.
     """
     total = [0] * len(plan.inputs.sources)
     bad = [0] * len(plan.inputs.sources)
     for task, receipt in zip(plan.tasks, receipts, strict=True):
         total[task.payload.source] += receipt.rows_in
         bad[task.payload.source] += unjudged(receipt)
-    for source, rows, lost in zip(plan.inputs.sources, total, bad, strict=True):
+    for number, (source, rows, lost) in enumerate(
+        zip(plan.inputs.sources, total, bad, strict=True)
+    ):
         if lost > limit * rows:
+            worst = next(
+                place
+                for place, (task, receipt) in enumerate(zip(plan.tasks, receipts, strict=True))
+                if task.payload.source == number and unjudged(receipt)
+            )
+            first = _first_told(how, plan, receipts, worst)
+            mixed = f"{READS_TYPES}; " if TWO_TYPES in first else ""
             raise LimitError(
                 f"{lost} of {rows} rows of source '{source.name}' cannot be judged, "
-                f"more than max_quarantined_fraction {limit}",
-                remedy="look at the column and the files, or raise the limit with --set",
+                f"more than max_quarantined_fraction {limit}{first}",
+                remedy=f"{mixed}look at the column and the files, or raise the limit with --set",
             )
+
+
+def _first_told(how: FirstRead, plan: Plan, receipts: Sequence[Receipt], place: int) -> str:
+    """Say which row of a task cannot be judged first, and why."""
+    task = plan.tasks[place]
+    found = first_fault(how, task)
+    if found is None:
+        return ""
+    ids = docid.pack(task.index, np.array([found[0]], np.int64))
+    return f"; the first, {rows_of(plan, receipts).row_ids(ids)[0].as_py()}: {found[1]}"
 
 
 def check_text_column(plan: Plan, receipts: Sequence[Receipt], column: str) -> None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from thresher.errors import InputError
 from thresher.inputs import InputFile
 from thresher.planning import make_plan
+from thresher.readers.block import TWO_TYPES
 from thresher.schema import widen
 from thresher.splits import Split
 from thresher.steps.loose_reading import TEXT_FORMATS, LooseBlock, read_loose, read_typed
@@ -71,7 +72,7 @@ def _read_file(file: InputFile, splits: Sequence[Split], stated: pa.Schema | Non
             blocks = _blocks(file, splits, read_loose)
         else:
             if any(
-                b.error.startswith("a list of two types") for block in blocks for b in block.bad
+                b.error.startswith(TWO_TYPES) for block in blocks for b in block.bad
             ):
                 blocks = _blocks(file, splits, read_loose)
     else:

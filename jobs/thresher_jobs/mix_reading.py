@@ -83,7 +83,7 @@ def read_sources(
     probe = MixProbe(step)
     read = FirstRead(step.reader, (probe,), params.skip_unreadable, params.max_doc_bytes)
     plan, stage, receipts = first_pass(run, plan, partial(_stage, step, read), params.split_bytes)
-    _check(run, plan, receipts, params, stage, probe)
+    _check(run, read, plan, receipts, params, stage, probe)
     return ReadSources(plan, step, noted(stage.folder, probe), receipts, stage.key, notes)
 
 
@@ -160,6 +160,7 @@ def _stage(step: MixStep, read: FirstRead, plan: Plan) -> MapStage:
 
 def _check(
     run: Run,
+    how: FirstRead,
     plan: Plan,
     receipts: Sequence[Receipt],
     params: MixParams,
@@ -172,6 +173,7 @@ def _check(
         lines = noted(stage.folder, probe)
         check_line_ids(run, plan, receipts, lines, stage.key, params.id_column)
     check_quarantined(
+        how,
         plan,
         receipts,
         params.max_quarantined_fraction,

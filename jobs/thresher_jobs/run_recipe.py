@@ -263,6 +263,7 @@ def _read(
         check_line_ids(run, plan, receipts, lines, stage.key, recipe.id_column)
     check_category(plan, receipts, recipe.category)
     check_quarantined(
+        how,
         plan,
         receipts,
         recipe.max_quarantined_fraction,

@@ -113,6 +113,7 @@ def _score(addresses: Sequence[str], params: ScoreParams, run: Run) -> dict[str,
     if params.id_column:
         check_line_ids(run, plan, receipts, lines, stage.key, params.id_column)
     check_quarantined(
+        read,
         plan,
         receipts,
         params.max_quarantined_fraction,

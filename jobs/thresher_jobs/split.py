@@ -51,7 +51,13 @@ from thresher_jobs.dedup_stages import check_ids
 from thresher_jobs.dedup_state import CODE_VERSION, State, attribute_params
 from thresher_jobs.dedup_texts import choose_compared
 from thresher_jobs.detecting import peek_formats
-from thresher_jobs.first_pass import check_quarantined, first_pass, found_schemas, rows_of
+from thresher_jobs.first_pass import (
+    check_found,
+    check_quarantined,
+    first_pass,
+    found_schemas,
+    rows_of,
+)
 from thresher_jobs.split_deciding import Decision, Wish, decide_split
 from thresher_jobs.split_params import SplitParams
 
@@ -261,14 +267,10 @@ def _read(
     plan, stage, receipts = first_pass(run, plan, stage_of, params.split_bytes)
     kept = Attributes(probe.attributes_in(stage.folder))
     state = State(plan, stage.key, driver_rows, compared, kept, receipts)
-    check_quarantined(plan, receipts, params.max_quarantined_fraction, probe.unjudged)
-    state.schema = agree_on_schema(
-        plan.inputs,
-        found_schemas(plan, receipts),
-        params.copies.compared,
-        named_columns(params),
-        params.union_columns,
-    )
+    named = params.copies.compared, named_columns(params), params.union_columns
+    check_found(plan, receipts, *named)
+    check_quarantined(read, plan, receipts, params.max_quarantined_fraction, probe.unjudged)
+    state.schema = agree_on_schema(plan.inputs, found_schemas(plan, receipts), *named)
     state.rows = rows_of(plan, receipts)
     return state, stage.folder
 

@@ -147,7 +147,7 @@ def test_a_row_without_the_part_follows_null_text(tmp_path: Path) -> None:
     rows = [{"text": sentence(n)} for n in range(3)]
     file = jsonl(tmp_path / "in.jsonl", rows)
     report = runs.run(file, tmp_path / "a", on="prompt", max_quarantined_fraction=1)
-    assert report["quarantine"][0]["reason"] == "the row has no prompt"
+    assert report["quarantine"][0]["reason"] == "the row has no prompt that is answered"
     assert report["rows_quarantined"] == 3
     report = runs.run(file, tmp_path / "b", on="prompt", null_text="keep")
     assert (report["rows_kept"], report["rows_removed"]) == (3, 0)

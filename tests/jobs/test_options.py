@@ -206,8 +206,28 @@ def test_max_removed_fraction__does_not_count_exact_copies(tmp_path: Path) -> No
 def test_max_quarantined_fraction__stops_the_run(tmp_path: Path) -> None:
     file = runs.texts(tmp_path / "in.parquet", ["a", None, None, "b"])
     assert runs.run(file, tmp_path / "fine")["rows_quarantined"] == 2
-    with pytest.raises(LimitError, match=r"2 of 4 rows of source 'in\.parquet' cannot be judged"):
+    with pytest.raises(
+        LimitError,
+        match=r"2 of 4 rows of source 'in\.parquet' cannot be judged, .* 0\.49; the first, "
+        r"in\.parquet:1: the compared text is null",
+    ):
         runs.run(file, tmp_path / "out", max_quarantined_fraction=0.49)
+
+
+@pytest.mark.parametrize("settings", [{}, {"text_column": "txt"}, {"columns": ["txt", "other"]}])
+def test_text_column__is_there_or_named_as_missing(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
+    file = runs.jsonl(tmp_path / "in.jsonl", [{"instruction": "a", "output": "b"}])
+    with pytest.raises(InputError, match="no column 't"):
+        runs.run(file, tmp_path / "out", **settings)
+
+
+def test_max_quarantined_fraction__says_what_reads_lists_of_two_types(tmp_path: Path) -> None:
+    rows = [{"text": "a", "from": [["SVAMP", 1]]}] * 3
+    with pytest.raises(LimitError, match="the first, in.jsonl:0: a list of two types") as told:
+        runs.run(runs.jsonl(tmp_path / "in.jsonl", rows), tmp_path / "out")
+    assert "'thresher convert' alone reads" in str(told.value)
 
 
 def test_max_doc_bytes__quarantines_larger_rows(tmp_path: Path) -> None:

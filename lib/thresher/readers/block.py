@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MAX_DOC_BYTES = 256 << 20
 BATCH_BYTES = 16 << 20
 RAW_BYTES = 1 << 10  # of a row that is bad because it is too large, this much is kept
+TWO_TYPES = "a list of two types"  # what is wrong with a row that only a conversion reads
 
 RowNumbers = npt.NDArray[np.int64]
 

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from thresher.errors import InputError
-from thresher.readers.block import RAW_BYTES, BadRow, Block, Request, too_large
+from thresher.readers.block import RAW_BYTES, TWO_TYPES, BadRow, Block, Request, too_large
 from thresher.readers.json_check import MAX_DEPTH, fault, inexact, is_utf8
 from thresher.readers.json_parse import no_columns, one_batch, parse_lines, settled, type_depth
 from thresher.readers.lines import Records, record
@@ -162,7 +162,7 @@ def _salvage(records: Records, good: list[int], bad: dict[int, BadRow]) -> Itera
     except pa.ArrowInvalid as error:
         if len(good) == 1:
             reason = one_line(error).removeprefix("JSON parse error: ").removesuffix(" in row 0")
-            what = "a list of two types" if "changed from" in reason else "broken JSON"
+            what = TWO_TYPES if "changed from" in reason else "broken JSON"
             bad[good[0]] = BadRow(good[0], f"{what}: {reason}", record(records, good[0]))
             return
         middle = len(good) // 2

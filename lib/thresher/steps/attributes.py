@@ -94,6 +94,10 @@ class ComparedReader:
         file = read.splits[block.split].file
         return self.compared.read(block.batch, file, read.files[block.split].path)
 
+    def missing(self) -> str:
+        """Say what a row lacks whose text is null."""
+        return self.compared.missing()
+
 
 @dataclass(frozen=True)
 class AttributeProbe:

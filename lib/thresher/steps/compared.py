@@ -96,4 +96,6 @@ class Compared(Params):
 
     def missing(self) -> str:
         """Say what a row lacks whose text is null."""
+        if self.on == "prompt":
+            return "the row has no prompt that is answered"
         return "the compared text is null" if self.on is None else f"the row has no {self.on}"

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from thresher.stage import Receipt, Task
 from thresher.steps.reading import ReadTask, TaskBlock, read_task
@@ -37,6 +39,9 @@ class Reader(Protocol):
 
     def texts(self, block: TaskBlock, read: ReadTask) -> Any:
         """Read a block's rows: a `Read`, or what else the probes of the pass understand."""
+
+    def missing(self) -> str:
+        """Say what a row lacks whose text is null."""
 
 
 class Notes(contextlib.AbstractContextManager["Notes"], Protocol):
@@ -129,6 +134,21 @@ def _read(how: FirstRead, store: Store, folder: str, task: Task) -> Receipt:
             written, facts[probe.name] = one.close()
             files += written
     return log.receipt(task.index, tuple(files), {**log.facts(), _NOTED: facts})
+
+
+def first_fault(how: FirstRead, task: Task) -> tuple[int, str] | None:
+    """Return the first row of a task that cannot be judged, and why; the rows are read again."""
+    read: ReadTask = task.payload
+    for block in read_task(read, how.columns(read), None, how.max_doc_bytes):
+        texts = how.reader.texts(block, read)
+        found = [(bad.row, bad.error) for bad in block.bad[:1]]
+        faults = np.flatnonzero(~texts.faults.good)[:1].tolist()
+        found += [(int(block.rows[row]), texts.faults.message(row)) for row in faults]
+        nulls = np.flatnonzero(np.asarray(pc.is_null(texts.text)) & texts.faults.good)[:1].tolist()
+        found += [(int(block.rows[row]), how.reader.missing()) for row in nulls]
+        if found:
+            return min(found)
+    return None
 
 
 def noted(folder: str, probe: Probe) -> str:

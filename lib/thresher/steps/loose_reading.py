@@ -18,7 +18,7 @@ import pyarrow as pa
 from thresher.errors import InputError
 from thresher.formats.loose import is_open, loosen, parse_record
 from thresher.readers import BadRow
-from thresher.readers.block import Request
+from thresher.readers.block import TWO_TYPES, Request
 from thresher.readers.json_check import fault
 from thresher.readers.json_parse import one_batch, parse_lines
 from thresher.readers.lines import Records, read_lines, record
@@ -108,7 +108,7 @@ def renamed(block: LooseBlock, names: Mapping[str, str]) -> LooseBlock:
 
 def wants_loose(block: LooseBlock) -> bool:
     """Tell whether a typed block shows that its split should be read record by record."""
-    return any(b.error.startswith("a list of two types") for b in block.bad) or any(
+    return any(b.error.startswith(TWO_TYPES) for b in block.bad) or any(
         is_open(piece.batch.schema) for piece in block.pieces
     )
 
@@ -192,7 +192,7 @@ def _parse(
     except (pa.ArrowInvalid, UnicodeEncodeError) as error:
         if len(rows) == 1:
             raw = record(records, rows[0][0])
-            bad.append(BadRow(int(numbers[0]), f"a list of two types: {error}", raw))
+            bad.append(BadRow(int(numbers[0]), f"{TWO_TYPES}: {error}", raw))
             return
         middle = len(rows) // 2
         _parse(rows[:middle], base, records, pieces, bad)

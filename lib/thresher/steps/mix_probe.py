@@ -54,6 +54,10 @@ class AllStrings:
             text = pc.binary_join_element_wise(*columns, newline, null_handling="skip")
         return Texts(text, [], Faults(len(batch)))
 
+    def missing(self) -> str:
+        """Say what a row lacks whose text is null."""
+        return UNCOUNTED
+
 
 @dataclass(frozen=True)
 class MixStep:

@@ -72,3 +72,7 @@ class RowReader:
         parts = [row_texts(piece.rows, "all").cast(STRING) for piece in found]
         places = [piece.places for piece in found]
         return Texts(scattered(parts, places, len(block.batch), STRING), found, faults)
+
+    def missing(self) -> str:
+        """Say what a row lacks whose text is null."""
+        return NO_TEXT
