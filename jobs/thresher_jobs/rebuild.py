@@ -37,6 +37,7 @@ from thresher.versions.reading import Version
 from thresher.versions.writing import Writer, check_settings, write
 from thresher_jobs.arrival import Arriving
 from thresher_jobs.committing import INPUTS, Committing, drop_unusable
+from thresher_jobs.night_place import alone_in
 from thresher_jobs.planting import Planter
 from thresher_jobs.recipe import Recipe, resolved, typed_steps, with_languages
 from thresher_jobs.recipe_looking import inputs_of
@@ -59,6 +60,7 @@ class Night(NamedTuple):
         changes: Inputs added, changed and removed.
         new_bytes: Bytes of files that the version before did not have.
         cost: What was read and written, and how long it took; empty if nothing was.
+        undone: The rollback that it was made on, if it was: (its number, whose content it had).
     """
 
     version: Version
@@ -67,6 +69,7 @@ class Night(NamedTuple):
     changes: Changes
     new_bytes: int
     cost: Mapping[str, Any] = MappingProxyType({})
+    undone: tuple[int, int] | None = None
 
 
 def rebuild(
@@ -92,7 +95,7 @@ def rebuild(
         listener: Called as work goes on.
         work: A local folder to run in; `STORE.work` for a store that is one. A night that was
             stopped goes on there. Only what nights of this store made there is removed.
-        wait: Whether to wait while another night is at work.
+        wait: Whether to wait while another night is at work; else a `work` of its own is needed.
         order: `arrival` or `content`.
         new_settings: Allow another recipe or order than that of the version before.
         anew: Take nothing over from the version before but its ledger, also if no input changed.
@@ -159,22 +162,39 @@ def rebuild(
             {"pins": pins, "files": files}, settings, report, _changes(known, pins)
         )
         rows, changes = version.manifest.rows, version.manifest.inputs
-        made.append(Night(version, True, rows, changes, files_of.new_bytes, cost))
+        back_to = before.manifest.of if before is not None else None
+        undone = None if back_to is None else (number, back_to)
+        made.append(Night(version, True, rows, changes, files_of.new_bytes, cost, undone))
         return version
 
-    with at_work(history.objects, clock, _waiting if wait else _going_on):
+    lease = at_work(history.objects, clock, waiting() if wait else _going_on)
+    taken = alone_in(place, wait=wait)
+    with contextlib.ExitStack() as stack:
+        # Who waits says for whom; who does not is refused before it says that it is at work.
+        for one in (lease, taken) if wait else (taken, lease):
+            stack.enter_context(one)
         write(history, clock, plan)
+        _clear(place)
     if not made:
         raise InternalError("a night came to nothing")
-    _clear(place)
     return made[-1]
 
 
-def _waiting(holder: Holder) -> bool:
-    """Wait for another night."""
-    logger.warning("waiting: %s is at work; --no-wait goes on beside it", holder)
-    time.sleep(PAUSE_S)
-    return True
+def waiting() -> Callable[[Holder], bool]:
+    """Return what waits for other nights, and says of each once that it does."""
+    told: set[str] = set()
+
+    def wait(holder: Holder) -> bool:
+        if holder.owner not in told:
+            logger.warning(
+                "waiting: %s is at work; --no-wait goes on beside it, in a --work of its own",
+                holder,
+            )
+        told.add(holder.owner)
+        time.sleep(PAUSE_S)
+        return True
+
+    return wait
 
 
 def _going_on(holder: Holder) -> bool:
@@ -195,14 +215,10 @@ def _work_folder(store: str, work: str | None) -> Path:
 
 def _clear(place: Path, but: Path | None = None) -> None:
     """Remove what nights of one store left in its own folder inside the folder to work in, but for
-    one run; the folder to work in goes if nothing else is in it."""
+    one run."""
     for left in sorted(place.iterdir()) if place.is_dir() else []:
         if left != but:
             shutil.rmtree(left, ignore_errors=True)
-    if but is None:
-        for folder in (place, place.parent):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
 
 
 def _plain(value: Any) -> Any:
@@ -270,6 +286,17 @@ def night_lines(night: Night) -> list[str]:
         f"rows         {rows}",
         f"new          {night.new_bytes:,} bytes that the version before did not have",
         *_cost_lines(night.cost),
+        *_undone_lines(night.undone),
+    ]
+
+
+def _undone_lines(undone: tuple[int, int] | None) -> list[str]:
+    if undone is None:
+        return []
+    number, back_to = undone
+    return [
+        f"note         version {number} was a rollback to version {back_to}; this one is made of "
+        "what the sources hold now"
     ]
 
 

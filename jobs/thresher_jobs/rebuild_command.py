@@ -25,14 +25,21 @@ def rebuild_command(
     context: typer.Context,
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file.")],
     store: Annotated[
-        str, typer.Option("--store", help="A folder or s3://bucket/prefix.", metavar="STORE")
+        str,
+        typer.Option(
+            "--store", help="A folder, or s3://bucket/prefix with --work.", metavar="STORE"
+        ),
     ],
     work: Annotated[
         str | None,
-        typer.Option("--work", help="Local folder for the run; STORE.work.", metavar="DIR"),
+        typer.Option(
+            "--work",
+            help="Local folder for the run; STORE.work; with s3:// to be said.",
+            metavar="DIR",
+        ),
     ] = None,
     no_wait: Annotated[
-        bool, typer.Option("--no-wait", help="Go on while another night is at work.")
+        bool, typer.Option("--no-wait", help="Go on beside another night, in a --work of its own.")
     ] = False,
     order: Annotated[
         Order,

@@ -139,7 +139,10 @@ def rollback(store: str, as_of: str, note: str, *, single_writer: bool = False) 
     """Commit a new version with the content of an older one; return what to tell."""
     history = open_history(store, single_writer=single_writer)
     version = roll_back(history, as_of, now, note)
-    return f"version {version.number} has the content of version {version.manifest.of}"
+    return (
+        f"version {version.number} has the content of version {version.manifest.of}\n"
+        "the next 'thresher rebuild' makes the newest state again, unless inputs or recipe change"
+    )
 
 
 def clean(

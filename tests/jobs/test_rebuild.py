@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ from tests.jobs import recipes
 from tests.jobs.runs import Command, Row, jsonl, tree
 from thresher.engines.options import EngineOptions
 from thresher.errors import ConfigError, LimitError
+from thresher.params import digest_of
 from thresher.versions.history import open_history
-from thresher_jobs.rebuild import Night, rebuild
+from thresher.versions.lease import Holder
+from thresher_jobs.night_place import alone_in
+from thresher_jobs.rebuild import Night, rebuild, waiting
 from thresher_jobs.recipe import load_recipe
 from thresher_jobs.versions import export
 
@@ -122,6 +126,48 @@ def test_two_nights_at_once_end_as_if_one_after_the_other(tmp_path: Path) -> Non
         thread.join()
     assert sorted(night.changed for night in nights) == [False, True]
     assert [r.version for r in open_history(str(tmp_path / "store")).records()] == [1]
+
+
+def test_a_night_that_does_not_wait_needs_a_folder_of_its_own(
+    tmp_path: Path, thresher: Command
+) -> None:
+    jsonl(tmp_path / "a.jsonl", _rows(random.Random(11), 20))
+    recipe = recipes.write(tmp_path / "r.yaml", [tmp_path / "a.jsonl"], STEPS[:1])
+    command = ("rebuild", recipe, "--store", tmp_path / "store", "--no-wait")
+    place = tmp_path / "store.work" / f"night-{digest_of(str(tmp_path / 'store'))[:12]}"
+    left = place / "of-the-first" / "file"
+    with alone_in(place, wait=True):
+        left.parent.mkdir()
+        left.write_text("")
+        code, _, err = thresher(*command)
+        assert code == 2 and "another night of this store works in this folder" in err
+        assert "--work DIR" in err and left.exists()
+        assert not (tmp_path / "store" / "LEASE").exists()
+        assert thresher(*command, "--work", tmp_path / "mine").code == 0
+        assert left.exists()
+    assert thresher(*command).code == 0
+    assert not (tmp_path / "store.work").exists()
+
+
+def test_a_night_says_once_for_whom_it_waits(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("thresher_jobs.rebuild.PAUSE_S", 0)
+    wait, when = waiting(), datetime(2026, 11, 20, tzinfo=UTC)
+    for owner in "aab":
+        assert wait(Holder(owner, "host", 1, when, when))
+    assert len(caplog.messages) == 2 and "--work" in caplog.messages[0]
+
+
+def test_a_night_after_a_rollback_says_that_it_is_undone(tmp_path: Path, thresher: Command) -> None:
+    jsonl(tmp_path / "in" / "a.jsonl", _rows(random.Random(12), 20))
+    recipe = recipes.write(tmp_path / "r.yaml", [tmp_path / "in"], STEPS[:1])
+    _night(recipe, tmp_path / "store")
+    jsonl(tmp_path / "in" / "b.jsonl", _rows(random.Random(13), 5))
+    assert _night(recipe, tmp_path / "store").undone is None
+    assert thresher("rollback", tmp_path / "store", 1).code == 0
+    said = thresher("rebuild", recipe, "--store", tmp_path / "store")
+    assert said.code == 0 and "version 3 was a rollback to version 1; this one is made" in said.out
 
 
 def test_the_command_tells_the_night_and_its_versions(tmp_path: Path, thresher: Command) -> None:
