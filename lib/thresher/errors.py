@@ -126,7 +126,7 @@ class Stopped(ThresherError):
 
 
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_DENIED = (errno.EACCES, errno.EPERM)
 
 
 def from_os_error(error: BaseException, path: str | None = None) -> ThresherError:
@@ -151,6 +151,10 @@ def from_os_error(error: BaseException, path: str | None = None) -> ThresherErro
             f"no space left to write ({text})",
             path=where,
             remedy="free some space and run the same command again: finished work is kept",
+        )
+    if code == errno.EROFS or "Read-only file system" in text:
+        return StorageError(
+            "the file system is read-only", path=where, remedy="choose a place that can be written"
         )
     if code in _DENIED or "Permission denied" in text:
         return StorageError("permission denied", path=where, remedy="check the permissions")

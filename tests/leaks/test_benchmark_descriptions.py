@@ -169,16 +169,17 @@ def test_fields_are_guessed_from_names_and_values(
 
 
 @pytest.mark.parametrize(
-    "rows",
+    ("rows", "message"),
     [
-        [{"n": 1}],
-        [{"label": "yes"}, {"label": "no"}],
-        [{"question": None}],
-        [{"question": "Which of these is it?"}] * 10,
+        ([{"n": 1}], "no column looks like the questions of a benchmark; columns: n"),
+        ([{"label": "yes"}, {"label": "no"}], "no column looks like the questions"),
+        ([{"question": None}], "no item can be searched for: question is empty"),
+        ([{"question": "", "answer": "4"}], "no item can be searched for: question is empty"),
+        ([{"question": "Which of these is it?"}] * 10, "or the same in most rows"),
     ],
 )
-def test_a_file_without_questions_is_refused(rows: list[dict[str, Any]]) -> None:
-    with pytest.raises(ConfigError, match="no column looks like the questions"):
+def test_a_file_without_questions_is_refused(rows: list[dict[str, Any]], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         guess_fields(pa.Table.from_pylist(rows).schema, rows, "rows.jsonl")
 
 

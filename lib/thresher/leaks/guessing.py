@@ -66,6 +66,15 @@ def guess_fields(schema: pa.Schema, rows: Rows, file_name: str) -> tuple[Benchma
 def _by_columns(empty: Benchmark, schema: pa.Schema, rows: Rows) -> tuple[Benchmark, list[str]]:
     question, why = _question(schema, rows)
     if question is None:
+        named = next((found for way in QUESTION if (found := first_way([way], schema))), None)
+        if named is not None:
+            raise ConfigError(
+                f"no item can be searched for: {' and '.join(named)} is empty, of fewer than "
+                f"{_LEAST_WORDS} words, or the same in most rows",
+                path=empty.path[0],
+                remedy="is it the right file and column? name columns in a benchmarks.yaml: "
+                "fields: {question: COLUMN}",
+            )
         raise ConfigError(
             f"no column looks like the questions of a benchmark; columns: "
             f"{', '.join(schema.names) or 'none'}",
