@@ -131,6 +131,7 @@ def load_recipe(path: str, settings: Sequence[str] = ()) -> Recipe:
         ConfigError: The file, a setting or a value is wrong.
     """
     value = load_yaml(path)
+    _check_keys(value, path)
     if not isinstance(value.get("steps"), list) or not isinstance(value.get("sources"), list):
         raise ConfigError(
             "a recipe has sources and steps, each a list",
@@ -151,12 +152,65 @@ def load_recipe(path: str, settings: Sequence[str] = ()) -> Recipe:
             inner[rest] = given
             step[kind] = inner
         else:
+            _check_setting(key, steps, names)
             mine[key] = given
     value["steps"] = steps if names else value["steps"]
     try:
         return build(Recipe, value, mine)
     except ConfigError as error:
         raise ConfigError(error.message, path=path, remedy=error.remedy) from error
+
+
+def _check_keys(value: Mapping[str, Any], path: str) -> None:
+    """Refuse names that a recipe or a source does not have, before what they leave out is missed.
+
+    Raises:
+        ConfigError: Naming the nearest one.
+    """
+    sources = value.get("sources")
+    places = [("", value, Recipe)]
+    for number, source in enumerate(sources if isinstance(sources, list) else ()):
+        if isinstance(source, Mapping):
+            places.append((f"sources.{number}.", source, RecipeSource))
+    for place, mapping, cls in places:
+        for key in mapping:
+            near = difflib.get_close_matches(str(key), [*cls.model_fields], n=1)
+            if key not in cls.model_fields and near:
+                raise ConfigError(
+                    f"unknown setting '{place}{key}'",
+                    path=path,
+                    remedy=f"did you mean {near[0]!r}?",
+                )
+
+
+def _check_setting(key: str, steps: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+    """Refuse a `--set` that is neither the recipe's nor of one of its steps.
+
+    Raises:
+        ConfigError: Naming what it may have meant, and the steps.
+    """
+    head, _, rest = key.partition(".")
+    if head in Recipe.model_fields:
+        return
+    kinds = [next(iter(step), "") for step in steps]
+    if rest:
+        near = [f"{name}.{rest}" for name in difflib.get_close_matches(head, names, n=1)]
+    else:
+        near = [
+            f"{name}.{field}"
+            for name, kind in zip(names, kinds, strict=False)
+            if kind in KINDS
+            for field in difflib.get_close_matches(key, [*params_class(kind).model_fields], 1, 0.8)
+            if field not in READ_ONCE
+        ]
+        top = difflib.get_close_matches(key, [*Recipe.model_fields], n=1)
+        near = near if key in [n.partition(".")[2] for n in near] else [*top, *near]
+    guess = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    raise ConfigError(
+        f"--set {key}: no such setting",
+        remedy=f"{guess}a setting of a step is NAME.KEY, with NAME one of {', '.join(names)}; "
+        f"those of the recipe: {', '.join(sorted(Recipe.model_fields))}",
+    )
 
 
 def step_names(steps: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 from tests.jobs.recipes import run, write
 from tests.jobs.runs import Command, jsonl
 from thresher.errors import ConfigError, InputError, LimitError
-from thresher_jobs.recipe import load_recipe
+from thresher_jobs.recipe import load_recipe, typed_steps
 from thresher_jobs.recipe_advice import in_words_of
 
 ROWS = [{"instruction": f"What is {n}?", "output": f"The number {n} it is"} for n in range(9)]
@@ -51,3 +51,43 @@ def test_a_run_advises_what_its_command_has(tmp_path: Path, thresher: Command) -
     jsonl(tmp_path / "b.jsonl", [{"colour": 1}])
     with pytest.raises((ConfigError, InputError), match=r"format: beside the source's path\)"):
         run(empty, tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("source: [x]\nsteps: [dedup]", "unknown setting 'source' (did you mean 'sources'?)"),
+        ("sources: [x]\nstep: [dedup]", "unknown setting 'step' (did you mean 'steps'?)"),
+        ("sources: [{pth: x}]\nsteps: [dedup]", "'sources.0.pth' (did you mean 'path'?)"),
+        ("sources: [y, {path: x, nam: a}]\nsteps: [dedup]", "'sources.1.nam' (did you mean 'name'"),
+        ("sources: x\nsteps: [dedup]", "a recipe has sources and steps, each a list"),
+    ],
+)
+def test_a_misspelt_key_is_told_with_the_one_that_was_meant(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(str(tmp_path / "r.yaml"))
+    assert said in str(caught.value) and str(caught.value).startswith(str(tmp_path / "r.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("threshold=0.9", "did you mean 'dedup.threshold' or 'parts.threshold'?"),
+        ("dedupp.threshold=0.9", "did you mean 'dedup.threshold'?"),
+        ("split_byte=5", "did you mean 'split_bytes'?"),
+        ("colour=1", "--set colour: no such setting (a setting of a step is NAME.KEY"),
+        ("colour=1", "one of dedup, parts"),
+    ],
+)
+def test_a_setting_that_is_not_there_is_told_with_the_steps(
+    tmp_path: Path, setting: str, said: str
+) -> None:
+    recipe = write(tmp_path / "r.yaml", ["x"], ["dedup", {"split": {"name": "parts"}}])
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(str(recipe), [setting])
+    assert said in str(caught.value)
+    with pytest.raises(ConfigError, match=r"step dedup: unknown setting 'treshold'"):
+        typed_steps(load_recipe(str(recipe), ["dedup.treshold=1"]))
