@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _MB = 1e6
+DONE = "already done, nothing was run: what follows is told of the run that made it"
 
 
 class Show:
@@ -23,10 +24,12 @@ class Show:
     Args:
         quiet: Show nothing.
         json_logs: Write one JSON object a line to standard error.
+        done: Said when a run that is finished came again; empty for what says so itself.
     """
 
-    def __init__(self, quiet: bool = False, json_logs: bool = False) -> None:
+    def __init__(self, quiet: bool = False, json_logs: bool = False, done: str = DONE) -> None:
         self._json = json_logs
+        self._done = done
         self._quiet = quiet and not json_logs
         self._live: Progress | None = None
         self._bar: TaskID | None = None
@@ -60,9 +63,15 @@ class Show:
     ) -> None:
         if self._live:
             self._live.stop()
+        if self._done and kind is None and not self._quiet:
+            if self._json:
+                print(json.dumps({"event": "already done"}), file=sys.stderr, flush=True)
+            else:
+                self._console.print(self._done, soft_wrap=True)
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
+        self._done = ""
         if self._quiet:
             return
         if self._json:

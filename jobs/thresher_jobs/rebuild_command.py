@@ -85,7 +85,7 @@ def rebuild_command(
         from thresher_jobs.versions import now
 
     read = relative_to(load_recipe(recipe, settings or []), recipe)
-    with Show(quiet, json_logs) as show:
+    with Show(quiet, json_logs, done="") as show:
         night = rebuild(
             read,
             store,

@@ -19,6 +19,8 @@ from thresher.parquet import read_table
 from thresher.run import MANIFEST
 from thresher.store import Store
 
+VERSIONS = "manifests"  # where a store of versions has its records
+
 
 class Line(NamedTuple):
     """One line of the ledger, with the part it stands in and its place among the rows of its
@@ -129,6 +131,13 @@ def open_result(out: str) -> Result:
     store = Store(str(Path(out).absolute()))
     if not Path(out).is_dir():
         raise ConfigError("no such folder", path=out)
+    if not store.exists(MANIFEST) and store.path(VERSIONS).is_dir():
+        raise ConfigError(
+            "this is a store of versions, not the folder of a run",
+            path=out,
+            remedy="'thresher versions STORE --verify' checks its files, 'thresher export STORE "
+            "--out DIR' makes a folder of a version",
+        )
     if not store.exists(MANIFEST):
         raise ConfigError(
             "no result here: manifest.json is absent",

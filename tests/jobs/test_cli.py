@@ -35,6 +35,30 @@ def test_dedup_prints_a_summary_and_a_line_a_stage(
     assert stages[-1] == "select"
 
 
+def test_a_run_that_is_done_says_that_nothing_was_run(
+    file: Path, tmp_path: Path, thresher: Command
+) -> None:
+    command = ("dedup", file, "--out", tmp_path / "out", "--id-column", "id")
+    first = thresher(*command)
+    assert "already done" not in first.err
+    code, out, err = thresher(*command)
+    assert (code, out) == (0, first.out)
+    assert err.startswith("already done, nothing was run") and len(err.splitlines()) == 1
+    assert thresher(*command, "--quiet") == (0, "", "")
+    code, _, err = thresher(*command, "--json-logs")
+    assert (code, json.loads(err)) == (0, {"event": "already done"})
+
+
+@pytest.mark.parametrize("command", [("verify",), ("explain", "a:1"), ("report",)])
+def test_a_store_of_versions_given_as_a_result_is_told_what_looks_into_it(
+    tmp_path: Path, thresher: Command, command: tuple[str, ...]
+) -> None:
+    (tmp_path / "store" / "manifests").mkdir(parents=True)
+    code, _, err = thresher(command[0], tmp_path / "store", *command[1:])
+    assert code == 2
+    assert "store of versions, not the folder of a run ('thresher versions STORE --verify'" in err
+
+
 def test_quiet_prints_nothing(file: Path, tmp_path: Path, thresher: Command) -> None:
     assert thresher("dedup", file, "--out", tmp_path / "out", "--quiet") == (0, "", "")
 
