@@ -19,7 +19,7 @@ from thresher_jobs.mix_params import MixParams, addresses_of, names_of, shares_o
 from thresher_jobs.mix_reading import read_sources, read_tokenizer
 from thresher_jobs.mix_report import in_columns
 
-_TITLES = ["source", "available", "weight", "cap", "target", "share", "every row", "gives", "short"]
+_TITLES = ["available", "weight", "cap", "target", "share", "every row", "gives", "short"]
 
 
 def describe(
@@ -57,7 +57,8 @@ def describe(
             exact = read.step.counter(run.store).exact
     how = " (estimated)" if params.by == "tokens" and not exact else ""
     yield f"mix by {params.by}{how}, {planned.targets.total:,} in all"
-    yield from in_columns([_TITLES, *_rows(planned, names)])
+    pooled = all(part.source is None for part in planned.parts)
+    yield from in_columns([["category" if pooled else "source", *_TITLES], *_rows(planned, names)])
     yield from read.notes
     short = sum(target.wanted - target.given for target in planned.targets.leaves)
     if planned.targets.unfilled:

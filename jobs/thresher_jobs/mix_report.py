@@ -25,7 +25,7 @@ from thresher_jobs.mix_decide import Mixture
 from thresher_jobs.mix_params import MixParams
 
 _TITLES = (
-    *("source", "available", "weight", "cap", "target", "asked", "every row", "short"),
+    *("available", "weight", "cap", "target", "asked", "every row", "short"),
     *("written", "reached"),
 )
 
@@ -239,7 +239,15 @@ def result_lines(facts: Mapping[str, Any]) -> list[str]:
         ]
         for leaf, amount in zip(mixture.leaves, given, strict=True)
     ]
-    return in_columns([_TITLES, *rows])
+    return in_columns([[parts_named(mixture), *_TITLES], *rows])
+
+
+def parts_named(mixture: MixtureFacts) -> str:
+    """Return the title of the column that names what a mixture is made of."""
+    if any(leaf.category is None for leaf in mixture.leaves):
+        return "source"
+    pooled = all(leaf.source is None for leaf in mixture.leaves)
+    return "category" if pooled else "source / category"
 
 
 def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -264,7 +272,8 @@ def mixture_card(report: Report) -> str:
     counted = mixture.counter if mixture.exact else "estimated"
     lines = [
         f"\n## Mixture\n\nBy {mixture.by}, seed {mixture.seed}; tokens {counted}.\n\n",
-        "| source | weight | share | rows | different rows | tokens | every row |\n",
+        f"| {parts_named(mixture)} "
+        "| weight | share | rows | different rows | tokens | every row |\n",
         "|---|---:|---:|---:|---:|---:|---|\n",
     ]
     for leaf in mixture.leaves:

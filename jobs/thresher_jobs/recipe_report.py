@@ -119,9 +119,11 @@ def publish(run: Run, found: Recipes, begin: float) -> dict[str, Any]:
     counts = balance(plan, found.written, [r.facts["rows"] for r in found.passed.receipts])
     removed_by: dict[str, int] = {}
     counting = choose_counting(found.recipe, found.steps)
+    flow = found.flow.to_json()
+    quarantined = {UNREAD: sum(source.left_out[UNREAD] for source in found.flow.sources)}
     facts: dict[str, Any] = {
         "recipe": found.resolved,
-        "flow": found.flow.to_json(),
+        "flow": flow,
         "composition": composition_facts(plan, found.written, counting),
     }
     judged: dict[str, Any] = {}
@@ -130,7 +132,9 @@ def publish(run: Run, found: Recipes, begin: float) -> dict[str, Any]:
     for step in found.steps:
         told = facts_alone(found.written, step.name)
         gone = sum(source.left_out[step.name] for source in found.flow.sources)
-        removed_by |= step.removed_by(told, gone)
+        removed = step.removed_by(told, gone)
+        removed_by |= removed
+        quarantined[step.name] = gone - sum(removed.values())
         reached = [(source.name, source.reached(step.name)) for source in found.flow.sources]
         part = step.report(run, told, reached)
         plan_part = part.pop("plan", {})
@@ -149,6 +153,9 @@ def publish(run: Run, found: Recipes, begin: float) -> dict[str, Any]:
         facts["conversion"] = _conversion(found)
         undesirable = counts.total("rows_removed") - sum(removed_by.values())
         removed_by |= {f"{found.conversion.name}: undesirable": undesirable} if undesirable else {}
+        gone = sum(source.left_out[found.conversion.name] for source in found.flow.sources)
+        quarantined[found.conversion.name] = gone - undesirable
+    flow["quarantined"] = {step: rows for step, rows in quarantined.items() if rows}
     value = frame(
         run,
         "run",
@@ -260,24 +267,34 @@ def print_summary(report: dict[str, Any], out: str) -> None:
     width = min(max(width, 6), 28)
     shown = [step for step in steps if step != UNREAD or any(_gone(flow, step))]
     heads = "".join(f" {step[:14]:>14}" for step in shown)
+    heads += f" {'added':>12}" if report["rows_added"] else ""
     print(f"{'source':<{width}} {'rows in':>12}{heads} {'rows out':>12}")
     for source in flow["sources"]:
         gone = "".join(f" {-source['left_out'][step]:>14,}" for step in shown)
         name = source["name"][:width]
+        added = source["rows_out"] - source["rows_in"] + sum(source["left_out"].values())
+        gone += _plus(added) if report["rows_added"] else ""
         print(f"{name:<{width}} {source['rows_in']:>12,}{gone} {source['rows_out']:>12,}")
     if len(flow["sources"]) > 1:
         sums = "".join(f" {-sum(_gone(flow, step)):>14,}" for step in shown)
+        sums += _plus(report["rows_added"]) if report["rows_added"] else ""
         print(f"{'all':<{width}} {report['rows_in']:>12,}{sums} {report['rows_kept']:>12,}")
     for reason, count in report["removed_by"].items():
         print(f"  removed {count:>12,}  {reason}")
     if report["rows_quarantined"]:
-        print(f"  quarantined {report['rows_quarantined']:>8,}  see {out}/quarantine")
+        by = ", ".join(f"{step} {rows:,}" for step, rows in flow.get("quarantined", {}).items())
+        told = f" ({by})" if by else ""
+        print(f"  quarantined {report['rows_quarantined']:>8,}  see {out}/quarantine{told}")
     for note in report["notes"][:5]:
         print(f"note         {note}")
     for file in report["unreadable_files"]:
         print(f"left out     {file['path']}: {file['reason']}")
     print(f"time         {report['wall_seconds']:.1f} s")
     print(f"see          {out}/report.html, {out}/removed, thresher explain {out} ROW_ID")
+
+
+def _plus(rows: int) -> str:
+    return f"+{rows:,}".rjust(13)
 
 
 def _gone(flow: dict[str, Any], step: str) -> list[int]:

@@ -54,6 +54,16 @@ def test_many_sources_become_others_in_the_picture() -> None:
     assert len(found["flow"].sources) == 30
 
 
+def test_rows_written_again_make_the_line_add_up() -> None:
+    facts = _facts((300, [0, 100, 0]), (50, [0, 0, 0]))
+    facts["sources"][0]["rows_out"] = 400
+    found = flow_context(facts)
+    first, second = found["flow"].sources
+    assert (first.rows_in - 100 + first.added, second.added) == (400, 0)
+    assert [label.rows_out for label in found["flow_labels"]] == ["200 → 400", "50"]
+    assert found["flow_added"] == 200
+
+
 def test_no_rows_give_a_picture_too() -> None:
     assert flow_context(_facts((0, [0, 0, 0])))["flow_bands"] == []
 

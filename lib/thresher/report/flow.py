@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from thresher.report import figures
 from thresher.report.strict import Count, Strict
@@ -27,12 +27,26 @@ class FlowSource(Strict):
     left_out: dict[str, Count]
     rows_out: Count
 
+    @property
+    def added(self) -> int:
+        """Rows that are written more than once, or made of one."""
+        return self.rows_out - self.passed
+
+    @property
+    def passed(self) -> int:
+        """Rows that no step left out."""
+        return self.rows_in - sum(self.left_out.values())
+
 
 class RecipeFlow(Strict):
-    """`plan.flow`: steps in order; the first stands for rows that could not be read."""
+    """`plan.flow`: steps in order; the first stands for rows that could not be read.
+
+    `quarantined` says how many of the rows that a step left out lie in quarantine.
+    """
 
     steps: tuple[str, ...]
     sources: tuple[FlowSource, ...]
+    quarantined: dict[str, Count] = Field({})
 
     @model_validator(mode="after")
     def _all_steps_everywhere(self) -> Self:
@@ -62,7 +76,7 @@ class Label(NamedTuple):
     went: float
     name: str
     rows_in: int
-    rows_out: int
+    rows_out: str
 
 
 def flow_context(facts: dict[str, Any] | None) -> dict[str, Any]:
@@ -86,6 +100,7 @@ def flow_context(facts: dict[str, Any] | None) -> dict[str, Any]:
         "flow_bands": bands,
         "flow_labels": labels,
         "flow_heads": heads,
+        "flow_added": sum(source.added for source in flow.sources),
         "flow_said": f"Rows from each source through each step: {said}. The table has the figures.",
         "flow_size": (WIDTH, TOP + HEIGHT + 46),
     }
@@ -156,10 +171,16 @@ def _bands(sources: list[FlowSource], steps: list[str]) -> tuple[list[Band], lis
     places = _apart([came for came, _ in middles])
     out = _apart([went for _, went in middles])
     labels = [
-        Label(came, went, figures.cut(s.name, _NAME_CHARS), s.rows_in, s.rows_out)
+        Label(came, went, figures.cut(s.name, _NAME_CHARS), s.rows_in, _written(s))
         for came, went, s in zip(places, out, sources, strict=True)
     ]
     return [*(b for b in bands if b.colour != "bad"), *falling], labels
+
+
+def _written(source: FlowSource) -> str:
+    """Say how many rows are written; of how many, where that is more than the band is thick."""
+    rows = figures.count(source.rows_out)
+    return f"{figures.count(source.passed)} → {rows}" if source.added else rows
 
 
 def _rectangle(begin: float, end: float, top: float, height: float) -> str:
