@@ -102,6 +102,7 @@ def diff(store: str, first: str, second: str) -> Iterator[str]:
     yield f"from version {a.number} to version {b.number}"
     for name, (old, new) in found.rows.items():
         yield f"rows {name}: {old:,} -> {new:,} ({new - old:+,})"
+    yield from _row_lines(a, b)
     for told, names in (
         ("added", found.inputs.added),
         ("changed", found.inputs.changed),
@@ -119,12 +120,31 @@ def diff(store: str, first: str, second: str) -> Iterator[str]:
         ("removed", [f"  {f.name}  {size(f.bytes)}" for f in removed]),
     ):
         yield from _named(f"files {told}", lines)
-    if not (added or changed or removed):
+    renamed = [y for _, y in found.renamed if not for_nights(y.name)]
+    if renamed:
+        yield f"files renumbered, their bytes as before: {len(renamed):,}"
+    if not (added or changed or removed or renamed):
         yield "the files are the same"
     brought = [*found.added, *(y for _, y in found.changed)]
     index = [f.bytes for f in brought if for_nights(f.name)]
     if index:
         yield f"kept for the next night: {_count(len(index), 'new file')}, {size(sum(index))}"
+
+
+def _row_lines(a: Version, b: Version) -> Iterator[str]:
+    """Say which kept rows came and went, by their ids."""
+    from thresher_jobs.version_rows import MOST_BYTES, rows_changed
+
+    found = rows_changed(a, b)
+    if found is None:
+        yield f"rows are not compared one by one: ledgers of more than {size(MOST_BYTES)} differ"
+        return
+    for told, ids in (("came", found.came), ("went", found.went)):
+        if len(ids):
+            yield f"kept rows that {told}, by id: {len(ids):,}"
+        yield from (f"  {name}" for name in ids.slice(0, NAMED).to_pylist())
+        if len(ids) > NAMED:
+            yield f"  ... and {len(ids) - NAMED:,} more"
 
 
 def _named(title: str, lines: list[str]) -> Iterator[str]:

@@ -128,6 +128,26 @@ def test_two_nights_at_once_end_as_if_one_after_the_other(tmp_path: Path) -> Non
     assert [r.version for r in open_history(str(tmp_path / "store")).records()] == [1]
 
 
+def test_a_comparison_names_the_rows_that_came_and_went_and_no_part_that_only_moved(
+    tmp_path: Path, thresher: Command
+) -> None:
+    rng = random.Random(14)
+    for name in "bcd":
+        jsonl(tmp_path / "in" / f"{name}.jsonl", _rows(rng, 40))
+    recipe = recipes.write(tmp_path / "r.yaml", [tmp_path / "in"], STEPS[1:], split_bytes=2048)
+    _night(recipe, tmp_path / "store")
+    jsonl(tmp_path / "in" / "a.jsonl", _rows(rng, 3))
+    (tmp_path / "in" / "d.jsonl").unlink()
+    _night(recipe, tmp_path / "store")
+    code, out, _ = thresher("diff", tmp_path / "store", 1, 2)
+    assert code == 0
+    assert "kept rows that came, by id: 3\n  a.jsonl:0\n  a.jsonl:1\n  a.jsonl:2\n" in out
+    assert "kept rows that went, by id: 40\n  d.jsonl:0\n" in out
+    assert "  d.jsonl:19\n  ... and 20 more\n" in out
+    assert "files renumbered, their bytes as before: " in out
+    assert "data/part-00000.parquet" in out and "data/part-00001.parquet" not in out
+
+
 def test_a_night_that_does_not_wait_needs_a_folder_of_its_own(
     tmp_path: Path, thresher: Command
 ) -> None:
