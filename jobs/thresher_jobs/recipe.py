@@ -168,7 +168,7 @@ def _check_keys(value: Mapping[str, Any], path: str) -> None:
         ConfigError: Naming the nearest one.
     """
     sources = value.get("sources")
-    places = [("", value, Recipe)]
+    places: list[tuple[str, Mapping[Any, Any], type[Params]]] = [("", value, Recipe)]
     for number, source in enumerate(sources if isinstance(sources, list) else ()):
         if isinstance(source, Mapping):
             places.append((f"sources.{number}.", source, RecipeSource))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from thresher.errors import ThresherError
+from thresher.params import Params
 from thresher_jobs.recipe import KINDS, READ_ONCE, Recipe, params_class, step_names
 
 _ADVICE = re.compile(
@@ -59,7 +60,7 @@ def _key(recipe: Recipe, field: str) -> str | None:
 
 
 def _is_switch(recipe: Recipe, field: str) -> bool:
-    classes = [Recipe, *(params_class(kind) for _, kind in _steps(recipe))]
+    classes: list[type[Params]] = [Recipe, *(params_class(kind) for _, kind in _steps(recipe))]
     known = (cls.model_fields[field] for cls in classes if field in cls.model_fields)
     return next((info.annotation is bool for info in known), False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ ROWS = [{"instruction": f"What is {n}?", "output": f"The number {n} it is"} for 
     ],
 )
 def test_advice_names_keys_where_jobs_have_flags(tmp_path: Path, remedy: str, said: str) -> None:
-    steps = ["dedup", {"split": {"name": "parts"}}]
+    steps: list[dict[str, Any] | str] = ["dedup", {"split": {"name": "parts"}}]
     recipe = load_recipe(str(write(tmp_path / "r.yaml", ["x"], steps)))
     assert in_words_of(recipe, remedy) == said
     assert in_words_of(recipe, said) == said
