@@ -8,6 +8,7 @@ another machine or engine would change.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -23,6 +24,8 @@ from thresher.report import Report, render
 from thresher.run import Run
 from thresher.stage import Receipt
 from thresher_jobs.quarantined import quarantine_reasons
+
+logger = logging.getLogger(__name__)
 
 _SUMS = ("rows_in", "rows_added", "rows_kept", "rows_removed", "rows_quarantined")
 _BYTES = ("text_bytes_in", "text_bytes_kept", "text_bytes_removed", "text_bytes_quarantined")
@@ -197,6 +200,10 @@ def publish(
     texts = [("README.md", card(report)), *others]
     files = [run.store.put(name, text.encode()) for name, text in texts]
     run.commit(manifest([[f.name, f.bytes, f.sha256] for f in files]))
+    if report.rows_in and not report.rows_kept:
+        gone = {**report.removed_by, "quarantined": report.rows_quarantined}
+        most = max(gone, key=lambda reason: gone[reason])
+        logger.warning("none of %s rows is left; most went as %s", f"{report.rows_in:,}", most)
     return report.model_dump(mode="json")
 
 

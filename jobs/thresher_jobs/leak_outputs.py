@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -10,6 +11,7 @@ from thresher.formats.catalogue import FORMATS
 from thresher.formats.detection import Detected
 from thresher.formats.rows import Kind
 from thresher.inputs import check_unchanged
+from thresher.leaks.truncating import list_of_messages
 from thresher.planning import Plan, agree_on_schema
 from thresher.run import Run
 from thresher.stage import MapStage, Receipt, stage_key
@@ -24,9 +26,11 @@ from thresher_jobs.first_pass import (
 )
 from thresher_jobs.searched import Searched
 
+logger = logging.getLogger(__name__)
+
 
 def check_action(action: str, plan: Plan, detected: Mapping[int, Detected]) -> None:
-    """Refuse to cut what is no plain text.
+    """Refuse to cut what is no plain text, and to shorten where there is no conversation.
 
     Args:
         action: What is to become of leaked rows.
@@ -36,6 +40,8 @@ def check_action(action: str, plan: Plan, detected: Mapping[int, Detected]) -> N
     Raises:
         ConfigError: A file has rows of another kind.
     """
+    if action == "truncate":
+        _check_conversations(plan, detected)
     if action != "cut":
         return
     for file, found in sorted(detected.items()):
@@ -47,6 +53,29 @@ def check_action(action: str, plan: Plan, detected: Mapping[int, Detected]) -> N
                 remedy="--action truncate keeps the turns before the leak, drop removes the row; "
                 "name the column with --text-column if it is plain text after all",
             )
+
+
+def _check_conversations(plan: Plan, detected: Mapping[int, Detected]) -> None:
+    """Refuse files of which none can be shortened, and warn of those that cannot.
+
+    Raises:
+        ConfigError: Naming the formats.
+    """
+    known = {file: found.formats for file, found in sorted(detected.items()) if found.formats}
+    other = {f: names for f, names in known.items() if not any(map(list_of_messages, names))}
+    formats = ", ".join(sorted({name for names in other.values() for name in names}))
+    if known and len(other) == len(known):
+        raise ConfigError(
+            f"--action truncate shortens lists of messages; rows of format {formats} have none, "
+            "and would all go as a whole",
+            path=plan.inputs.files[next(iter(other))].path,
+            remedy="--action drop says so; 'thresher convert --to messages' makes conversations",
+        )
+    if other:
+        logger.warning(
+            "%d of %d files hold no lists of messages (%s): leaked rows of these go as a whole",
+            len(other), len(known), formats,
+        )  # fmt: skip
 
 
 def write_outputs(

@@ -362,12 +362,15 @@ def _compare_fates(passed: Passed, how: RecipeWrite, planter: Planter, key: str,
 
 
 def _check_removed(typed: Sequence[Step], flow: Flow) -> None:
-    """Refuse when a step would remove too much of what reaches it from a source.
+    """Refuse when a step would remove too much of what reaches it from a source; warn of all.
 
     Raises:
         LimitError: Naming step and source.
     """
     for step in typed:
+        for source in flow.sources if step.kind != "mix" else ():
+            if 0 < source.reached(step.name) == source.left_out[step.name]:
+                logger.warning("step %s leaves no row of source '%s'", step.name, source.name)
         limit = getattr(step.params, "max_removed_fraction", None)
         if limit is None or step.kind == "dedup":
             continue  # copies are checked by the step itself, before a row is written

@@ -40,3 +40,12 @@ def test_a_mixture_of_categories_is_headed_so(tmp_path: Path) -> None:
     rows = [row | {"kind": "xy"[n % 2]} for n, row in enumerate(numbered("a", 40))]
     report = mix(jsonl(tmp_path / "a.jsonl", rows), tmp_path / "out", category_column="kind")
     assert result_lines(report["plan"]["mixture"])[0].split()[0] == "category"
+
+
+def test_a_step_that_leaves_nothing_of_a_source_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = numbered("a", 4)
+    both = [jsonl(tmp_path / f"{name}.jsonl", rows) for name in ("first", "again")]
+    run(write(tmp_path / "r.yaml", both, ["dedup"], text_column="text"), tmp_path / "out")
+    assert "step dedup leaves no row of source 'again.jsonl'" in caplog.messages

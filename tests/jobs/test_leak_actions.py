@@ -336,3 +336,17 @@ def test_what_is_cut_does_not_count_as_removed_and_a_refused_run_leaves_nothing(
             action="cut", max_removed_fraction=0.2,
         )  # fmt: skip
     assert not (tmp_path / "no" / "changes").exists()
+
+
+def test_an_action_that_fits_no_row_is_refused_before_the_search(
+    benchmark: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pairs = jsonl(tmp_path / "in" / "dpo.jsonl", [{"prompt": "a", "chosen": "b", "rejected": "c"}])
+    with pytest.raises(ConfigError, match="rows of format preference have none"):
+        run(tmp_path / "in", tmp_path / "out", benchmark, action="truncate")
+    jsonl(tmp_path / "in" / "sft.jsonl", [said(*TALK)])
+    run(tmp_path / "in", tmp_path / "fine", benchmark, action="truncate", union_columns=True)
+    assert "1 of 2 files hold no lists of messages" in caplog.text
+    leaked = jsonl(pairs, [{"prompt": QUESTION, "chosen": "b", "rejected": "c"}])
+    run(leaked, tmp_path / "empty", benchmark)
+    assert "none of 1 rows is left" in caplog.text
