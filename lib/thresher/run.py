@@ -119,6 +119,13 @@ class Run:
         value = json.loads(json.dumps(identity, default=str))
         if root.exists() and not root.is_dir():
             raise ConfigError("the output is a file, not a folder", path=str(root))
+        above = next((parent for parent in root.parents if parent.exists()), root)
+        if above.exists() and not above.is_dir():
+            raise ConfigError(
+                f"the output would lie in {above}, which is a file",
+                path=str(root),
+                remedy="choose another --out",
+            )
         if self.store.exists(IDENTITY):
             other = self.store.get_json(IDENTITY)
             if other != value:
@@ -248,7 +255,7 @@ class Run:
 
     def _free_quietly(self) -> bool:
         root = Path(self.store.root)
-        return os.access(root.parent, os.W_OK) and (
+        return (root.parent.is_dir() and os.access(root.parent, os.W_OK)) and (
             not root.exists() or (root.is_dir() and self._free())
         )
 

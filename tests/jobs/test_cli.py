@@ -176,6 +176,21 @@ def test_a_threshold_of_zero_is_refused_not_replaced(thresher: Command, tmp_path
     assert "threshold" in err
 
 
+@pytest.mark.parametrize(
+    ("below", "message"),
+    [("", "the output is a file, not a folder"), ("/deep/x", "would lie in")],
+)
+def test_a_file_in_the_place_of_the_output_is_told_in_one_line(
+    below: str, message: str, thresher: Command, tmp_path: Path
+) -> None:
+    rows = runs.texts(tmp_path / "in.parquet", ["a"])
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    said = thresher("dedup", str(rows), "--out", f"{taken}{below}")
+    assert said.code == 2 and message in said.err
+    assert len(said.err.strip().splitlines()) == 1
+
+
 def test_an_output_folder_inside_an_input_is_refused(thresher: Command, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     runs.texts(tmp_path / "in" / "a.parquet", ["a"])
