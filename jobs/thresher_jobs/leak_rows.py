@@ -71,9 +71,7 @@ def _read_file(file: InputFile, splits: Sequence[Split], stated: pa.Schema | Non
                 raise
             blocks = _blocks(file, splits, read_loose)
         else:
-            if any(
-                b.error.startswith(TWO_TYPES) for block in blocks for b in block.bad
-            ):
+            if any(b.error.startswith(TWO_TYPES) for block in blocks for b in block.bad):
                 blocks = _blocks(file, splits, read_loose)
     else:
         blocks = _blocks(file, splits, read_typed)

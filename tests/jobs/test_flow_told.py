@@ -23,7 +23,10 @@ def test_rows_added_and_rows_quarantined_have_figures_of_their_own(
     few = jsonl(tmp_path / "few.jsonl", [*good[:4], alone])
     many = jsonl(tmp_path / "many.jsonl", good[4:])
     sources = [{"path": str(few), "weight": 1}, {"path": str(many), "weight": 1}]
-    steps = [{"dedup": {"on": "prompt", "threshold": 1.0}}, {"mix": {"total": 12, "max_repeats": 2}}]
+    steps = [
+        {"dedup": {"on": "prompt", "threshold": 1.0}},
+        {"mix": {"total": 12, "max_repeats": 2}},
+    ]
     report = run(write(tmp_path / "r.yaml", sources, steps), tmp_path / "out")
     print_summary(report, "out")
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]

@@ -225,7 +225,7 @@ def test_text_column__is_there_or_named_as_missing(
 
 def test_max_quarantined_fraction__says_what_reads_lists_of_two_types(tmp_path: Path) -> None:
     rows = [{"text": "a", "from": [["SVAMP", 1]]}] * 3
-    with pytest.raises(LimitError, match="the first, in.jsonl:0: a list of two types") as told:
+    with pytest.raises(LimitError, match=r"the first, in\.jsonl:0: a list of two types") as told:
         runs.run(runs.jsonl(tmp_path / "in.jsonl", rows), tmp_path / "out")
     assert "'thresher convert' alone reads" in str(told.value)
 
