@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from thresher.run import Event
+from thresher_jobs.compiling import Compiling
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,6 +34,7 @@ class Show:
         self._quiet = quiet and not json_logs
         self._live: Progress | None = None
         self._bar: TaskID | None = None
+        self._compiling = Compiling(self._say)
         if self._quiet or json_logs:
             return
         from rich.console import Console
@@ -61,6 +63,7 @@ class Show:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._compiling.close()
         if self._live:
             self._live.stop()
         if self._done and kind is None and not self._quiet:
@@ -74,12 +77,21 @@ class Show:
         self._done = ""
         if self._quiet:
             return
+        if event.kind == "start":
+            self._compiling.listen()
         if self._json:
             print(json.dumps({"event": event.kind, **_fields(event)}), file=sys.stderr, flush=True)
         elif event.kind == "end":
             self._end(event)
         elif self._live:
             self._move(event)
+
+    def _say(self, text: str) -> None:
+        """Show a line between those of the stages."""
+        if self._json:
+            print(json.dumps({"event": "compiling", "text": text}), file=sys.stderr, flush=True)
+        else:
+            (self._live.console if self._live else self._console).print(text, soft_wrap=True)
 
     def _end(self, event: Event) -> None:
         if self._live and self._bar is not None:
