@@ -145,7 +145,7 @@ def saved() -> dict[str, Any]:
     """Return the figures of earlier calls, by recipe and words."""
     path = machine.RESULTS / "nights.json"
     found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    return {name: figures for name, figures in found.items() if "nights" in figures}
+    return {name: found[name] for name in found if "words" in name}
 
 
 def main() -> None:
