@@ -76,6 +76,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory, inputs: Path) -> Referen
     return of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "workers", "chaos", "case"),
     [pytest.param(*s, id="-".join(map(str, s)), marks=marks(s[0], s in SOAK)) for s in SETTINGS],

@@ -63,6 +63,7 @@ def _by_session(setting: Setting) -> tuple[str, bool, int]:
     return setting.kind, setting.workers == 2, setting.workers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", [_marked(s) for s in sorted(PAIRWISE, key=_by_session)])
 def test_the_engine_gives_the_bytes_of_one_local_worker(
     setting: Setting, inputs: list[Path], reference: Reference, tmp_path: Path
@@ -96,6 +97,7 @@ STOPS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("setting", "units"), STOPS)
 def test_a_stopped_run_resumes_to_the_same_bytes(
     setting: Setting, units: int, inputs: list[Path], reference: Reference, tmp_path: Path

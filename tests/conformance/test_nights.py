@@ -22,6 +22,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "workers", "chaos", "arrival"),
     [

@@ -29,6 +29,7 @@ def profile(path: Path) -> EngineOptions:
     return build(EngineOptions, load_yaml(str(path)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
 def test_every_cluster_profile_makes_its_engine(path: Path) -> None:
     options = profile(path)

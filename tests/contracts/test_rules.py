@@ -17,6 +17,7 @@ def run(*command: str) -> None:
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 
+@pytest.mark.slow
 def test_lint_finds_nothing() -> None:
     run(str(TOOLS / "ruff"), "check", "--no-cache", ".")
 
@@ -30,6 +31,7 @@ def test_types_hold() -> None:
     run(str(TOOLS / "mypy"), "--cache-dir", "/dev/null")
 
 
+@pytest.mark.slow
 def test_imports_obey_the_rules() -> None:
     run(str(TOOLS / "lint-imports"), "--no-cache")
 

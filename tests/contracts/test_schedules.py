@@ -37,6 +37,7 @@ def test_every_schedule_runs_the_same_command() -> None:
             assert re.search(r"rebuild +\S+ +--store|nightly\.sh \S+ \S+", words), path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["RayCronJob", "ScheduledSparkApplication", "CronJob"])
 def test_the_schemas_refuse_what_is_wrong(kind: str) -> None:
     import jsonschema

@@ -119,6 +119,7 @@ def test_one_node_is_a_cluster_too(tmp_path: Path) -> None:
     assert not any("ray start --address" in line for line in allocation.lines())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", ["4", "6"])
 def test_the_exit_code_is_that_of_the_job(tmp_path: Path, code: str) -> None:
     allocation = Allocation(tmp_path, CODE=code)
@@ -127,6 +128,7 @@ def test_the_exit_code_is_that_of_the_job(tmp_path: Path, code: str) -> None:
     assert not allocation.left()
 
 
+@pytest.mark.slow
 def test_a_head_that_does_not_come_up_ends_the_job(tmp_path: Path) -> None:
     allocation = Allocation(tmp_path, BROKEN="1")
     process = allocation.start("dedup")
@@ -143,6 +145,7 @@ def test_nothing_to_do_is_a_usage_error(tmp_path: Path) -> None:
     assert allocation.lines() == []
 
 
+@pytest.mark.slow
 def test_a_signal_reaches_the_job_and_the_nodes_end(tmp_path: Path) -> None:
     allocation = Allocation(tmp_path, WAIT="1")
     process = allocation.start("dedup")

@@ -81,6 +81,7 @@ def test_a_damaged_file_is_exit_3_and_named(
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_file_can_be_left_out_and_is_listed(
     damage: Callable[[Path], Path], tmp_path: Path, thresher: Command

@@ -45,6 +45,7 @@ def source(tmp_path: Path) -> Path:
     return runs.parquet(tmp_path / "in.parquet", ROWS, 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stage", "unit"), [("attributes", 1), ("collapse", 0), ("select", 2)])
 def test_a_missing_receipt_is_refused_and_nothing_is_committed(
     stage: str, unit: int, source: Path, tmp_path: Path

@@ -58,6 +58,7 @@ def test_the_shapes_are_what_they_claim() -> None:
     assert jaccard(leaves[0], leaves[7]) < 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [chain, star])
 def test_chains_and_stars_are_walked_exactly(shape: object, tmp_path: Path) -> None:
     assert callable(shape)

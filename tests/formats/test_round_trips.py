@@ -57,6 +57,7 @@ def filled(turns: list[list[Row]]) -> pa.RecordBatch:
     return batch(*({"messages": row} for row in turns))
 
 
+@pytest.mark.slow
 @examples(5)
 @given(st.lists(conversations(calls=True), min_size=1, max_size=4))
 def test_messages_come_back_from_every_format_of_conversations(turns: list[list[Row]]) -> None:
@@ -72,6 +73,7 @@ def test_messages_come_back_from_every_format_of_conversations(turns: list[list[
         assert rows(back.batch) == rows(data.take(pa.array(there.source))), target
 
 
+@pytest.mark.slow
 @examples(3)
 @given(st.data())
 def test_every_format_comes_back_from_itself(data: st.DataObject) -> None:

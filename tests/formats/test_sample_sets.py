@@ -38,6 +38,7 @@ def test_it_is_detected_without_doubt(name: str) -> None:
 FIRST = {source: name for name, source in reversed(SETS.items())}  # one set a format
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "count"),
     [

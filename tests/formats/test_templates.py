@@ -113,6 +113,7 @@ EVIL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", EVIL.values(), ids=EVIL)
 def test_a_template_that_does_no_good_is_refused_and_does_not_hang(source: str) -> None:
     assert check_template(Rendering(source, True))

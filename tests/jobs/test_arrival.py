@@ -102,6 +102,7 @@ def test_the_ledger_grows_by_what_is_new_and_forgets_what_is_gone(tmp_path: Path
     history.same_as_from_scratch()
 
 
+@pytest.mark.slow
 def test_a_version_of_another_order_is_refused_unless_it_is_meant(tmp_path: Path) -> None:
     history = History(tmp_path, 3, STEPS, "content", split_bytes=4096)
     history.add(20)
@@ -130,6 +131,7 @@ def test_nights_go_on_from_the_ledger_of_a_version_that_was_rolled_back_to(tmp_p
     history.same_as_from_scratch()
 
 
+@pytest.mark.slow
 def test_a_damaged_ledger_is_refused_by_name(tmp_path: Path) -> None:
     history = History(tmp_path, 5, STEPS, "arrival", split_bytes=4096)
     history.add(20)

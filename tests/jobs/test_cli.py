@@ -35,6 +35,7 @@ def test_dedup_prints_a_summary_and_a_line_a_stage(
     assert stages[-1] == "select"
 
 
+@pytest.mark.slow
 def test_a_run_that_is_done_says_that_nothing_was_run(
     file: Path, tmp_path: Path, thresher: Command
 ) -> None:
@@ -84,6 +85,7 @@ def test_parameters_come_from_the_file_the_flags_and_the_settings_in_that_order(
     assert (config["threshold"], config["ngram"], config["keep"]) == (0.8, 3, "first")
 
 
+@pytest.mark.slow
 def test_columns_are_given_as_a_list(tmp_path: Path, thresher: Command) -> None:
     file = runs.parquet(tmp_path / "in.parquet", [{"q": "a", "a": "b"}, {"q": "a", "a": "c"}])
     for flag in (("--columns", "q, a"), ("--set", "columns=[q, a]"), ("--set", "columns=q,a")):
@@ -117,6 +119,7 @@ def test_mistakes_are_one_line_and_write_nothing(
     assert not (tmp_path / "out" / "data").exists()
 
 
+@pytest.mark.slow
 def test_status_tells_the_exit_code_of_a_failure(
     file: Path, tmp_path: Path, thresher: Command
 ) -> None:
@@ -205,6 +208,7 @@ def test_an_empty_input_is_refused(thresher: Command, tmp_path: Path) -> None:
     assert "input is empty" in err
 
 
+@pytest.mark.slow
 def test_a_rerun_makes_a_lost_part_again(thresher: Command, tmp_path: Path) -> None:
     file = runs.texts(tmp_path / "in.parquet", ["a", "b", "a"])
     assert thresher("dedup", file, "--out", tmp_path / "out")[0] == 0

@@ -182,6 +182,7 @@ def test_verify_refuses_a_file_that_no_job_wrote(thresher: Command, tmp_path: Pa
     assert "part-00099" in err
 
 
+@pytest.mark.slow
 def test_a_damaged_manifest_is_bad_input_not_a_bug(thresher: Command, tmp_path: Path) -> None:
     file = runs.texts(tmp_path / "in.parquet", ["a"])
     assert thresher("dedup", file, "--out", tmp_path / "out")[0] == 0

@@ -93,6 +93,7 @@ def test_what_is_no_report_is_said(searched: Path, tmp_path: Path, thresher: Com
         assert outcome.code == 2 and told in outcome.err and wrong in outcome.err
 
 
+@pytest.mark.slow
 def test_profiles_of_scores_are_compared(tmp_path: Path, thresher: Command) -> None:
     rows = [scores.chat("What is rye?", CLEAN), scores.chat("And oats?", "Yes.")]
     scores.run(jsonl(tmp_path / "in.jsonl", rows), tmp_path / "a")

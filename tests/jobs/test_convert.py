@@ -85,6 +85,7 @@ def test_answers_judged_bad_are_removed_with_their_reason(tmp_path: Path) -> Non
     assert json.loads(gone["row"]) == rows[1]
 
 
+@pytest.mark.slow
 def test_the_bytes_do_not_depend_on_workers_or_on_resuming(tmp_path: Path) -> None:
     rows = [{**ALPACA, "output": f"answer {i} " * 40} for i in range(1500)]
     jsonl(tmp_path / "in" / "a.jsonl", rows)
@@ -258,6 +259,7 @@ def test_templates_write_text_and_the_spans_of_the_loss(tmp_path: Path) -> None:
     assert row["text"][span["start"] : span["end"]] == "Hello<|im_end|>"
 
 
+@pytest.mark.slow
 def test_datasets_loads_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
     datasets = pytest.importorskip("datasets")

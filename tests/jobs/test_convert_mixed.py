@@ -19,6 +19,7 @@ value = st.one_of(word, st.integers(-(2**40), 2**40), st.booleans(), st.none())
 ODD = {"messages": "a lone text", "instruction": None}
 
 
+@pytest.mark.slow
 @settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(word, word, word), min_size=1, max_size=6))
 def test_one_odd_row_changes_no_other(tmp_path: Path, made: list[tuple[str, str, str]]) -> None:
@@ -65,6 +66,7 @@ def test_mixed_files_of_every_kind_are_read(tmp_path: Path, name: str) -> None:
     assert not facts(report)["losses"]
 
 
+@pytest.mark.slow
 def test_a_long_mixed_file_is_cut_into_tasks_that_agree(tmp_path: Path) -> None:
     rows: list[Any] = []
     for number in range(300):

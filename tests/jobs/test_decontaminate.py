@@ -190,6 +190,7 @@ def test_a_copy_of_an_item_is_hit_with_the_item(tmp_path: Path) -> None:
     assert [one["items"] for one in found["by_source"]] == [2]
 
 
+@pytest.mark.slow
 def test_similar_texts_are_found_by_minhash_where_it_is_asked_for(
     benchmark: str, tmp_path: Path
 ) -> None:

@@ -121,6 +121,7 @@ def always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dedup_night, "MOST_CHOSEN", 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("always")
 @pytest.mark.parametrize(
     ("clusters", "arrival"),
@@ -153,12 +154,14 @@ def test_many_nights_decide_as_from_scratch(
     check_history(tmp_path / "h", seed, arrival, threshold=threshold, source_priority=priority)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["exact", "bloom"])
 def test_methods_without_near_copies_have_nothing_to_remember(method: str, tmp_path: Path) -> None:
     for night_kept in check_history(tmp_path / "h", 5, method=method, filter_bytes=1024):
         assert not night_kept.kept
 
 
+@pytest.mark.slow
 def test_a_night_decides_about_what_is_new_and_what_it_touches(tmp_path: Path) -> None:
     rng = random.Random(2)
     first: Source = {name: [] for name in "abc"}
@@ -207,6 +210,7 @@ def additions(rng: random.Random, nights: int) -> Iterator[list[Source]]:
         source[name] = [*made, *rng.choices(known, k=rng.randrange(4)), *near_texts(rng, 2)]
 
 
+@pytest.mark.slow
 @QUICK
 @given(
     seed=st.integers(0, 10**9),
@@ -232,6 +236,7 @@ def test_additions_withdraw_nothing_that_stayed(
         before = tonight
 
 
+@pytest.mark.slow
 def test_what_came_first_stays_until_it_goes(tmp_path: Path) -> None:
     words = LEXICON[100:120]
     one, two = " ".join(words), " ".join([*words[:-1], "other"])

@@ -54,6 +54,7 @@ def test_doctor_says_what_both_engines_need(tmp_path: Path, thresher: Command) -
         assert line in out
 
 
+@pytest.mark.slow
 def test_doctor_imports_neither_ray_nor_pyspark(tmp_path: Path) -> None:
     code = (
         "import sys; from thresher_jobs.doctor import examine; list(examine(sys.argv[1])); "

@@ -58,6 +58,7 @@ def test_numbers_alone_stay(tmp_path: Path) -> None:
     assert len(kept(tmp_path, [str(n) for n in range(1000)])) == 1000
 
 
+@pytest.mark.slow
 def test_a_template_does_not_swallow_its_rows(tmp_path: Path) -> None:
     table = pa.Table.from_batches(templates(1000, 3, duplicate_share=0, exact_share=0))
     report = runs.run(runs.parquet(tmp_path / "in.parquet", table), tmp_path / "out")
@@ -80,6 +81,7 @@ def test_a_missing_id_column_is_an_error_that_lists_the_columns(tmp_path: Path) 
         runs.run(file, tmp_path / "out", id_column="documentid")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["add", "reorder", "reshard"])
 def test_removal_goes_by_row_not_by_position(change: str, tmp_path: Path) -> None:
     rows = [{"id": n, "text": BASE if n % 4 == 0 else sentence(n)} for n in range(40)]
@@ -211,6 +213,7 @@ class StopAfterSelect:
             raise Stopped(15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["data", pytest.param("ledger", marks=pytest.mark.slow)])
 def test_a_truncated_output_does_not_count_as_done(folder: str, tmp_path: Path) -> None:
     rows = [{"text": sentence(n % 30)} for n in range(60)]
@@ -248,6 +251,7 @@ def test_columns_missing_from_the_first_row_are_kept(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_one_big_file_feeds_many_tasks(tmp_path: Path) -> None:
     rows = [{"text": sentence(n)} for n in range(120)]
     for file in (

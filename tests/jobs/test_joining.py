@@ -96,6 +96,7 @@ def edge_parts(run: Run, graph: Graph, parts: int) -> tuple[MapStage, list[Recei
     return stage, run.execute(stage)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("graph", GRAPHS, ids=lambda make: make.__name__)
 @pytest.mark.parametrize("partitions", [1, 5])
 def test_stages_find_the_pieces_of_the_drivers_union_find(

@@ -24,6 +24,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, garden: Planted) -> list[Pa
     return write_inputs(tmp_path_factory.mktemp("inputs"), garden)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case", [QUICK, *(pytest.param(c, marks=pytest.mark.slow) for c in CASES if c != QUICK)]
 )
@@ -75,6 +76,7 @@ def test_every_round_of_joining_resumes(inputs: list[Path], tmp_path: Path) -> N
     assert runs.tree(out) == runs.tree(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_the_limit_on_removals_blames_the_same_clusters(inputs: list[Path], tmp_path: Path) -> None:
     messages = []
     for limit in (0, 1000):

@@ -119,6 +119,7 @@ def test_other_columns_stand_beside_every_piece_and_ids_are_numbered(
     assert "a piece of page" in "\n".join(explain(str(tmp_path / "out"), "page#2"))
 
 
+@pytest.mark.slow
 def test_an_item_is_cut_out_wherever_it_stands_up_to_ten_pieces(
     benchmark: str, tmp_path: Path
 ) -> None:
@@ -145,6 +146,7 @@ def test_a_short_document_goes_and_one_end_of_a_page_may_go(benchmark: str, tmp_
     list(verify(str(tmp_path / "out")))
 
 
+@pytest.mark.slow
 def test_nothing_that_is_kept_matches_when_it_is_searched_again(
     benchmark: str, tmp_path: Path
 ) -> None:
@@ -338,6 +340,7 @@ def test_what_is_cut_does_not_count_as_removed_and_a_refused_run_leaves_nothing(
     assert not (tmp_path / "no" / "changes").exists()
 
 
+@pytest.mark.slow
 def test_an_action_that_fits_no_row_is_refused_before_the_search(
     benchmark: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -124,6 +124,7 @@ def conversation(tmp_path_factory: pytest.TempPathFactory, against: list[str]) -
     return lambda name: answer(out, name)
 
 
+@pytest.mark.slow
 def test_nothing_of_a_benchmark_is_clean(text: Ask) -> None:
     assert text("nothing").verdict == "clean"
 
@@ -287,6 +288,7 @@ def test_a_file_with_a_damaged_footer_fails_the_job(against: list[str], tmp_path
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
+@pytest.mark.slow
 def test_a_benchmark_given_as_training_data_goes_whole(against: list[str], tmp_path: Path) -> None:
     names = dict(one.split("=", 1) for one in against)
     for name, column in {"gsm8k": "question", "mmlu": "question", "cmmlu": "Question"}.items():

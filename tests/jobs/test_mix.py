@@ -58,6 +58,7 @@ def test_a_smaller_mixture_is_part_of_a_larger_one(two: list[Path], tmp_path: Pa
         before = drawn
 
 
+@pytest.mark.slow
 def test_other_seeds_draw_other_rows(two: list[Path], tmp_path: Path) -> None:
     for seed in (0, 1):
         run(two, tmp_path / str(seed), total=100, seed=seed)
@@ -65,6 +66,7 @@ def test_other_seeds_draw_other_rows(two: list[Path], tmp_path: Path) -> None:
     assert 10 < len(common) < 60
 
 
+@pytest.mark.slow
 def test_files_their_format_and_their_order_make_no_difference(tmp_path: Path) -> None:
     rows = numbered("row", 200) + numbered("row", 20)  # some rows are there twice
     other = numbered("other", 50)
@@ -139,6 +141,7 @@ def test_a_share_beyond_the_repeats_allowed_stops_with_exit_4(
     assert "30 rows short" in (tmp_path / "out" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_by_tokens_the_largest_prefix_that_fits_is_drawn(two: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     report = run(two, out, by="tokens", weights={"large": 2, "small": 1}, total=600)
@@ -154,6 +157,7 @@ def test_by_tokens_the_largest_prefix_that_fits_is_drawn(two: list[Path], tmp_pa
     assert written(out) <= written(tmp_path / "larger")
 
 
+@pytest.mark.slow
 def test_tokens_are_counted_with_a_tokenizer(two: list[Path], tmp_path: Path) -> None:
     tokenizers = pytest.importorskip("tokenizers")
     words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"?": 0}, unk_token="?"))
@@ -168,6 +172,7 @@ def test_tokens_are_counted_with_a_tokenizer(two: list[Path], tmp_path: Path) ->
     assert "counted by" in (out / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_caps_hold_in_either_unit(two: list[Path], tmp_path: Path) -> None:
     report = run(two, tmp_path / "rows", max_rows=70)
     assert shares(tmp_path / "rows") == {"large": 70, "small": 60}
@@ -180,6 +185,7 @@ def test_caps_hold_in_either_unit(two: list[Path], tmp_path: Path) -> None:
     assert written(tmp_path / "crossed") == written(tmp_path / "rows")
 
 
+@pytest.mark.slow
 def test_a_ratio_of_categories_is_met_whatever_the_sources(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -214,6 +220,7 @@ def test_a_ratio_of_categories_is_met_whatever_the_sources(
         )
 
 
+@pytest.mark.slow
 def test_categories_divide_the_share_of_a_weighed_source(tmp_path: Path) -> None:
     for name in ("a", "b"):
         rows = [row | {"kind": "xyz"[n % 3]} for n, row in enumerate(numbered(name, 300))]
@@ -256,6 +263,7 @@ def test_large_buckets_are_searched_digit_by_digit(
     assert written(tmp_path / "again") == written(tmp_path / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "chaos",
     [

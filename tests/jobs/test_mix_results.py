@@ -42,6 +42,7 @@ def test_rows_that_cannot_be_read_are_quarantined_and_take_no_part(tmp_path: Pat
     list(verify(str(tmp_path / "tokens")))
 
 
+@pytest.mark.slow
 def test_rows_of_no_known_format_are_mixed_by_rows_and_refused_by_tokens(tmp_path: Path) -> None:
     rows = [{"caption": f"picture {n}", "size": n, "url": None} for n in range(50)]
     parquet(tmp_path / "a.parquet", rows, 7)
@@ -101,6 +102,7 @@ def test_explain_says_whether_a_row_was_drawn_and_why(two: list[Path], tmp_path:
     assert "source    small.jsonl" in told
 
 
+@pytest.mark.slow
 def test_verify_notices_rows_that_were_not_drawn_or_are_not_of_the_input(
     two: list[Path], tmp_path: Path
 ) -> None:
@@ -140,6 +142,7 @@ def test_verify_notices_rows_that_were_not_drawn_or_are_not_of_the_input(
     list(verify(str(out)))
 
 
+@pytest.mark.slow
 def test_the_command_mixes_and_prints_plan_and_result(
     two: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -182,6 +185,7 @@ def test_a_finished_mixture_is_not_made_again_and_another_is_refused(
         run(two, tmp_path / "out", total=51)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
 def test_published_sets_are_mixed_by_tokens(tmp_path: Path) -> None:
     with gzip.open(DATA / "contamination" / "gsm8k_train_alpaca_format.jsonl.gz", "rt") as file:

@@ -72,6 +72,7 @@ def test_long_random_histories_equal_runs_from_scratch(seed: int, tmp_path: Path
     _walk(History(tmp_path, seed, steps, order, split_bytes=4096, **more), 8)
 
 
+@pytest.mark.slow
 def test_a_new_file_alone_is_read_and_the_parts_of_others_stay(tmp_path: Path) -> None:
     history = History(tmp_path, 1, PLAIN, split_bytes=2000, text_column="output")
     for number in range(8):
@@ -89,6 +90,7 @@ def test_a_new_file_alone_is_read_and_the_parts_of_others_stay(tmp_path: Path) -
     history.same_as_from_scratch()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))]
 )
@@ -126,6 +128,7 @@ def _damage(history: History, name: str) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "what",
     [
@@ -184,6 +187,7 @@ def test_cuts_stay_as_the_first_night_chose_them_while_a_store_grows(tmp_path: P
     history.same_as_from_scratch()
 
 
+@pytest.mark.slow
 def test_a_new_recipe_makes_everything_anew_and_a_new_source_does_not(tmp_path: Path) -> None:
     history = History(tmp_path, 1, PLAIN, split_bytes=4096, text_column="output")
     for _ in range(3):
@@ -219,6 +223,7 @@ def test_rows_of_histories_are_copies_of_each_other_now_and_then() -> None:
     assert 10 < len(set(texts)) < 45
 
 
+@pytest.mark.slow
 def test_damaged_shingles_are_refused_where_a_row_of_them_is_wanted(tmp_path: Path) -> None:
     history = History(tmp_path, 1, PLAIN, split_bytes=4096, text_column="output")
     for _ in range(3):

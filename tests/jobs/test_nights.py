@@ -52,6 +52,7 @@ def _texts(store: Path, folder: Path) -> Counter[str]:
     return found
 
 
+@pytest.mark.slow
 def test_figures_of_the_store_are_left_for_prometheus(tmp_path: Path, thresher: Command) -> None:
     jsonl(tmp_path / "in" / "a.jsonl", _rows([n % 25 for n in range(60)]))
     store, told = str(tmp_path / "store"), tmp_path / "store.prom"
@@ -72,6 +73,7 @@ def _rows(numbers: range | list[int]) -> list[Row]:
     return [{"text": sentence(n)} for n in numbers]
 
 
+@pytest.mark.slow
 def test_three_new_copies_of_a_row_of_an_earlier_night_all_go(tmp_path: Path) -> None:
     jsonl(tmp_path / "in" / "b.jsonl", _rows(range(20)))
     _night(tmp_path)
@@ -79,6 +81,7 @@ def test_three_new_copies_of_a_row_of_an_earlier_night_all_go(tmp_path: Path) ->
     assert _night(tmp_path) == Counter(sentence(n) for n in [*range(20), 30])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["add", "reorder", "reshard"])
 def test_the_next_night_goes_by_row_not_by_position(change: str, tmp_path: Path) -> None:
     rows = _rows([n % 15 for n in range(40)])
@@ -96,6 +99,7 @@ def test_the_next_night_goes_by_row_not_by_position(change: str, tmp_path: Path)
     assert _night(tmp_path) == before + new
 
 
+@pytest.mark.slow
 def test_an_input_that_changes_during_the_night_is_named_and_nothing_is_committed(
     tmp_path: Path,
 ) -> None:
@@ -174,6 +178,7 @@ def test_two_commands_at_once_end_as_if_one_after_the_other(tmp_path: Path) -> N
     assert _texts(tmp_path / "store", tmp_path) == Counter(sentence(n) for n in range(25))
 
 
+@pytest.mark.slow
 def test_readers_get_the_data_and_not_what_nights_keep(tmp_path: Path, thresher: Command) -> None:
     jsonl(tmp_path / "in" / "a.jsonl", _rows([n % 25 for n in range(60)]))
     _night(tmp_path)
@@ -189,6 +194,7 @@ def test_readers_get_the_data_and_not_what_nights_keep(tmp_path: Path, thresher:
     assert "index/" not in said and "kept for the next night: " in said
 
 
+@pytest.mark.slow
 def test_the_report_of_a_night_balances(tmp_path: Path) -> None:
     jsonl(tmp_path / "in" / "a.jsonl", _rows([n % 25 for n in range(60)]))
     _night(tmp_path)

@@ -34,6 +34,7 @@ MADE: dict[str, Callable[[str, str], Row]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [jsonl, pytest.param(parquet, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("format", MADE)
 def test_on__names_the_part_by_which_rows_are_judged(
@@ -58,6 +59,7 @@ def test_on__names_the_part_by_which_rows_are_judged(
     assert removed == {"prompt": 3, "response": 2, "conversation": 1, "all": 1}
 
 
+@pytest.mark.slow
 def test_pairs_are_judged_as_pairs(tmp_path: Path) -> None:
     rows = [
         preference(QUESTION, sentence(1), sentence(2)),
@@ -78,6 +80,7 @@ def test_tools_count_only_where_all_is_compared(tmp_path: Path) -> None:
     assert runs.run(file, tmp_path / "b", on="all", method="exact")["rows_kept"] == 2
 
 
+@pytest.mark.slow
 def test_one_conversation_in_several_formats_is_a_copy(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     jsonl(folder / "a.jsonl", [alpaca(QUESTION, sentence(1)), alpaca(OTHER, sentence(2))])
@@ -142,6 +145,7 @@ def test_a_row_that_no_format_reads_is_quarantined_with_its_fault(
         runs.run(file, tmp_path / "few", on="response", max_quarantined_fraction=0.3)
 
 
+@pytest.mark.slow
 def test_a_row_without_the_part_follows_null_text(tmp_path: Path) -> None:
     calls = {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "ring"}}]}
     rows = [{"text": sentence(n)} for n in range(3)]
@@ -175,6 +179,7 @@ def test_broken_lines_and_ill_formed_rows_are_quarantined_as_ever(tmp_path: Path
     assert (report["rows_kept"], report["rows_quarantined"]) == (1, 2)
 
 
+@pytest.mark.slow
 def test_arguments_compare_alike_whatever_types_and_keys_their_neighbours_have(
     tmp_path: Path,
 ) -> None:

@@ -65,6 +65,7 @@ def settings() -> Iterator[Any]:
         yield pytest.param(kind, workers, chaos, joins, id=f"{kind}-{workers}-{chaos}", marks=marks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "workers", "chaos", "joins"), list(settings()))
 def test_every_engine_gives_the_bytes_of_one_local_worker(
     kind: str,

@@ -125,6 +125,7 @@ def test_exact_on__bytes_or_words(tmp_path: Path) -> None:
     assert by["words"]["removed_by"]["same_words"] + by["words"]["removed_by"]["exact_copy"] == 3
 
 
+@pytest.mark.slow
 def test_threshold__moves_the_border(tmp_path: Path) -> None:
     file = runs.texts(tmp_path / "in.parquet", [BASE, CLOSE, FAR])
     pairs = {"0.6": 2, "0.7": 1, "0.85": 0}
@@ -160,6 +161,7 @@ def test_recall__out_of_reach_is_refused() -> None:
         build(DedupParams, {"threshold": 0.01, "recall": 0.999999})
 
 
+@pytest.mark.slow
 def test_seed__changes_signatures_but_not_a_sound_result(tmp_path: Path) -> None:
     file = runs.texts(tmp_path / "in.parquet", [BASE, CLOSE, sentence(2)])
     found = [runs.run(file, tmp_path / str(s), seed=s, export_signatures=True) for s in (1, 2)]
@@ -266,6 +268,7 @@ def test_union_columns__fills_missing_columns_with_nulls(tmp_path: Path) -> None
     ]
 
 
+@pytest.mark.slow
 def test_split_bytes__cuts_the_input_into_tasks_without_changing_rows(tmp_path: Path) -> None:
     rows = [{"text": sentence(n)} for n in range(60)]
     file = runs.jsonl(tmp_path / "in.jsonl", [*rows, *rows])
@@ -287,6 +290,7 @@ def test_filter_bytes__trades_memory_for_rows_looked_at_twice(tmp_path: Path) ->
     assert looked_at[1 << 20] < 20 < looked_at[1024]
 
 
+@pytest.mark.slow
 def test_audit_rows__are_the_sample_that_measures_recall(tmp_path: Path) -> None:
     file = runs.texts(tmp_path / "in.parquet", [*(sentence(n) for n in range(2, 51)), BASE, CLOSE])
     for rows in (0, 10, 1000):
@@ -295,6 +299,7 @@ def test_audit_rows__are_the_sample_that_measures_recall(tmp_path: Path) -> None
         assert (recall["estimate"] is None) == (rows == 0)
 
 
+@pytest.mark.slow
 def test_audit_bytes__bounds_what_the_sample_is_compared_with(tmp_path: Path) -> None:
     rows = [{"text": sentence(n)} for n in range(100)]
     file = runs.parquet(tmp_path / "in.parquet", rows, 10)

@@ -90,6 +90,7 @@ def test_keep__refuses_what_it_does_not_know(keep: str) -> None:
         build(DedupParams, {"keep": keep})
 
 
+@pytest.mark.slow
 def test_source_priority__lets_the_earlier_input_win(tmp_path: Path) -> None:
     names = ("a", "b")
     files = [
@@ -106,6 +107,7 @@ def test_source_priority__lets_the_earlier_input_win(tmp_path: Path) -> None:
     assert runs.kept_texts(without[0]) == runs.kept_texts(without[1])
 
 
+@pytest.mark.slow
 def test_source_priority__comes_before_keep(tmp_path: Path) -> None:
     short, long = (
         runs.texts(tmp_path / "a.parquet", [BASE]),

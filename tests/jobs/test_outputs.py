@@ -45,6 +45,7 @@ def report(out: Path) -> dict[str, Any]:
     return value
 
 
+@pytest.mark.slow
 def test_the_folder_holds_what_is_documented(out: Path) -> None:
     assert sorted(p.name for p in out.iterdir()) == [
         ".thresher",
@@ -231,6 +232,7 @@ def test_a_report_page_shows_the_pair_and_runs_nothing(tmp_path: Path) -> None:
     assert "<img" not in page
 
 
+@pytest.mark.slow
 def test_a_giant_piece_is_announced(tmp_path: Path) -> None:
     """A chain of rows, each like the next, is one piece: the report says how much it holds."""
     words = [f"w{i}" for i in range(14_000)]

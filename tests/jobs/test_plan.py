@@ -56,6 +56,7 @@ def planned(rows: int, text_bytes: int, options: EngineOptions, **params: object
     return sizes(rows, text_bytes, DedupParams.model_validate(params), options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("driver_rows", [100_000_000, 50])
 def test_no_stage_moves_more_than_was_planned(
     garden: Planted, tmp_path: Path, driver_rows: int

@@ -67,6 +67,7 @@ def test_plan_says_what_of_a_published_rule_differs(tmp_path: Path, benchmark: s
     assert any(line.startswith("            not as published: Our tokens") for line in said)
 
 
+@pytest.mark.slow
 def test_a_whole_sample_finds_what_the_job_finds(tmp_path: Path, benchmark: str) -> None:
     source = rows(tmp_path / "in.parquet")
     report = run(source, tmp_path / "out", benchmark)
@@ -76,6 +77,7 @@ def test_a_whole_sample_finds_what_the_job_finds(tmp_path: Path, benchmark: str)
     assert said[-1] == ("            10 rows (10.00 %) with 1 of 2 items leak, 0 (0 %) are suspect")
 
 
+@pytest.mark.slow
 def test_a_sample_is_the_same_whenever_it_is_drawn_and_grows_with_its_share(
     tmp_path: Path, benchmark: str
 ) -> None:

@@ -70,6 +70,7 @@ def test_every_night_equals_a_run_from_scratch(tmp_path: Path) -> None:
         _same_as_from_scratch(recipe, tmp_path / "store", tmp_path / f"night-{number}")
 
 
+@pytest.mark.slow
 def test_a_night_without_news_commits_nothing_and_one_with_news_writes_only_what_is_new(
     tmp_path: Path,
 ) -> None:
@@ -88,6 +89,7 @@ def test_a_night_without_news_commits_nothing_and_one_with_news_writes_only_what
     assert not (tmp_path / "store.work").exists()
 
 
+@pytest.mark.slow
 def test_another_recipe_is_refused_unless_it_is_meant(tmp_path: Path) -> None:
     jsonl(tmp_path / "a.jsonl", _rows(random.Random(5), 30))
     recipe = recipes.write(tmp_path / "r.yaml", [tmp_path / "a.jsonl"], STEPS)
@@ -98,6 +100,7 @@ def test_another_recipe_is_refused_unless_it_is_meant(tmp_path: Path) -> None:
     assert _night(other, tmp_path / "store", new_settings=True).version.number == 2
 
 
+@pytest.mark.slow
 def test_a_night_that_fails_commits_nothing_and_the_next_one_goes_on(tmp_path: Path) -> None:
     rows = [{"instruction": "Which?", "output": "one"}] * 9 + _rows(random.Random(6), 3)
     jsonl(tmp_path / "a.jsonl", rows)
@@ -110,6 +113,7 @@ def test_a_night_that_fails_commits_nothing_and_the_next_one_goes_on(tmp_path: P
     assert _night(recipe, tmp_path / "store").version.number == 1
 
 
+@pytest.mark.slow
 def test_two_nights_at_once_end_as_if_one_after_the_other(tmp_path: Path) -> None:
     jsonl(tmp_path / "a.jsonl", _rows(random.Random(8), 40))
     recipe = recipes.write(tmp_path / "r.yaml", [tmp_path / "a.jsonl"], STEPS)
@@ -128,6 +132,7 @@ def test_two_nights_at_once_end_as_if_one_after_the_other(tmp_path: Path) -> Non
     assert [r.version for r in open_history(str(tmp_path / "store")).records()] == [1]
 
 
+@pytest.mark.slow
 def test_a_comparison_names_the_rows_that_came_and_went_and_no_part_that_only_moved(
     tmp_path: Path, thresher: Command
 ) -> None:
@@ -148,6 +153,7 @@ def test_a_comparison_names_the_rows_that_came_and_went_and_no_part_that_only_mo
     assert "data/part-00000.parquet" in out and "data/part-00001.parquet" not in out
 
 
+@pytest.mark.slow
 def test_a_night_that_does_not_wait_needs_a_folder_of_its_own(
     tmp_path: Path, thresher: Command
 ) -> None:
@@ -179,6 +185,7 @@ def test_a_night_says_once_for_whom_it_waits(
     assert len(caplog.messages) == 2 and "--work" in caplog.messages[0]
 
 
+@pytest.mark.slow
 def test_a_night_after_a_rollback_says_that_it_is_undone(tmp_path: Path, thresher: Command) -> None:
     jsonl(tmp_path / "in" / "a.jsonl", _rows(random.Random(12), 20))
     recipe = recipes.write(tmp_path / "r.yaml", [tmp_path / "in"], STEPS[:1])
@@ -190,6 +197,7 @@ def test_a_night_after_a_rollback_says_that_it_is_undone(tmp_path: Path, threshe
     assert said.code == 0 and "version 3 was a rollback to version 1; this one is made" in said.out
 
 
+@pytest.mark.slow
 def test_the_command_tells_the_night_and_its_versions(tmp_path: Path, thresher: Command) -> None:
     jsonl(tmp_path / "a.jsonl", _rows(random.Random(9), 40))
     recipe = recipes.write(tmp_path / "r.yaml", [tmp_path / "a.jsonl"], STEPS)
@@ -204,6 +212,7 @@ def test_the_command_tells_the_night_and_its_versions(tmp_path: Path, thresher: 
     assert said.code == 2 and "--work DIR" in said.err
 
 
+@pytest.mark.slow
 def test_a_folder_to_work_in_loses_only_what_the_night_made(tmp_path: Path) -> None:
     jsonl(tmp_path / "inputs" / "a.jsonl", _rows(random.Random(7), 20))
     recipe = recipes.write(tmp_path / "r.yaml", [tmp_path / "inputs"], STEPS)
@@ -217,6 +226,7 @@ def test_a_folder_to_work_in_loses_only_what_the_night_made(tmp_path: Path) -> N
     assert not (tmp_path / "store.work").exists()
 
 
+@pytest.mark.slow
 def test_the_command_of_the_night_loads_neither_pandas_nor_scipy(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"text": "a row of some words that stands alone"}\n')
     recipe = tmp_path / "recipe.yaml"

@@ -53,6 +53,7 @@ def data(out: Path) -> pa.Table:
     return pa.concat_tables(pq.read_table(p) for p in sorted((out / "data").glob("*.parquet")))
 
 
+@pytest.mark.slow
 def test_steps_in_a_recipe_give_what_commands_one_after_another_give(
     chats: Path, tmp_path: Path
 ) -> None:
@@ -69,6 +70,7 @@ def test_steps_in_a_recipe_give_what_commands_one_after_another_give(
     assert report["rows_removed"] == gone["dedup"] + gone["score"]
 
 
+@pytest.mark.slow
 def test_a_later_step_does_not_see_what_an_earlier_one_removed(chats: Path, tmp_path: Path) -> None:
     once = {"on": "prompt", "ngram": 1}
     first_score = write(tmp_path / "s.yaml", [chats], [{"score": SCORE}, {"dedup": once}])
@@ -78,6 +80,7 @@ def test_a_later_step_does_not_see_what_an_earlier_one_removed(chats: Path, tmp_
     assert data(tmp_path / "at-once").sort_by("id").equals(data(tmp_path / "2").sort_by("id"))
 
 
+@pytest.mark.slow
 def test_the_order_of_steps_matters(tmp_path: Path) -> None:
     answers = [_chat(n, f"Which {n // 2}?", WORDS[: 20 if n % 4 else 3]) for n in range(80)]
     jsonl(tmp_path / "a.jsonl", answers)
@@ -90,6 +93,7 @@ def test_the_order_of_steps_matters(tmp_path: Path) -> None:
     assert kept == [40, 20]  # the first answer to every other prompt is short
 
 
+@pytest.mark.slow
 def test_the_text_is_read_twice_and_written_once(chats: Path, tmp_path: Path) -> None:
     steps = [{"dedup": DEDUP}, {"score": SCORE}, {"dedup": {**DEDUP, "on": "prompt"}}]
     report = run(write(tmp_path / "r.yaml", [chats], steps), tmp_path / "out")
@@ -98,6 +102,7 @@ def test_the_text_is_read_twice_and_written_once(chats: Path, tmp_path: Path) ->
     assert whole == ["read", "write"]
 
 
+@pytest.mark.slow
 def test_removed_rows_name_the_step_and_the_row_that_stayed(chats: Path, tmp_path: Path) -> None:
     steps = [{"dedup": DEDUP}, {"score": {**SCORE, "name": "quality"}}]
     run(write(tmp_path / "r.yaml", [chats], steps, id_column="id"), tmp_path / "out")
@@ -109,6 +114,7 @@ def test_removed_rows_name_the_step_and_the_row_that_stayed(chats: Path, tmp_pat
     assert any("copies checked" in line for line in verify(str(tmp_path / "out")))
 
 
+@pytest.mark.slow
 def test_rows_of_several_formats_become_one_data_set(tmp_path: Path, chats: Path) -> None:
     talk = [
         {
@@ -135,6 +141,7 @@ def test_rows_of_several_formats_become_one_data_set(tmp_path: Path, chats: Path
     assert "| asked | mit |" in card
 
 
+@pytest.mark.slow
 def test_a_mixture_is_drawn_from_what_the_steps_left(chats: Path, tmp_path: Path) -> None:
     inputs = [chats / "a.jsonl", chats / "b.parquet"]
     shares = {"weights": {"a": 0.25, "b": 0.75}, "total": 60, "max_repeats": 3}
@@ -169,6 +176,7 @@ def test_weights_beside_the_sources_make_the_mixture(chats: Path, tmp_path: Path
     assert report["removed_by"] == {"mix: not drawn": report["rows_in"] - 40}
 
 
+@pytest.mark.slow
 def test_leaks_are_looked_for_in_what_is_left(tmp_path: Path) -> None:
     asked = [
         {"instruction": f"{' '.join(WORDS[n : n + 14])} {n}?", "output": " ".join(WORDS[:n])}
@@ -193,6 +201,7 @@ def test_leaks_are_looked_for_in_what_is_left(tmp_path: Path) -> None:
     assert "index_hash" in (tmp_path / "at-once" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on(chats: Path, tmp_path: Path) -> None:
     steps = [{"dedup": DEDUP}, {"score": SCORE}]
     recipe = write(tmp_path / "r.yaml", [chats], steps, split_bytes=8192)
@@ -205,6 +214,7 @@ def test_a_run_that_was_stopped_goes_on(chats: Path, tmp_path: Path) -> None:
     assert tree(tmp_path / "again") == tree(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_only_one_step_runs_when_asked(chats: Path, tmp_path: Path) -> None:
     steps = [{"dedup": DEDUP}, {"score": SCORE}]
     report = run(write(tmp_path / "r.yaml", [chats], steps), tmp_path / "out", only=["score"])
@@ -310,6 +320,7 @@ def test_settings_reach_a_step_by_its_name(chats: Path, tmp_path: Path) -> None:
     assert read.split_bytes == 4096
 
 
+@pytest.mark.slow
 def test_the_command_line_runs_explains_and_looks(
     chats: Path, tmp_path: Path, thresher: Command
 ) -> None:

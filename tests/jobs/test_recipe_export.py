@@ -50,6 +50,7 @@ def recipe_of(chats: Path, place: str | Path, *steps: Any, **export: Any) -> Pat
     return write(path, sources, steps, split_bytes=1024, about="Questions.")
 
 
+@pytest.mark.slow
 def test_the_published_form_is_whole_and_says_what_it_is(chats: Path, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     place = tmp_path / "published"
@@ -72,6 +73,7 @@ def test_the_published_form_is_whole_and_says_what_it_is(chats: Path, tmp_path: 
     assert "to:" not in (place / "recipe.yaml").read_text().partition("convert:")[0]
 
 
+@pytest.mark.slow
 def test_json_lines_hold_the_same_rows(chats: Path, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     for form in ("parquet", "jsonl"):
@@ -88,6 +90,7 @@ def test_json_lines_hold_the_same_rows(chats: Path, tmp_path: Path) -> None:
     assert "path: data/test/*.jsonl" in (tmp_path / "jsonl" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_same_again_changes_nothing_and_another_place_needs_no_run(
     chats: Path, tmp_path: Path
 ) -> None:
@@ -103,6 +106,7 @@ def test_the_same_again_changes_nothing_and_another_place_needs_no_run(
     assert not list(tmp_path.glob(".tmp-*"))
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_replaced(chats: Path, tmp_path: Path) -> None:
     place = tmp_path / "full"
     place.mkdir()
@@ -179,6 +183,7 @@ def test_bytes_have_no_lines_and_numbers_without_end_are_null(tmp_path: Path) ->
     assert not (tmp_path / "place").exists()
 
 
+@pytest.mark.slow
 def test_the_command_says_where_it_is(chats: Path, tmp_path: Path, thresher: Command) -> None:
     recipe = recipe_of(chats, tmp_path / "place", SPLIT)
     said = thresher("run", recipe, "--out", tmp_path / "out", "--set", "export.form=jsonl")

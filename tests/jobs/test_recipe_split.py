@@ -52,6 +52,7 @@ def sorted_rows(rows: list[Row]) -> list[str]:
     return sorted(map(str, rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], pytest.param([DRAW], marks=pytest.mark.slow)])
 def test_a_split_in_a_recipe_is_that_of_the_recipes_result(
     asked: list[Path], tmp_path: Path, more: list[dict[str, Any]]
@@ -92,6 +93,7 @@ def test_a_split_before_or_after_a_conversion_is_the_same(
     assert all(any(p in row for p in prompts) for row in told[0]["test"])
 
 
+@pytest.mark.slow
 def test_every_row_that_is_kept_tells_its_split_and_group(
     asked: list[Path], tmp_path: Path, thresher: Command
 ) -> None:
@@ -108,6 +110,7 @@ def test_every_row_that_is_kept_tells_its_split_and_group(
     assert thresher("run", str(recipe), "--dry-run").code == 0
 
 
+@pytest.mark.slow
 def test_the_card_is_read_by_datasets(asked: list[Path], tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     report = run(write(tmp_path / "r.yaml", asked, [{"split": {"test": 30}}]), tmp_path / "out")
@@ -140,6 +143,7 @@ def test_what_cannot_be_split_is_refused_before_a_row_is_written(
     assert not (tmp_path / "out" / "data").exists()
 
 
+@pytest.mark.slow
 def test_plain_text_is_split_by_its_column(asked: list[Path], tmp_path: Path) -> None:
     recipe = write(tmp_path / "r.yaml", asked, [{"split": {"test": 30}}], text_column="output")
     run(recipe, tmp_path / "one")
@@ -148,6 +152,7 @@ def test_plain_text_is_split_by_its_column(asked: list[Path], tmp_path: Path) ->
     assert sorted_rows(found["test"]) == sorted_rows(wanted["test"])
 
 
+@pytest.mark.slow
 def test_the_composition_is_that_of_a_plain_count(asked: list[Path], tmp_path: Path) -> None:
     steps = [DEDUP, DRAW]
     report = run(write(tmp_path / "r.yaml", asked, steps, category="kind"), tmp_path / "out")

@@ -79,6 +79,7 @@ def test_annotated_rows_all_stay_with_verdict_and_figures(mixed: Path, tmp_path:
     assert any("judged again" in line for line in verify(str(tmp_path / "out")))
 
 
+@pytest.mark.slow
 def test_select_changes_a_threshold_as_scoring_anew_would(mixed: Path, tmp_path: Path) -> None:
     file = profile(tmp_path / "p.yaml", LENGTHS)
     run(mixed, tmp_path / "scored", profile=file)
@@ -149,6 +150,7 @@ def test_rules_that_would_empty_a_source_stop_the_job_and_are_named(
     assert not (tmp_path / "out" / "data").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("prefer", "kept"),
     [
@@ -177,12 +179,14 @@ def test_of_several_answers_to_a_prompt_the_preferred_one_stays(
     assert reasons["broken"] == "short_answer (response_words 1)"
 
 
+@pytest.mark.slow
 def test_at_most_k_answers_a_prompt(tmp_path: Path) -> None:
     jsonl(tmp_path / "in.jsonl", [chat("Why?", f"{GOOD} {i}") for i in range(5)])
     report = run(tmp_path / "in.jsonl", tmp_path / "out", profile="sft", per_prompt=2)
     assert report["rows_kept"] == 2
 
 
+@pytest.mark.slow
 def test_contradicting_labels_and_pairs_are_found(tmp_path: Path) -> None:
     kto = [chat("Why?", "Since.", label=True), chat("Why?", "Since.", label=False)]
     jsonl(tmp_path / "kto.jsonl", kto + [chat("Why?", "So.", label=True)] * 2)
@@ -264,6 +268,7 @@ def test_a_list_of_phrases_that_is_no_text_is_refused(mixed: Path, tmp_path: Pat
         run(mixed, tmp_path / "out", profile=profile(tmp_path / "q.yaml", text))
 
 
+@pytest.mark.slow
 def test_unreadable_files_are_left_out_on_request(mixed: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.jsonl.gz"
     jsonl(cut, [chat("Why?", f"{GOOD} {i}") for i in range(300)])
@@ -276,6 +281,7 @@ def test_unreadable_files_are_left_out_on_request(mixed: Path, tmp_path: Path) -
     assert report["rows_in"] == 5 and len(report["unreadable_files"]) == 1
 
 
+@pytest.mark.slow
 def test_a_result_is_not_selected_into_itself(mixed: Path, tmp_path: Path) -> None:
     run(mixed, tmp_path / "scored", profile="sft")
     with pytest.raises(ConfigError, match="lies inside the scored result"):
@@ -288,6 +294,7 @@ def test_rows_without_the_text_column_are_told_apart_from_null_texts(tmp_path: P
         run(tmp_path / "in.jsonl", tmp_path / "out", profile="web")
 
 
+@pytest.mark.slow
 def test_a_text_column_is_never_ignored(tmp_path: Path) -> None:
     chats = jsonl(tmp_path / "chats.jsonl", [chat("Why?", GOOD)])
     with pytest.raises(InputError, match="no column 'txt'"):

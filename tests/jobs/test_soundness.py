@@ -34,6 +34,7 @@ def check(table: Any, out: Path, ngram: int = 5, threshold: str = "0.7") -> dict
     return judge(removed_of(out, ids), truth, Fraction(threshold)) | {"truth": truth}
 
 
+@pytest.mark.slow
 def test_planted_copies_go_and_everything_else_stays(garden: Planted, tmp_path: Path) -> None:
     file = runs.parquet(tmp_path / "in.parquet", garden.table, 50)
     runs.run(file, tmp_path / "out", id_column="id", split_bytes=64 << 10)
@@ -74,6 +75,7 @@ def test_at_most_one_in_a_hundred_is_missed_and_none_wronged(
     assert found["removed_near"] > 100
 
 
+@pytest.mark.slow
 def test_transitive_keeps_one_of_each_component(garden: Planted, tmp_path: Path) -> None:
     file = runs.parquet(tmp_path / "in.parquet", garden.table, 50)
     runs.run(file, tmp_path / "out", id_column="id", clusters="transitive", threshold=0.6)
@@ -85,6 +87,7 @@ def test_transitive_keeps_one_of_each_component(garden: Planted, tmp_path: Path)
     assert runs.removed_ids(tmp_path / "out") == expected
 
 
+@pytest.mark.slow
 def test_every_row_of_the_input_is_in_exactly_one_output(garden: Planted, tmp_path: Path) -> None:
     file = runs.parquet(tmp_path / "in.parquet", garden.table, 50)
     runs.run(file, tmp_path / "out", id_column="id", split_bytes=64 << 10)

@@ -32,6 +32,7 @@ def pages(tmp_path: Path) -> Path:
     return write_pages(tmp_path / "in")
 
 
+@pytest.mark.slow
 def test_every_row_is_there_once_and_sizes_are_as_wanted(pages: Path, tmp_path: Path) -> None:
     report = run(pages, tmp_path / "out", test=0.1, validation=14)
     assert sizes(report) == {"train": 238, "validation": 14, "test": 28}
@@ -42,6 +43,7 @@ def test_every_row_is_there_once_and_sizes_are_as_wanted(pages: Path, tmp_path: 
     assert report["notes"] == []
 
 
+@pytest.mark.slow
 def test_near_copies_and_chains_of_them_never_straddle(pages: Path, tmp_path: Path) -> None:
     report = run(pages, tmp_path / "out", test=0.3, validation=0.2)
     assert torn(tmp_path / "out", "page") == set()
@@ -73,6 +75,7 @@ def test_pairs_that_no_band_brought_together_are_found_by_the_check_and_tied(
     assert torn(tmp_path / "no", "page")
 
 
+@pytest.mark.slow
 def test_the_split_does_not_depend_on_order_files_or_partitions(
     pages: Path, tmp_path: Path
 ) -> None:
@@ -88,12 +91,14 @@ def test_the_split_does_not_depend_on_order_files_or_partitions(
     assert split_of(tmp_path / "one", "id") == split_of(tmp_path / "two", "id")
 
 
+@pytest.mark.slow
 def test_another_seed_holds_out_other_groups(pages: Path, tmp_path: Path) -> None:
     run(pages, tmp_path / "one", test=0.1)
     run(pages, tmp_path / "two", test=0.1, seed=2)
     assert split_of(tmp_path / "one", "id") != split_of(tmp_path / "two", "id")
 
 
+@pytest.mark.slow
 def test_added_rows_leave_the_order_of_the_others(pages: Path, tmp_path: Path) -> None:
     run(pages, tmp_path / "one", test=0.1)
     rows = pq.read_table(pages / "a.parquet").to_pylist()
@@ -107,6 +112,7 @@ def test_added_rows_leave_the_order_of_the_others(pages: Path, tmp_path: Path) -
     assert len(moved) <= 8
 
 
+@pytest.mark.slow
 def test_strata_give_their_shares(pages: Path, tmp_path: Path) -> None:
     report = run(pages, tmp_path / "out", test=0.2, validation=0.1, stratify="kind")
     strata = report["plan"]["split"]["strata"]
@@ -118,6 +124,7 @@ def test_strata_give_their_shares(pages: Path, tmp_path: Path) -> None:
     assert [kinds.count(k) for k in "abc"] == [s["achieved"][2] for s in strata]
 
 
+@pytest.mark.slow
 def test_sources_can_be_the_strata(pages: Path, tmp_path: Path) -> None:
     parquet(tmp_path / "other" / "b.parquet", [{"text": prose(70_000 + n)} for n in range(40)])
     report = run(
@@ -128,6 +135,7 @@ def test_sources_can_be_the_strata(pages: Path, tmp_path: Path) -> None:
     assert [(s["rows"], s["achieved"][2]) for s in strata] == [(280, 28), (40, 4)]
 
 
+@pytest.mark.slow
 def test_rows_with_one_prompt_stay_together(tmp_path: Path) -> None:
     rows = [chat(f"Question  {n % 50}?\n", prose(n, 30), n=n) for n in range(300)]
     rows += [chat(f"Question {n}?", prose(900 + n, 30), n=1000 + n) for n in range(50)]
@@ -173,6 +181,7 @@ def test_named_columns_tie_rows_and_ties_of_all_kinds_add_up(tmp_path: Path) -> 
     assert report["plan"]["split"]["num_groups"] == 51
 
 
+@pytest.mark.slow
 def test_the_newest_groups_are_held_out_and_a_group_is_as_old_as_its_oldest_row(
     pages: Path, tmp_path: Path
 ) -> None:

@@ -53,6 +53,7 @@ def test_bad_rows_are_quarantined_and_the_balance_holds(tmp_path: Path) -> None:
     assert len(list(verify(str(tmp_path / "out")))) == 5
 
 
+@pytest.mark.slow
 def test_verify_finds_a_row_that_was_moved(pages: Path, tmp_path: Path) -> None:
     run(pages, tmp_path / "out", test=0.3)
     assert "no pair from 0.7 on" in list(verify(str(tmp_path / "out")))[-1]
@@ -73,6 +74,7 @@ def test_verify_finds_a_row_that_was_moved(pages: Path, tmp_path: Path) -> None:
         list(verify(str(tmp_path / "out")))
 
 
+@pytest.mark.slow
 def test_explain_names_split_group_and_ties(pages: Path, tmp_path: Path) -> None:
     run(pages, tmp_path / "out", test=0.1, id_column="id")
     told = "\n".join(explain(str(tmp_path / "out"), "3-2"))
@@ -83,6 +85,7 @@ def test_explain_names_split_group_and_ties(pages: Path, tmp_path: Path) -> None
     assert "group     of its own" in alone
 
 
+@pytest.mark.slow
 def test_the_hub_package_loads_the_splits_by_name(pages: Path, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     run(pages, tmp_path / "out", test=0.1, validation=0.05)
@@ -93,6 +96,7 @@ def test_the_hub_package_loads_the_splits_by_name(pages: Path, tmp_path: Path) -
     assert loaded["train"].column_names == ["id", "page", "version", "year", "kind", "text"]
 
 
+@pytest.mark.slow
 def test_python_gives_the_splits_by_name(pages: Path) -> None:
     table = pq.read_table(pages / "a.parquet")
     result = thresher.split(table, test=0.1)
@@ -104,6 +108,7 @@ def test_python_gives_the_splits_by_name(pages: Path) -> None:
     assert isinstance(made.kept, datasets.DatasetDict)
 
 
+@pytest.mark.slow
 def test_a_finished_split_is_not_made_again_and_another_is_refused(
     pages: Path, tmp_path: Path
 ) -> None:
@@ -114,6 +119,7 @@ def test_a_finished_split_is_not_made_again_and_another_is_refused(
         run(pages, tmp_path / "out", test=0.2)
 
 
+@pytest.mark.slow
 def test_the_page_shows_sizes_and_the_leak_check(pages: Path, tmp_path: Path) -> None:
     run(pages, tmp_path / "out", test=0.1, stratify="kind")
     page = (tmp_path / "out" / "report.html").read_text()
@@ -122,6 +128,7 @@ def test_the_page_shows_sizes_and_the_leak_check(pages: Path, tmp_path: Path) ->
     assert "All 28 held-out texts were compared exactly with all others" in page
 
 
+@pytest.mark.slow
 def test_the_command_says_what_was_split_and_what_was_found(
     pages: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,6 +50,7 @@ REAL: dict[str, tuple[str, str, int, int, int, str, str]] = {
 LONG = 1500  # items: with more the inner loop waits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "file",
     [pytest.param(f, marks=[pytest.mark.slow] * (REAL[f][2] > LONG)) for f in REAL],

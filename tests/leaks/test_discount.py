@@ -44,6 +44,7 @@ def verdicts(out: Path) -> dict[str, str]:
     return {m["_row_id"].split(":")[1]: m["verdict"] for m in rows_of(out, "matches")}
 
 
+@pytest.mark.slow
 def test_a_phrase_of_many_rows_is_no_leak_and_is_listed(benchmark: str, tmp_path: Path) -> None:
     texts(tmp_path / "in.parquet", [*said(12), OTHER])
     off = run(tmp_path / "in.parquet", tmp_path / "off", benchmark, common_rows=0)
@@ -68,6 +69,7 @@ def test_a_leak_that_is_repeated_is_no_phrase(benchmark: str, tmp_path: Path) ->
     assert found["rows_removed"] == 32
 
 
+@pytest.mark.slow
 def test_how_rows_are_cut_into_tasks_makes_no_difference(benchmark: str, tmp_path: Path) -> None:
     jsonl(tmp_path / "in.jsonl", [{"text": text} for text in [*said(14), OTHER, CLEAN]])
     found = []

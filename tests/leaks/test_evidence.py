@@ -27,6 +27,7 @@ def measured(index: Index, texts: list[list[int]], pairs: Pairs | None = None) -
     return evidence(index, tokens, scan(index, tokens) if pairs is None else pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(40))
 def test_every_figure_is_that_of_the_plain_definition(seed: int) -> None:
     rng = random.Random(seed)

@@ -143,6 +143,7 @@ def test_one_item_alone_in_its_benchmark_is_found() -> None:
     assert joined(scan(index, tokens_of([[*FILLER, *range(30)]]))) == {(0, 0)}
 
 
+@pytest.mark.slow
 def test_a_long_document_full_of_items_is_measured_in_time() -> None:
     rng = np.random.default_rng(2)
     hashes = rng.integers(1, 2**63, 60_000, np.uint64)

@@ -75,6 +75,7 @@ def test_our_presets_agree_with_fractions(name: str, seed: int) -> None:
     assert judge(name, *rows) == ours(rows, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", THEIRS)
 def test_published_rules_agree_with_fractions(name: str) -> None:
     rows = random_matches(7, 4_000)

@@ -17,6 +17,7 @@ def found(index: Index, texts: list[list[int]], numbers: object = None) -> list[
     return list(zip(pairs.segments.tolist(), pairs.items.tolist(), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "seed", [*range(20), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(20, 60))]
 )

@@ -17,6 +17,7 @@ from thresher.leaks.scan import Pairs, scan
 from thresher.leaks.search import figures_of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["default", "audit"])
 @pytest.mark.parametrize("long", [False, True])
 def test_only_items_that_no_rule_speaks_of_are_left_out(name: str, long: bool) -> None:

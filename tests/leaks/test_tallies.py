@@ -39,6 +39,7 @@ def deciding(lines: list[dict[str, Any]]) -> tuple[int, list[dict[str, Any]]]:
     return worst, [line for line in lines if VERDICTS.index(line["verdict"]) == worst]
 
 
+@pytest.mark.slow
 @examples(15)
 @given(st.integers(0, 2**32), st.lists(st.integers(0, 60), max_size=6), st.booleans())
 def test_parts_add_up_to_the_whole_for_any_cut_and_order(

@@ -27,6 +27,7 @@ WORD = st.from_regex(r"[a-zA-Z]{1,3}|[0-9]{1,4}|[0-9]{1,2}[a-z]|[a-z][0-9]{1,3}"
 ROW = st.lists(WORD, max_size=12).map(" ".join)
 
 
+@pytest.mark.slow
 @given(st.lists(ROW, max_size=4))
 def test_tokens_are_equal_once_folded_where_the_tokeniser_says_so(rows: list[str]) -> None:
     texts = pa.array(rows, pa.large_string())

@@ -81,6 +81,7 @@ def test_tokens_equal_the_reference_on_any_text(rows: Rows) -> None:
     assert_equal(rows)
 
 
+@pytest.mark.slow
 @examples(6)
 @given(texts, st.integers(0, 70), st.sampled_from(["x", " ", "é", "1", "a "]))
 def test_tokens_do_not_depend_on_where_a_text_lies_in_its_blocks(
@@ -89,6 +90,7 @@ def test_tokens_do_not_depend_on_where_a_text_lies_in_its_blocks(
     assert_equal([filler * shift + text, filler * (4096 // len(filler.encode()) - shift) + text])
 
 
+@pytest.mark.slow
 @given(st.lists(broken_bytes(), max_size=5))
 @example([b"\x80", b"a'\xff", b"1,\xf0\x9f000", b"\xed\xa0\x80x", b"ok \xe2\x82", b"don\xe2\x80"])
 def test_bytes_that_are_not_utf8_part_words(rows: list[bytes]) -> None:
@@ -97,6 +99,7 @@ def test_bytes_that_are_not_utf8_part_words(rows: list[bytes]) -> None:
     assert_equal([row.decode(errors="spaced") for row in rows], array)
 
 
+@pytest.mark.slow
 def test_samples_of_many_scripts_equal_the_reference() -> None:
     assert_equal([*SAMPLES, "".join(SAMPLES), " ".join(SAMPLES) * 12, "\u00a0".join(SAMPLES) * 12])
 
@@ -109,6 +112,7 @@ def _each_character(code_points: Any, modes: Any = MODES) -> None:
     )
 
 
+@pytest.mark.slow
 def test_characters_at_the_edges_of_the_tables_equal_the_reference() -> None:
     edges = np.flatnonzero(np.diff(t.load_tables().info))
     _each_character(np.unique([*edges, *(edges + 1), *_FOLDED[::5]])[::5])
@@ -130,6 +134,7 @@ def _outputs(path: Path, count: int) -> Rows:
         return [" ".join(map(str, json.loads(line).values())) for line in islice(lines, count)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -207,6 +212,7 @@ LONG = {
 _QUICK = ("words", "no white space", "Chinese", "simple characters")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     [
@@ -228,6 +234,7 @@ def test_time_is_linear_in_a_text_on_one_line(kind: str) -> None:
     assert seconds(10_000_000) < 40 * seconds(1_000_000) + 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LONG)
 def test_long_texts_equal_the_reference(kind: str) -> None:
     assert_equal([LONG[kind] * (10_000 // len(LONG[kind].encode())), LONG[kind], "end"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,6 +63,7 @@ def plain(row: Row) -> str:
     return repr(clean({k: (v + 0.0 if isinstance(v, float) else v) for k, v in row.items()}))
 
 
+@pytest.mark.slow
 @given(rows)
 def test_rows_have_equal_hashes_if_and_only_if_they_say_the_same(rows: list[Row]) -> None:
     hashes = [tuple(pair) for pair in content_hashes(batch_of(rows)).tolist()]
@@ -70,6 +72,7 @@ def test_rows_have_equal_hashes_if_and_only_if_they_say_the_same(rows: list[Row]
             assert (plain(row) == plain(other)) == (hashes[number] == hashed)
 
 
+@pytest.mark.slow
 @given(rows, st.data())
 def test_neither_batches_nor_layout_make_a_difference(rows: list[Row], data: st.DataObject) -> None:
     whole = content_hashes(batch_of(rows))

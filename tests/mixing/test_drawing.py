@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +42,7 @@ def test_a_draw_is_the_largest_prefix_that_fits(
     assert end.tokens == sum(int(tokens[row]) for row in wanted)
 
 
+@pytest.mark.slow
 @given(rows, st.booleans(), st.data())
 def test_digit_by_digit_the_search_ends_at_the_same_row(
     rows: list[tuple[int, int, int]], by_tokens: bool, data: st.DataObject

@@ -36,6 +36,7 @@ def test_code_blocks_digits_and_chinese_are_those_of_plain_python(texts: list[st
         assert found.chinese[row] == plain.chinese(text)
 
 
+@pytest.mark.slow
 @given(st.lists(TEXTS, max_size=4))
 @example(["no no no no", "a b a b a b c", "", "ha", "这这这", "É é É"])
 def test_runs_and_copies_are_those_of_plain_python(texts: list[str]) -> None:

@@ -25,6 +25,7 @@ RATED: Row = {**pair("a", "b"), "chosen-rating": 5, "rejected-rating": 1}
 LISTED = "- one\n- two\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("signal", "row", "expected"),
     [

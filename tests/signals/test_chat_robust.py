@@ -109,6 +109,7 @@ def everything(rows: Rows) -> dict[str, list[Any]]:
     return known
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROWS)
 @examples(8)
 @given(data=st.data())
@@ -157,6 +158,7 @@ def test_a_long_conversation_takes_time_in_proportion() -> None:
     assert long < 60 * short
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     ["a" * 2_000_000, "a " * 1_000_000, "[" * 1_000_000, "```\n" * 300_000, "<think>" * 200_000,

@@ -68,6 +68,7 @@ def test_a_profile_is_well_formed_and_names_signals_that_it_computes(name: str) 
     assert made.about and made.rules
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "form", "most"),
     [
@@ -86,6 +87,7 @@ def test_sft_removes_little_of_good_sets(name: str, form: str, most: float) -> N
     assert found.removed.mean() <= most
 
 
+@pytest.mark.slow
 def test_sft_keeps_the_answers_of_gsm8k() -> None:
     for form, data in (
         ("question-answer", sample("evals/gsm8k_official_test.jsonl")),
@@ -115,6 +117,7 @@ def test_all_empty_answers_of_alpaca_are_found() -> None:
     assert removed < 0.005 * 52_002
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "most"), [("dpo_en_demo", 0.01), ("dpo_zh_demo", 0.01)])
 def test_preferences_of_good_sets_stay(name: str, most: float) -> None:
     found, _ = judged("preference", "sharegpt-preference", sample(f"{DEMOS}/{name}.jsonl"))

@@ -200,6 +200,7 @@ def test_words_of_scripts(text: str, words: int) -> None:
     assert len(places_of(text)) == 2 * words - 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA.exists(), reason="the sample sets are not here")
 def test_real_answers_are_told_from_code_and_from_shuffled_words() -> None:
     with gzip.open(

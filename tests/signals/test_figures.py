@@ -97,6 +97,7 @@ def figures_of(table: Sequence[tuple[Any, ...]], places: Sequence[int]) -> Figur
     return figures
 
 
+@pytest.mark.slow
 @examples(25)
 @given(st.lists(rows, max_size=40), st.data())
 def test_figures_do_not_depend_on_how_rows_are_cut_and_ordered(
@@ -116,6 +117,7 @@ def test_figures_do_not_depend_on_how_rows_are_cut_and_ordered(
     json.dumps(merged.to_json(), allow_nan=False)
 
 
+@pytest.mark.slow
 @examples(25)
 @given(st.lists(rows, max_size=40))
 def test_figures_are_those_of_plain_counting(table: list[tuple[Any, ...]]) -> None:
@@ -156,6 +158,7 @@ def test_figures_are_those_of_plain_counting(table: list[tuple[Any, ...]]) -> No
     ]
 
 
+@pytest.mark.slow
 @examples(25)
 @given(st.lists(rows, max_size=40), st.lists(st.integers(0, 40), max_size=4))
 def test_examples_are_the_closest_rows_on_either_side(
@@ -207,6 +210,7 @@ def test_a_row_that_failed_for_having_no_value_is_the_last_example() -> None:
     assert figures.tallies["words"].nulls.tolist() == [2, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Kind.SHARE, Kind.COUNT, Kind.NUMBER])
 def test_every_value_is_counted_between_the_edges_of_its_bin(kind: Kind) -> None:
     edges = bins.edges(kind)

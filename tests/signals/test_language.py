@@ -82,6 +82,7 @@ def test_texts_of_few_letters_have_no_language(detector: Detector) -> None:
     assert found.null_count == sure.null_count == len(found)
 
 
+@pytest.mark.slow
 def test_labels_and_confidences_are_those_of_the_package() -> None:
     package = pytest.importorskip("py3langid.langid")
     judge = package.LanguageIdentifier.from_model_file(package.MODEL_FILE, norm_probs=True)
@@ -154,6 +155,7 @@ def test_prompts_that_ask_for_a_language(prompt: str, asks: bool) -> None:
     assert asks_for_language(strings([prompt, None])).to_pylist() == [asks, None]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA.exists(), reason="the sample sets are not here")
 def test_english_answers_to_english_prompts_are_hardly_ever_flagged() -> None:
     needs("py3langid")

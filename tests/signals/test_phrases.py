@@ -39,6 +39,7 @@ def test_every_line_has_a_probe_of_its_own(name: str) -> None:
             assert pc.any(found).as_py(), pattern
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(PHRASES))
 def test_lists_say_what_they_are(name: str) -> None:
     entry = PHRASES[name]
@@ -52,6 +53,7 @@ def test_an_unknown_list_is_a_key_error() -> None:
         PHRASES["../refusals"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
 @pytest.mark.parametrize("name", sorted(PHRASES))
 def test_a_text_decides_alone_whatever_the_array(name: str, kind: pa.DataType) -> None:
@@ -63,6 +65,7 @@ def test_a_text_decides_alone_whatever_the_array(name: str, kind: pa.DataType) -
     assert list(match(name, pa.array([None, None], kind))) == [False, False]
 
 
+@pytest.mark.slow
 def test_texts_are_the_same_alone_and_together() -> None:
     texts = pa.array(TEXTS[::7])
     for name in ("refusals", "placeholders", "personal_data"):
@@ -71,6 +74,7 @@ def test_texts_are_the_same_alone_and_together() -> None:
         ]
 
 
+@pytest.mark.slow
 def test_lists_together_give_what_each_gives() -> None:
     texts = pa.array([None, *TEXTS])
     own = parse_phrases(
@@ -133,6 +137,7 @@ def test_a_plain_list_is_called_after_its_file(tmp_path: Path) -> None:
     assert (plain.name, plain.signal, plain.scope) == ("mine", "mine", "answer")
 
 
+@pytest.mark.slow
 def test_many_phrases_are_tried_in_few_passes(tmp_path: Path) -> None:
     many = load_phrases(_written(tmp_path, "\n".join(f"phrase number {i}!" for i in range(3_000))))
     assert len(many.patterns) == 3_000

@@ -85,6 +85,7 @@ def test_probes_differ() -> None:
     assert len({*REFUSALS, *HELPFUL}) == len(REFUSALS) + len(HELPFUL) >= 70
 
 
+@pytest.mark.slow
 @needs_data
 @pytest.mark.parametrize(
     ("sample", "recall", "precision"),

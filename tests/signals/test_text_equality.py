@@ -78,6 +78,7 @@ phrases = st.lists(st.one_of(words, gaps), max_size=90).map("".join)
 repeated = st.tuples(phrases, st.integers(1, 4)).map(lambda drawn: drawn[0] * drawn[1])
 
 
+@pytest.mark.slow
 @examples(50)
 @given(st.lists(st.one_of(repeated, texts), max_size=4), st.sampled_from(FLAVORS), st.booleans())
 def test_signals_equal_the_reference_on_any_text(
@@ -94,6 +95,7 @@ def test_signals_equal_the_reference_on_any_text(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flavor", FLAVORS)
 def test_signals_equal_the_reference_on_what_rules_look_for(flavor: Flavor) -> None:
     rows = [*WEB, *SAMPLES, " ".join(SAMPLES), "\n".join(WEB), "\n\n".join(WEB * 2)]
@@ -115,6 +117,7 @@ def real_texts() -> Iterator[str]:
         yield from (json.loads(line)["output"] for line in stream)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flavor", FLAVORS)
 def test_signals_equal_the_reference_on_real_texts(flavor: Flavor) -> None:
     assert_equal(list(real_texts())[::211], TextOptions(flavor=flavor, bad_words=BAD))
@@ -150,6 +153,7 @@ def test_the_columns_are_those_declared() -> None:
     assert all(column[0].as_py() is None for column in text_signals(pa.array([None, "a"])).values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", ["a" * 10_000_000, "a " * 2_000_000, "\n" * 1_000_000, "é" * 10**6]
 )

@@ -227,6 +227,7 @@ def test_inputs_survive_pickling(tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(inputs)) == inputs
 
 
+@pytest.mark.slow
 def test_a_folder_saved_by_datasets_is_read_in_the_order_of_its_state(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     made = datasets.Dataset.from_dict({"text": [f"t{i}" for i in range(10)]})

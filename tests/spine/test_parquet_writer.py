@@ -69,6 +69,7 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
     assert read_table(str(tmp_path / "p.parquet"), ["tag"]).column_names == ["tag"]
 
 
+@pytest.mark.slow
 @examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.lists(st.integers(0, 500), max_size=12))
 def test_any_chunking_gives_the_same_bytes(

@@ -91,6 +91,7 @@ _FIELD = st.text(
 ) | st.sampled_from(['"', ",", "\n", "\r\n", '""', " ", "\r", 'a"b'])
 
 
+@pytest.mark.slow
 @examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(st.tuples(_FIELD, _FIELD, _FIELD), min_size=1, max_size=6),

@@ -243,6 +243,7 @@ _LINE = st.one_of(
 )
 
 
+@pytest.mark.slow
 @examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     lines=st.lists(_LINE, min_size=1, max_size=12),

@@ -38,6 +38,7 @@ def _table(rows: int = 3000) -> pa.Table:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["none", "snappy", "gzip", "zstd", "brotli", "lz4"])
 @pytest.mark.parametrize("coded", [True, False])
 def test_every_codec_and_encoding_reads_the_same(tmp_path: Path, codec: str, coded: bool) -> None:

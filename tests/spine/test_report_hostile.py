@@ -94,6 +94,7 @@ def test_a_hundred_kilobytes_of_text_a_row_are_cut() -> None:
     assert "more characters" in render(Report.model_validate(large("word " * 4_000)))
 
 
+@pytest.mark.slow
 def test_many_entries_are_capped_and_counted() -> None:
     report = large()
     for key in ("sources", "files", "ignored_files", "quarantine", "stages"):

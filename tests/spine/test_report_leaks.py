@@ -258,6 +258,7 @@ def test_tables_have_headers_drawings_have_names_and_links_lead_somewhere() -> N
     assert "thresher explain . chats/part.jsonl:" in html or "thresher explain . &#39;" in html
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", ["<&>\"'" * 60, *(pytest.param(text, marks=pytest.mark.slow) for text in SLOW)]
 )
@@ -293,6 +294,7 @@ def test_thirty_benchmarks_of_five_thousand_leaks_stay_below_the_size_of_a_page(
     assert min(shown) > 0
 
 
+@pytest.mark.slow
 def test_many_sources_are_joined_and_nothing_is_lost() -> None:
     found = [matches(8, seed, source=f"s{seed}") for seed in range(MOST_SOURCES + 20)]
     names = [(f"s{seed}", 20) for seed in range(MOST_SOURCES + 20)]

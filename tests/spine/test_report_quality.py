@@ -249,6 +249,7 @@ def test_thirty_sources_of_eighty_signals_stay_below_the_size_of_a_page(text: st
     assert text[0] != "<" or "more examples are in <code>report.json</code>" in html
 
 
+@pytest.mark.slow
 def test_more_sources_than_fit_are_joined_and_nothing_is_lost() -> None:
     parts = [(f"s{i}", figures(f"s{i}", 10 + i % 7, i)) for i in range(MOST_SOURCES + 20)]
     quality = Quality.model_validate(quality_section(parts, profile="sft"))

@@ -51,6 +51,7 @@ def walk(groups: list[Group], wanted: Column, cuts: list[int]) -> list[int]:
     return [int(split) for splits in found for split in splits]
 
 
+@pytest.mark.slow
 @given(cases(), st.floats(0, 0.5), st.floats(0, 0.4), st.lists(st.integers(0, 40), max_size=4))
 def test_the_walk_is_the_plain_rule_however_the_order_is_cut(
     case: tuple[list[Group], list[int]], test: float, validation: float, cuts: list[int]
@@ -62,6 +63,7 @@ def test_the_walk_is_the_plain_rule_however_the_order_is_cut(
     assert walk(groups, wanted, cuts) == [expected[g.order] for g in groups]
 
 
+@pytest.mark.slow
 @given(cases(strata=1, pins=False), st.floats(0, 0.5), st.floats(0, 0.4))
 def test_sizes_lie_within_the_largest_group_of_the_targets(
     case: tuple[list[Group], list[int]], test: float, validation: float
@@ -76,6 +78,7 @@ def test_sizes_lie_within_the_largest_group_of_the_targets(
         assert want - got < largest or (got == want == 0)
 
 
+@pytest.mark.slow
 @given(cases(pins=False), st.floats(0, 0.5), st.floats(0, 0.4))
 def test_no_split_is_larger_than_wanted(
     case: tuple[list[Group], list[int]], test: float, validation: float

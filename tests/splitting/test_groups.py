@@ -61,6 +61,7 @@ def test_groups_are_those_of_the_plain_rule_in_any_order_of_rows(
     assert told(grouped(members(rows), seed, border)) == expected
 
 
+@pytest.mark.slow
 @given(ROWS, st.one_of(st.none(), st.integers(0, 9)))
 def test_a_row_without_company_is_a_group_of_one(rows: list[Row], border: int | None) -> None:
     alone = [(number, *row[1:]) for number, row in enumerate(rows)]

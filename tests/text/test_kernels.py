@@ -40,6 +40,7 @@ ILL_FORMED = [
 ]
 
 
+@pytest.mark.slow
 @given(st.lists(texts, max_size=4), st.integers(1, 7))
 def test_kernels_equal_the_reference_on_any_text(rows: list[str], n: int) -> None:
     assert_kernels_equal_reference([row.encode() for row in rows], n)
@@ -56,12 +57,14 @@ def test_kernels_equal_the_reference_on_noise(rows: list[bytes]) -> None:
     assert_kernels_equal_reference(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 5, 70])
 def test_kernels_equal_the_reference_on_samples(n: int) -> None:
     rows = [text.encode() for text in SAMPLES]
     assert_kernels_equal_reference([*rows, b" ".join(rows), b" ".join(rows) * 12], n)
 
 
+@pytest.mark.slow
 def test_code_points_at_the_edges_of_the_tables_are_read_as_the_reference_reads_them() -> None:
     info = t.load_tables().info
     edges = np.flatnonzero(np.diff(info))
@@ -118,6 +121,7 @@ def test_a_null_slot_that_hides_bytes_counts_as_empty() -> None:
     assert_kernels_equal_reference([None, b" ro"], array=hidden)
 
 
+@pytest.mark.slow
 def test_nothing_after_the_last_byte_is_read() -> None:
     """Poisoned bytes behind a row change nothing, nor does the end of the buffer."""
     for length in (*range(70), 127, 128, 129, 200):
@@ -150,6 +154,7 @@ def test_words_of_any_length_hash_as_the_reference_hashes_them(length: int) -> N
     assert_kernels_equal_reference(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", ["é", "É", "न", "中", "😀", "\u0301", "Ⱥ", "İ", "ー", "K", "—"])
 def test_a_character_across_the_edge_of_a_step_is_whole(odd: str) -> None:
     rows = [
@@ -162,6 +167,7 @@ def test_a_character_across_the_edge_of_a_step_is_whole(odd: str) -> None:
     assert_kernels_equal_reference([row.encode() for row in rows], 2)
 
 
+@pytest.mark.slow
 def test_a_million_words_in_one_text() -> None:
     words = [f"w{index % 977}" for index in range(1_000_000)]
     found = sketch(pa.array([" ".join(words)]), permutations=PERMUTATIONS)
@@ -236,6 +242,7 @@ def test_misuse_is_a_value_error() -> None:
         shingles(pa.array(["a"]), n=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

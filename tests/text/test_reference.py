@@ -43,12 +43,14 @@ def words_by_expression(text: str) -> list[str]:
     return [normal[match.start() : match.end()] for match in found]
 
 
+@pytest.mark.slow
 def test_every_code_point_has_the_class_that_its_category_and_script_give() -> None:
     letters = "SRUE"
     info = t.load_tables().info
     assert all(letters[info[c] & t.CLASS_MASK] == letter_of(chr(c)) for c in _SCALARS)
 
 
+@pytest.mark.slow
 def test_every_special_code_point_composes_as_unicode_says() -> None:
     info = t.load_tables().info
     chosen = [c for c in _SCALARS if info[c] & t.NFC_MASK or (info[c] & t.COMPOSITE and c % 7 == 0)]
@@ -60,6 +62,7 @@ def test_every_code_point_composes_as_unicode_says() -> None:
     assert all(reference.nfc(chr(c)) == unicodedata2.normalize("NFC", chr(c)) for c in _SCALARS)
 
 
+@pytest.mark.slow
 def test_lower_case_is_pythons_wherever_python_knows_the_character() -> None:
     import unicodedata
 

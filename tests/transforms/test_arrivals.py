@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ def columns(keys: list[tuple[int, ...]]) -> tuple[Column, Column, Column]:
     return rows[:, 0].copy(), rows[:, 1].copy(), rows[:, 2].copy()
 
 
+@pytest.mark.slow
 @examples(100)
 @given(st.sets(KEY), st.sets(KEY), st.randoms(use_true_random=False))
 def test_rows_are_looked_up_by_text_and_place(

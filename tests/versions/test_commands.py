@@ -123,6 +123,7 @@ def test_a_clean_up_says_first_what_would_go(folder: Path, thresher: Command) ->
     assert "version 1 was removed by 'thresher gc'" in err
 
 
+@pytest.mark.slow
 def test_a_large_clean_up_takes_several_records(
     folder: Path, thresher: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +160,7 @@ def test_by_default_a_clean_up_takes_nothing_young(folder: Path, thresher: Comma
     assert "1 object of no version left, too young, 9 B" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("as_of", "names"),
     [
@@ -195,6 +197,7 @@ def test_a_version_that_is_not_there_is_wrong_configuration(
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_damaged_record_is_refused(folder: Path, thresher: Command) -> None:
     record = folder / "manifests" / "00000002.json"
     text = record.read_text()
@@ -217,6 +220,7 @@ def test_a_record_of_a_newer_format_is_refused(folder: Path, thresher: Command) 
     assert "format 2" in err
 
 
+@pytest.mark.slow
 def test_doctor_says_what_a_store_can_do(tmp_path: Path, thresher: Command) -> None:
     code, out, _ = thresher("doctor", "--out", tmp_path, "--store", tmp_path)
     assert code == 0

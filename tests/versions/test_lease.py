@@ -56,6 +56,7 @@ def test_a_second_run_may_wait_or_go_on(history: History) -> None:
     assert content_of(history.resolve()) == {"a": b"1"}
 
 
+@pytest.mark.slow
 def test_the_lease_of_a_run_that_was_killed_is_in_nobodys_way(history: History) -> None:
     code = (
         "import os, signal, sys; from datetime import *; from thresher.versions.lease import Lease;"

@@ -105,12 +105,14 @@ BAND_NIGHTS = nights(BANDS, st.text(max_size=2))
 LEDGER_NIGHTS = nights(LEDGER, st.lists(SMALL, max_size=3))
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(BAND_NIGHTS)
 def test_rows_of_two_keys_deleted_by_one_of_them_read_as_a_dictionary(history: list[Night]) -> None:
     follow(BANDS, history)
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(LEDGER_NIGHTS)
 def test_rows_deleted_by_a_wide_key_read_as_a_dictionary(history: list[Night]) -> None:

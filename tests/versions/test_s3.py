@@ -53,6 +53,7 @@ def history(address: str) -> History:
     return open_history(address)
 
 
+@pytest.mark.slow
 def test_a_store_on_s3_works_as_one_in_a_folder(
     address: str, history: History, tmp_path: Path, thresher: Command
 ) -> None:
@@ -76,11 +77,13 @@ def test_a_store_on_s3_works_as_one_in_a_folder(
     assert (tmp_path / "out" / "data" / "a").read_bytes() == b"1"
 
 
+@pytest.mark.slow
 def test_a_commit_is_one_conditional_put(history: History, proxy: Proxy) -> None:
     commit(history, {"a": b"1"})
     assert [r.conditional for r in proxy.seen if r.is_record] == [True]
 
 
+@pytest.mark.slow
 def test_a_busy_server_is_tried_again(history: History, proxy: Proxy) -> None:
     proxy.first(3, "busy", lambda request: request.is_record)
     assert commit(history, {"a": b"1"}).number == 1
@@ -88,6 +91,7 @@ def test_a_busy_server_is_tried_again(history: History, proxy: Proxy) -> None:
     assert content_of(history.resolve()) == {"a": b"1"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", [1, 2])
 def test_a_commit_whose_answer_is_lost_is_our_own(
     history: History, proxy: Proxy, lost: int
@@ -118,6 +122,7 @@ def test_a_server_that_stays_busy_is_exit_7_and_the_store_is_as_it_was(
     assert thresher("rollback", address, 1)[0] == 0
 
 
+@pytest.mark.slow
 def test_the_head_is_found_behind_a_stale_listing(history: History, proxy: Proxy) -> None:
     commit(history, {"a": b"0"})
     history.objects.delete([HINT])
@@ -130,6 +135,7 @@ def test_the_head_is_found_behind_a_stale_listing(history: History, proxy: Proxy
     assert content_of(history.resolve()) == {"a": b"5"}
 
 
+@pytest.mark.slow
 def test_doctor_takes_a_server_with_conditional_puts_and_leaves_nothing(
     address: str, tmp_path: Path, thresher: Command
 ) -> None:
@@ -160,6 +166,7 @@ def test_doctor_refuses_a_server_without(
     assert [commit(history, {"a": b"1"}).number for _ in range(2)] == [1, 2]
 
 
+@pytest.mark.slow
 def test_a_bucket_that_is_not_there_is_named(proxy: Proxy, thresher: Command) -> None:
     with pytest.raises(StorageError, match="no such bucket"):
         commit(open_history("s3://no-such-bucket-here/x"), {"a": b"1"})

@@ -49,6 +49,7 @@ def test_the_loser_of_a_race_is_told_and_plans_again_on_top(history: History) ->
     assert content_of(history.resolve()) == {"a": b"1", "b": b"2"}
 
 
+@pytest.mark.slow
 def test_a_run_that_loses_every_time_gives_up_with_the_exit_code_of_storage(
     history: History,
 ) -> None:
