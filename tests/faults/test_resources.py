@@ -125,7 +125,10 @@ def test_a_signal_stops_the_run_soon_and_it_resumes(
     out = tmp_path / "out"
     command = [*THRESHER, "dedup", str(long_input), "--out", str(out), "--quiet", "--json-logs"]
     command += ["--set", "split_bytes=4096", "--set", "audit_rows=0"]
+    # Under a shell's background job all of this ignores SIGINT, and would hand that on.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        signal.signal(signal.SIGINT, before)
         assert process.stderr is not None
         for line in process.stderr:
             event = json.loads(line)
