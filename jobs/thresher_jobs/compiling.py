@@ -39,7 +39,6 @@ class Compiling:
         from numba.core import event as untyped_event
 
         event: Any = untyped_event
-
         hooks = {"on_start": lambda _, found: self.begun(), "on_end": lambda _, found: None}
         self._registered = type("Listener", (event.Listener,), hooks)()
         event.register("numba:compile", self._registered)

@@ -161,7 +161,7 @@ def rollback(store: str, as_of: str, note: str, *, single_writer: bool = False) 
     version = roll_back(history, as_of, now, note)
     return (
         f"version {version.number} has the content of version {version.manifest.of}\n"
-        "the next 'thresher rebuild' makes the newest state again, unless inputs or recipe change"
+        "the next 'thresher rebuild' makes a version of what the sources hold then"
     )
 
 

@@ -64,7 +64,8 @@ def load_yaml(path: str) -> dict[str, Any]:
     try:
         value = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_UniqueKeys)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the configuration ({error})", path=path) from error
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"cannot read the configuration ({why})", path=path) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"not valid YAML ({error})", path=path) from error
     if value is None:

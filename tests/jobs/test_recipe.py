@@ -373,29 +373,3 @@ def test_texts_of_a_named_column_are_scored_by_a_profile_of_texts(tmp_path: Path
     )
     with pytest.raises(ConfigError, match="'sft' reads conversations"):
         run(chats, tmp_path / "other")
-
-
-@pytest.mark.parametrize(
-    ("weights", "mix", "message"),
-    [
-        ((1, 2), {"temperature": 2}, "weights and a temperature"),
-        ((0, 0), {}, "all weights are 0"),
-        ((1, None), {}, "has no weight, others have"),
-        ((None, None), {"weights": {"b": 1}}, "'a.jsonl' has no weight"),
-    ],
-)
-def test_a_mixture_that_cannot_be_is_refused_by_a_dry_run(
-    weights: tuple[int | None, ...],
-    mix: dict[str, Any],
-    message: str,
-    tmp_path: Path,
-    thresher: Command,
-) -> None:
-    paths = [str(jsonl(tmp_path / f"{name}.jsonl", [{"text": name}])) for name in "ab"]
-    sources = [
-        {"path": path} | ({} if weight is None else {"weight": weight})
-        for path, weight in zip(paths, weights, strict=True)
-    ]
-    recipe = write(tmp_path / "r.yaml", sources, [{"mix": mix}], text_column="text")
-    said = thresher("run", str(recipe), "--dry-run")
-    assert said.code == 2 and message in said.err

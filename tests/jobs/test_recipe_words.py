@@ -92,3 +92,29 @@ def test_a_setting_that_is_not_there_is_told_with_the_steps(
     assert said in str(caught.value)
     with pytest.raises(ConfigError, match=r"step dedup: unknown setting 'treshold'"):
         typed_steps(load_recipe(str(recipe), ["dedup.treshold=1"]))
+
+
+@pytest.mark.parametrize(
+    ("weights", "mix", "message"),
+    [
+        ((1, 2), {"temperature": 2}, "weights and a temperature"),
+        ((0, 0), {}, "all weights are 0"),
+        ((1, None), {}, "has no weight, others have"),
+        ((None, None), {"weights": {"b": 1}}, "'a.jsonl' has no weight"),
+    ],
+)
+def test_a_mixture_that_cannot_be_is_refused_by_a_dry_run(
+    weights: tuple[int | None, ...],
+    mix: dict[str, Any],
+    message: str,
+    tmp_path: Path,
+    thresher: Command,
+) -> None:
+    paths = [str(jsonl(tmp_path / f"{name}.jsonl", [{"text": name}])) for name in "ab"]
+    sources = [
+        {"path": path} | ({} if weight is None else {"weight": weight})
+        for path, weight in zip(paths, weights, strict=True)
+    ]
+    recipe = write(tmp_path / "r.yaml", sources, [{"mix": mix}], text_column="text")
+    said = thresher("run", str(recipe), "--dry-run")
+    assert said.code == 2 and message in said.err

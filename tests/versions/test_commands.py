@@ -95,7 +95,7 @@ def test_a_comparison_goes_back_through_a_rollback(folder: Path, thresher: Comma
     assert code == 0
     assert out.splitlines() == [
         "version 4 has the content of version 1",
-        "the next 'thresher rebuild' makes the newest state again, unless inputs or recipe change",
+        "the next 'thresher rebuild' makes a version of what the sources hold then",
     ]
     assert "content of 1; seed 2 was wrong  <- latest" in thresher("versions", folder).out
     assert "files are the same" in thresher("diff", folder, 1, 4).out
