@@ -22,7 +22,7 @@ from thresher.leaks.indexed import Indexed
 from thresher.leaks.presets import Preset, find_preset, needed_ngrams, override
 from thresher.leaks.tokens import VERSION
 from thresher.params import digest_of
-from thresher.planning import Plan, check_apart, make_plan
+from thresher.planning import Plan, check_apart, expecting_texts, make_plan
 from thresher.run import Listener, Run, open_run
 from thresher.stage import MapStage, stage_key
 from thresher.steps.first_read import FirstRead, counted, facts_of, first_read, noted
@@ -96,6 +96,8 @@ def _decontaminate(
     if params.text_column is None:
         plan, detected = peek_readable(run, plan, params)
         check_action(params.action, plan, detected)
+    else:
+        plan = expecting_texts(plan, [params.text_column])
     probe = SearchProbe(search_step(run, params, presets, indexed, reader_of(params, detected)))
     step = probe.how
     read = FirstRead(step.reader, (probe,), params.skip_unreadable, params.max_doc_bytes)

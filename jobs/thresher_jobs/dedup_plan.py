@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from thresher.engines.options import EngineOptions
-from thresher.planning import Plan, make_plan
+from thresher.planning import Plan, expecting_texts, make_plan
 from thresher.readers import read_split
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.dedup_sizes import (
@@ -36,6 +36,7 @@ def describe(
     plan = make_plan(
         addresses, split_bytes=params.split_bytes, skip_unreadable=params.skip_unreadable
     )
+    plan = expecting_texts(plan, params.compared)
     check_columns(plan, params)
     found = sizes(
         plan.rows or 0,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from thresher.planning import Plan
+from thresher.planning import Plan, expecting_texts
 from thresher.result import Line, Result
 from thresher.run import Run
 from thresher.steps.compared import Compared
@@ -34,6 +34,7 @@ def choose_compared(
         ConfigError: It may have one of several.
     """
     if params.on is None:
+        plan = expecting_texts(plan, params.compared)
         return plan, Compared(columns=params.compared), {}
     plan, detected = peek_readable(run, plan, params)
     compared = Compared(

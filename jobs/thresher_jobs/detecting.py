@@ -11,7 +11,8 @@ import thresher
 from thresher.errors import ConfigError, InputError
 from thresher.formats.catalogue import FORMATS
 from thresher.formats.detection import Detected, Evidence, detect
-from thresher.planning import Plan, make_plan
+from thresher.formats.expected import expected_of
+from thresher.planning import Plan, expecting, make_plan
 from thresher.readers.block import TWO_TYPES
 from thresher.run import Run
 from thresher.splits import Unreadable
@@ -101,12 +102,17 @@ def peek_readable(
         plan: The files.
         params: How.
         said: By file, the formats that the user states.
+
+    Returns:
+        The plan, which knows what the formats' columns hold, and the formats by file.
     """
     while True:
         try:
-            return plan, peek_formats(
+            found = peek_formats(
                 run, plan, params.format, params.min_confidence, params.max_doc_bytes, said
             )
+            held = {file: expected_of(known.formats) for file, known in found.items()}
+            return expecting(plan, held), found
         except InputError as error:
             known = {file.path for file in plan.inputs.files} - {u.path for u in plan.unreadable}
             if not (params.skip_unreadable and error.skippable and error.path in known):

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from thresher import docid
 from thresher.errors import InputError, LimitError
-from thresher.planning import Plan, check_named, make_plan
+from thresher.planning import Plan, check_named, expecting_alike, make_plan
 from thresher.readers.block import TWO_TYPES
+from thresher.readers.expected import LIST_FOR_TEXT
 from thresher.run import Run
 from thresher.schema import merge_blocks
 from thresher.splits import Unreadable
@@ -53,13 +54,14 @@ def first_pass(
         if not bad:
             return plan, stage, receipts
         logger.warning("left out: %s", ", ".join(path for path, _ in bad))
-        plan = make_plan(
+        again = make_plan(
             [source.address for source in plan.inputs.sources],
             split_bytes=split_bytes,
             skip_unreadable=True,
             names=[source.name for source in plan.inputs.sources],
             without=[*plan.unreadable, *(Unreadable(*found) for found in bad)],
         )
+        plan = expecting_alike(again, plan)
 
 
 def found_schemas(plan: Plan, receipts: Sequence[Receipt]) -> dict[int, pa.Schema]:
@@ -152,7 +154,8 @@ def check_quarantined(
                 if task.payload.source == number and unjudged(receipt)
             )
             first = _first_told(how, plan, receipts, worst)
-            mixed = f"{READS_TYPES}; " if TWO_TYPES in first else ""
+            convertible = TWO_TYPES in first or LIST_FOR_TEXT in first
+            mixed = f"{READS_TYPES}; " if convertible else ""
             raise LimitError(
                 f"{lost} of {rows} rows of source '{source.name}' cannot be judged, "
                 f"more than max_quarantined_fraction {limit}{first}",

@@ -19,7 +19,7 @@ from thresher.engines.options import EngineOptions
 from thresher.leaks.indexed import Indexed
 from thresher.leaks.presets import Preset
 from thresher.leaks.search import search
-from thresher.planning import Plan, make_plan
+from thresher.planning import Plan, expecting_alike, expecting_texts, make_plan
 from thresher.run import Run
 from thresher.splits import Split
 from thresher.steps.leak_searching import SearchStep, pieces
@@ -70,13 +70,14 @@ def search_sample(
     Raises:
         ThresherError: What the job would raise for these rows.
     """
-    how = _step(plan, params, presets)
+    plan, how = _step(plan, params, presets)
     fine = make_plan(
         [source.address for source in plan.inputs.sources],
         split_bytes=min(max(plan.bytes // WANTED_PIECES, LEAST_PIECE_BYTES), MOST_PIECE_BYTES),
         skip_unreadable=params.skip_unreadable,
         without=plan.unreadable,
     )
+    fine = expecting_alike(fine, plan)
     chosen = choose(fine, share)
     rows = unjudged = 0
     worst: dict[tuple[int, int], str] = {}
@@ -132,15 +133,19 @@ def choose(plan: Plan, share: float) -> list[Split]:
     return [splits[number] for number in sorted(taken)]
 
 
-def _step(plan: Plan, params: DecontaminateParams, presets: tuple[Preset, ...]) -> SearchStep:
+def _step(
+    plan: Plan, params: DecontaminateParams, presets: tuple[Preset, ...]
+) -> tuple[Plan, SearchStep]:
     """Return how rows are read and searched; formats are found as the job finds them."""
     detected = None
     if params.text_column is None:
         with tempfile.TemporaryDirectory(prefix="thresher-plan-") as folder:
             run = Run(Store(folder), make_engine(EngineOptions()))
             with run.guard():
-                _, detected = peek_readable(run, plan, params)
-    return SearchStep(
+                plan, detected = peek_readable(run, plan, params)
+    else:
+        plan = expecting_texts(plan, [params.text_column])
+    return plan, SearchStep(
         "",
         map_index,
         presets,

@@ -11,7 +11,7 @@ from pathlib import Path
 import thresher
 from thresher.errors import ConfigError, InputError
 from thresher.formats.detection import Detected
-from thresher.planning import Plan
+from thresher.planning import Plan, expecting_texts
 from thresher.run import Run
 from thresher.signals.tokens import TokenizerFile
 from thresher.stage import WORK, MapStage, Receipt, stage_key
@@ -126,6 +126,7 @@ def choose_reader(
         ConfigError: It may be of several.
     """
     if params.text_column is not None:
+        plan = expecting_texts(plan, [params.text_column])
         return plan, RowReader(None, params.text_column), []
     strict = params.by == "tokens" or params.format is not None
     try:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pyarrow as pa
+
 from thresher.engines.options import EngineOptions
-from thresher.formats.detection import Detected, detect, gather
+from thresher.errors import InputError
+from thresher.formats.detection import Detected, Evidence, detect, gather
+from thresher.inputs import InputFile
 from thresher.planning import Plan
-from thresher.readers import read_split
+from thresher.readers import MAX_DOC_BYTES, read_split
+from thresher.splits import Split
+from thresher.steps.loose_reading import TEXT_FORMATS, read_loose
 from thresher.steps.peeking import PEEKED_ROWS
+from thresher.steps.reading import ReadTask
 from thresher_jobs.detecting import Peeking
 
 MIB = 1 << 20
@@ -87,11 +94,13 @@ def which_formats(plan: Plan, params: Peeking) -> Iterator[str]:
     starts = [split for split in plan.splits() if not split.start]
     for split in starts[:_SHOWN_FILES]:
         file = plan.inputs.files[split.file]
-        first = next(read_split(file, split, batch_bytes=HEAD_BYTES), None)
-        if first is None or not len(first.batch):
+        evidence = Evidence()
+        for batch in _first_batches(file, split):
+            evidence.add(gather(batch, formats))
+        if not evidence.rows:
             yield f"format      no rows to tell it by: {file.path}"
             continue
-        found = detect(gather(first.batch, formats))
+        found = detect(evidence)
         if not found.formats:
             yield f"WARNING     {file.path}: {found.reasons[0]}"
             continue
@@ -103,6 +112,19 @@ def which_formats(plan: Plan, params: Peeking) -> Iterator[str]:
         f"            by the first rows; the job decides by the first {PEEKED_ROWS:,} of every file"
         + (f", {more:,} more" if more > 0 else "")
     )
+
+
+def _first_batches(file: InputFile, split: Split) -> list[pa.RecordBatch]:
+    """Read the first rows of a file; by their types, where a column of JSON has several."""
+    try:
+        first = next(read_split(file, split, batch_bytes=HEAD_BYTES), None)
+        return [] if first is None else [first.batch]
+    except InputError as told:
+        if file.format not in TEXT_FORMATS or "column" not in told.message:
+            raise
+    task = ReadTask(file.source, (file,), (split,))
+    block = next(read_loose(task, 0, 0, MAX_DOC_BYTES), None)
+    return [] if block is None else [piece.batch for piece in block.pieces]
 
 
 def _is_doubtful(found: Detected, params: Peeking) -> bool:

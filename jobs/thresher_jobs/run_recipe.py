@@ -22,7 +22,7 @@ from thresher.errors import ConfigError, LimitError
 from thresher.formats.detection import Detected
 from thresher.inputs import check_unchanged
 from thresher.params import digest_of
-from thresher.planning import Plan, agree_on_schema, check_apart, make_plan
+from thresher.planning import Plan, agree_on_schema, check_apart, expecting_texts, make_plan
 from thresher.run import Listener, Run, open_run
 from thresher.stage import MapStage, Receipt, stage_key
 from thresher.steps.chain import Decided
@@ -179,6 +179,7 @@ def _run(
         return report
     run.state("running")
     plan, detected = _formats(recipe, run, plan)
+    plan = expecting_texts(plan, _text_columns(recipe, typed))
     kinds = MadeOf(made_of, files)
     passed = _read(recipe, run, plan, detected, steps, conversion, options, kinds, planter)
     decided = _decide(recipe, passed, steps)
@@ -212,6 +213,13 @@ def plan_of(recipe: Recipe) -> Plan:
         skip_unreadable=recipe.skip_unreadable,
         names=[source.name for source in recipe.sources],
     )
+
+
+def _text_columns(recipe: Recipe, typed: Sequence[Step]) -> list[str]:
+    """List the columns that must hold text, whatever the formats."""
+    compared = [getattr(step.params, "copies", step.params) for step in typed]
+    named = [name for params in compared for name in getattr(params, "compared", ())]
+    return [*named, *([] if recipe.text_column is None else [recipe.text_column])]
 
 
 def _formats(recipe: Recipe, run: Run, plan: Plan) -> tuple[Plan, dict[int, Detected] | None]:

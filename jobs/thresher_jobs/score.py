@@ -25,7 +25,7 @@ from thresher.errors import ConfigError, InputError
 from thresher.formats.catalogue import FORMATS
 from thresher.formats.detection import Detected
 from thresher.formats.rows import Kind
-from thresher.planning import Plan, agree_on_schema, check_apart, make_plan
+from thresher.planning import Plan, agree_on_schema, check_apart, expecting_texts, make_plan
 from thresher.run import Listener, Run, open_run
 from thresher.signals.computation import TOKENIZER, Computation, computation
 from thresher.signals.profile import Profile, check_rules
@@ -102,6 +102,8 @@ def _score(addresses: Sequence[str], params: ScoreParams, run: Run) -> dict[str,
     detected: dict[int, Detected] | None = None
     if wanted is None or wanted.uses_formats:
         plan, detected = peek_readable(run, plan, params)
+    else:
+        plan = expecting_texts(plan, [params.text_column])
     name, profile, made, step = make_step(run, params, wanted, assets, detected)
     probe = ScoreProbe(step)
     read = FirstRead(step.reader, (probe,), params.skip_unreadable, params.max_doc_bytes)

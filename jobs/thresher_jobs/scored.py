@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from thresher.errors import ConfigError, InputError
-from thresher.planning import Plan, make_plan
+from thresher.formats.expected import expected_of
+from thresher.planning import Plan, expecting, expecting_texts, make_plan
 from thresher.result import Result
 from thresher.run import Run
 from thresher.signals.profile import Profile
@@ -128,6 +129,10 @@ def recall(result: Result) -> Scored:
         )
     profile = Profile.model_validate(known["profile"])
     formats = {int(file): tuple(names) for file, names in known["formats"].items()}
+    if profile.uses_formats:
+        plan = expecting(plan, {file: expected_of(names) for file, names in formats.items()})
+    else:
+        plan = expecting_texts(plan, [params.text_column])
     step = ScoreStep(
         profile,
         {},

@@ -16,7 +16,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from thresher.errors import ConfigError, InputError
-from thresher.planning import make_plan
+from thresher.planning import expecting_texts, make_plan
 from thresher.signals.classifier import ClassifierParams, load
 from thresher.signals.training import Sample, train_on
 from thresher.splits import Unreadable
@@ -116,6 +116,7 @@ def _read(
             skip_unreadable=params.skip_unreadable,
             without=without,
         )
+        plan = expecting_texts(plan, [params.text_column])
         for number, schema in plan.schemas.items():
             _require(params, schema, plan.inputs.files[number].path)
         reading = _Reading(params)

@@ -52,6 +52,8 @@ class InputFile(NamedTuple):
         compression: Of the whole file, for text formats.
         bytes: Size as stored.
         pin: What changes when the file does (ETag, checksum or modification time with size).
+        expected: What columns of JSON hold, as `thresher.readers.expected` says it, where the job
+            knows; rows in which they hold something else are bad.
     """
 
     source: int
@@ -61,6 +63,7 @@ class InputFile(NamedTuple):
     compression: Compression
     bytes: int
     pin: str
+    expected: tuple[tuple[str, str], ...] = ()
 
 
 class Source(NamedTuple):

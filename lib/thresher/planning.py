@@ -8,8 +8,8 @@ is left out by making the plan again without it.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ import pyarrow as pa
 from thresher.errors import ConfigError, InputError
 from thresher.inputs import Inputs, list_inputs
 from thresher.params import digest_of
+from thresher.readers.expected import Expected, merged, texts
 from thresher.schema import check_unique, unify
 from thresher.splits import EXPANSION, SPLIT_BYTES, Split, Unreadable, cut, pack
 from thresher.stage import Task
@@ -115,6 +116,39 @@ def make_plan(
     )
     known = {f: schema for f, schema in cuts.schemas.items() if inputs.files[f].path not in gone}
     return Plan(inputs, tasks, known, (*cuts.unreadable, *without), cuts.notes)
+
+
+def expecting(plan: Plan, expected: Mapping[int, Expected]) -> Plan:
+    """Return the plan with what columns of its JSON files hold, beside what was known.
+
+    Args:
+        plan: What is read.
+        expected: By file number.
+    """
+    files = [
+        file._replace(expected=merged(file.expected, expected.get(number, ())))
+        if file.format in ("json", "jsonl")
+        else file
+        for number, file in enumerate(plan.inputs.files)
+    ]
+
+    def known(task: Task) -> Task:
+        read: ReadTask = task.payload
+        mine = tuple(files[split.file] for split in read.splits)
+        return replace(task, payload=replace(read, files=mine))
+
+    inputs = plan.inputs._replace(files=tuple(files))
+    return replace(plan, inputs=inputs, tasks=tuple(map(known, plan.tasks)))
+
+
+def expecting_texts(plan: Plan, columns: Sequence[str]) -> Plan:
+    """Return the plan with the knowledge that these columns of all files hold text."""
+    return expecting(plan, dict.fromkeys(range(len(plan.inputs.files)), texts(columns)))
+
+
+def expecting_alike(plan: Plan, other: Plan) -> Plan:
+    """Return the plan with what another plan of the same files knows."""
+    return expecting(plan, {n: file.expected for n, file in enumerate(other.inputs.files)})
 
 
 def automatic_split_bytes(inputs: Inputs) -> int:

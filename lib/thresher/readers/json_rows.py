@@ -1,9 +1,10 @@
 """JSON objects to Arrow rows, a block of records at a time.
 
 A record is good if Arrow parses it alone as one object, it is valid UTF-8, its integers fit 64 bits
-and it is nested at most 64 deep: rules that look at one record only, so that neither the block size
-nor its neighbours decide. Strings stay strings, also where they look like times. Two types in one
-column are an error, never a guess.
+and it is nested at most 64 deep, and columns that the job knows to be texts or messages hold such:
+rules that look at one record only, so that neither the block size nor its neighbours decide.
+Strings stay strings, also where they look like times. Two types in any other column are an error,
+never a guess.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pyarrow as pa
 
 from thresher.errors import InputError
 from thresher.readers.block import RAW_BYTES, TWO_TYPES, BadRow, Block, Request, too_large
+from thresher.readers.expected import may_be_strange, stranger
 from thresher.readers.json_check import MAX_DEPTH, fault, inexact, is_utf8
 from thresher.readers.json_parse import no_columns, one_batch, parse_lines, settled, type_depth
 from thresher.readers.lines import Records, record
@@ -45,6 +47,7 @@ class RowParser:
         self._request = request
         self._line_of = line_of
         self._learned = request.schema or pa.schema([])
+        self._expected = request.file.expected
         self._row = 0
 
     def parse(self, records: Records) -> Block:
@@ -94,8 +97,12 @@ class RowParser:
             table = parse_lines(_join(records, good), len(good), explicit)
             parts = [_Part(table, good)]
         except pa.ArrowInvalid:
+            good = self._without_strangers(records, good, bad)
             parts = list(_salvage(records, good, bad))
         for number, part in enumerate(parts):
+            if may_be_strange(part.table.schema, self._expected):
+                kept = self._without_strangers(records, part.numbers, bad)
+                parts[number] = part = _Part(_parse(records, kept), kept)
             if type_depth(part.table.schema) > MAX_DEPTH:
                 parts[number] = _without_deep(records, part, bad)
         try:
@@ -107,6 +114,17 @@ class RowParser:
             raise self._conflict(records, good, bad, None)
         tables = [_fit(part.table, merged) for part in parts if len(merged)]
         return pa.concat_tables([merged.empty_table(), *tables]), merged
+
+    def _without_strangers(
+        self, records: Records, good: list[int], bad: dict[int, BadRow]
+    ) -> list[int]:
+        """Put aside the records whose texts are none; return the others."""
+        if not self._expected:
+            return good
+        for i in good:
+            if error := stranger(record(records, i), self._expected):
+                bad[i] = BadRow(i, error, record(records, i))
+        return [i for i in good if i not in bad]
 
     def _conflict(
         self, records: Records, good: list[int], bad: dict[int, BadRow], cause: InputError | None
