@@ -81,6 +81,7 @@ def leak_facts(
     written: Sequence[Receipt],
     searched: Sequence[tuple[str, int]],
     changed: Sequence[int],
+    step: str = "",
 ) -> dict[str, Any]:
     """Return what the report says of leaks.
 
@@ -94,6 +95,7 @@ def leak_facts(
         written: Receipts whose fact `leaks` names a tally.
         searched: Name and rows of each source.
         changed: By source, rows that were changed.
+        step: By which step of a recipe.
     """
     tally = LeakTally()
     for receipt in written:
@@ -107,6 +109,7 @@ def leak_facts(
         list(searched),
         record={
             "tool_version": thresher.__version__,
+            **({"step": step} if step else {}),
             "preset": params.preset,
             "thresholds": {
                 name: mode.model_dump(mode="json") for name, mode in preset.modes.items()

@@ -134,6 +134,7 @@ class LeakStep(RecipeStep):
             told,
             reached,
             [0] * len(reached),
+            self.name,
         )
         self._searched = sum(rows for _, rows in reached)
         return {"plan": {"leaks": self._leaks}}

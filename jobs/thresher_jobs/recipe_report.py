@@ -113,6 +113,17 @@ def flow_of(
     return Flow(names, tuple(sources))
 
 
+class _Parts(dict[str, Any]):
+    """What steps of one kind say, by step."""
+
+    def told(self, one: str, several: str) -> dict[str, Any]:
+        """Return it under the first name where there is one such step, by step under the second
+        where there are several."""
+        if len(self) == 1:
+            return {one: next(iter(self.values()))}
+        return {several: dict(self)} if self else {}
+
+
 def publish(run: Run, found: Recipes, begin: float) -> dict[str, Any]:
     """Write report, page, card and manifest, in that order; return the report."""
     plan = found.passed.plan
@@ -126,8 +137,7 @@ def publish(run: Run, found: Recipes, begin: float) -> dict[str, Any]:
         "flow": flow,
         "composition": composition_facts(plan, found.written, counting),
     }
-    judged: dict[str, Any] = {}
-    top: dict[str, Any] = {}
+    judged, searched, compared = _Parts(), _Parts(), _Parts()
     notes: list[str] = []
     for step in found.steps:
         told = facts_alone(found.written, step.name)
@@ -140,15 +150,17 @@ def publish(run: Run, found: Recipes, begin: float) -> dict[str, Any]:
         plan_part = part.pop("plan", {})
         if "quality" in plan_part:
             judged[step.name] = plan_part.pop("quality")
+        if "leaks" in plan_part:
+            searched[step.name] = plan_part.pop("leaks")
         facts |= plan_part
         notes += part.pop("notes", [])
-        top |= {key: value for key, value in part.items() if value or key not in top}
         if isinstance(step, DedupStep):
             _count_copies(counts, step)
-    if len(judged) == 1:
-        (facts["quality"],) = judged.values()
-    elif judged:
-        facts["qualities"] = judged
+            compared[step.name] = part
+    facts |= judged.told("quality", "qualities") | searched.told("leaks", "leaks_by_step")
+    copies = compared.told("copies", "copies_by_step")
+    top = copies.pop("copies", {})
+    facts |= copies
     if found.conversion is not None:
         facts["conversion"] = _conversion(found)
         undesirable = counts.total("rows_removed") - sum(removed_by.values())

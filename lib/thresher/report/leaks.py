@@ -177,6 +177,7 @@ class LeakRecord(Strict):
     """What has to be known to repeat the search: versions, rules, and hashes of what was used."""
 
     tool_version: str
+    step: str = ""
     preset: str
     thresholds: dict[str, Any]
     action: str

@@ -26,12 +26,23 @@ def compare_leaks(report_a: Mapping[str, Any], report_b: Mapping[str, Any]) -> l
     Raises:
         ValueError: One of them is no report of such a run.
     """
-    a, b = (_leaks(report) for report in (report_a, report_b))
+    rows = change(_rows(report_a), _rows(report_b))
+    return leaks_differ(_leaks(report_a), _leaks(report_b), rows)
+
+
+def leaks_differ(a: Leaks, b: Leaks, rows: str) -> list[str]:
+    """Say the same of what two runs found, or two steps of runs.
+
+    Args:
+        a: What the earlier run found.
+        b: What the later run found.
+        rows: How many rows they have, in words.
+    """
     before, after = (leaks.record.model_dump(mode="json") for leaks in (a, b))
     lines = [
         f"rows with leaks {change(a.rows, b.rows)},"
         f" suspect {change(a.suspect_rows, b.suspect_rows)},"
-        f" of {change(_rows(report_a), _rows(report_b))}",
+        f" of {rows}",
         *settings(before, after),
     ]
     ours, theirs = ({(x.name, x.split): x for x in leaks.benchmarks} for leaks in (a, b))

@@ -90,19 +90,28 @@ class Card:
         return bool(self.leaks.num_contaminated or self.leaks.num_suspect)
 
 
-def leaks_context(leaks: Leaks, rows_in: int) -> dict[str, Any]:
-    """Return what the template needs."""
+def leaks_context(leaks: Leaks, step: str | None = None, steps: int = 1) -> dict[str, Any]:
+    """Return what the template needs.
+
+    Args:
+        leaks: What was found.
+        step: By which step, where there are several.
+        steps: How many share the room for examples.
+    """
+    rows = sum(source.rows_in for source in leaks.sources)
     ranked = sorted(leaks.benchmarks, key=lambda b: (-b.num_contaminated, -b.rows, -b.num_suspect))
     chosen = ranked[:_MOST_BENCHMARKS]
-    examples = _fitting([b.examples for b in chosen], _example_bytes, _EXAMPLE_BYTES)
-    listed = _listed_ids(chosen)
+    examples = _fitting([b.examples for b in chosen], _example_bytes, _EXAMPLE_BYTES // steps)
+    listed = _listed_ids(chosen, _ID_BYTES // steps)
     cards = [
         _card(benchmark, shown, ids)
         for benchmark, shown, ids in zip(chosen, examples, listed, strict=True)
     ]
     reasons = [(b, entry) for b in leaks.benchmarks for entry in b.unindexable if entry.items]
-    room = _REASON_BYTES // max(len(reasons), 1)
+    room = _REASON_BYTES // steps // max(len(reasons), 1)
     return {
+        "step": step,
+        "rows": rows,
         "leaks": leaks,
         "leak_cards": cards,
         "leak_totals": _totals(leaks),
@@ -112,7 +121,7 @@ def leaks_context(leaks: Leaks, rows_in: int) -> dict[str, Any]:
         "unindexed": [(b, e, *_within(e.examples, room)) for b, e in reasons[:_MOST_BENCHMARKS]],
         "num_unindexed": len(reasons),
         "common_ngrams": leaks.common[:_MOST_COMMON],
-        "record": decontamination_record(leaks, rows_in),
+        "record": decontamination_record(leaks, rows),
     }
 
 
@@ -228,7 +237,7 @@ def _written(text: str) -> int:
     return len(str(escape(figures.visible(text))).encode())
 
 
-def _listed_ids(benchmarks: Iterable[BenchmarkLeaks]) -> list[list[Ids]]:
+def _listed_ids(benchmarks: Iterable[BenchmarkLeaks], room: int) -> list[list[Ids]]:
     groups = [
         [
             (label, ids)
@@ -237,7 +246,7 @@ def _listed_ids(benchmarks: Iterable[BenchmarkLeaks]) -> list[list[Ids]]:
         ]
         for b in benchmarks
     ]
-    room = _ID_BYTES // max(sum(map(len, groups)), 1)
+    room //= max(sum(map(len, groups)), 1)
     return [
         [Ids(label, _within(ids, room)[0], len(ids)) for label, ids in group] for group in groups
     ]

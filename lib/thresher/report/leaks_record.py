@@ -26,6 +26,7 @@ def decontamination_record(leaks: Leaks, rows_in: int) -> str:
     lines = [
         "decontamination:",
         _entry("tool", f"thresher {record.tool_version}"),
+        *([_entry("step", record.step)] if record.step else []),
         _entry("preset", record.preset),
         _entry("action", record.action),
         _entry("normaliser", record.normaliser),

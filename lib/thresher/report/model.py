@@ -134,6 +134,16 @@ class Recall(Strict):
     note: str
 
 
+class Copies(Strict):
+    """What one search for copies found."""
+
+    similarity_histogram: Histogram
+    cluster_sizes: tuple[ClusterSize, ...]
+    largest_clusters: tuple[Cluster, ...]
+    least_similar: tuple[RemovedPair, ...]
+    recall: Recall | None
+
+
 class QuarantineExample(Strict):
     """A row that could not be judged, and the error."""
 
@@ -259,6 +269,27 @@ class Report(Strict):
         from thresher.report.leaks import Leaks
 
         return Leaks.model_validate(facts)
+
+    @property
+    def searched(self) -> dict[str | None, Leaks]:
+        """The same by step, where a recipe has several such steps; else under None."""
+        if (leaks := self.leaks) is not None:
+            return {None: leaks}
+        several = self.plan.get("leaks_by_step")
+        if several is None:
+            return {}
+        from thresher.report.leaks import Leaks
+
+        return {step: Leaks.model_validate(facts) for step, facts in several.items()}
+
+    @property
+    def copies(self) -> dict[str | None, Copies]:
+        """What copies were found, by step, where a recipe has several such steps; else under None,
+        as the report's own fields tell it."""
+        several = self.plan.get("copies_by_step")
+        if several is None:
+            return {None: Copies(**{name: getattr(self, name) for name in Copies.model_fields})}
+        return {step: Copies.model_validate(facts) for step, facts in several.items()}
 
     @property
     def mixture(self) -> Mixture | None:

@@ -26,7 +26,7 @@ from thresher.report import charts, figures
 from thresher.report.composition import composition_context
 from thresher.report.diff import Piece, cut_pieces, word_differences
 from thresher.report.flow import flow_context
-from thresher.report.model import Cluster, Detected, RemovedPair, Report, Source
+from thresher.report.model import Cluster, Copies, Detected, RemovedPair, Report, Source
 from thresher.report.multiples import short
 from thresher.report.quality_page import quality_context, shown_value
 
@@ -39,8 +39,8 @@ _NOT_READ = Detected(formats=(), confidence=0, reasons=())
 
 # Parts of the plan that are shown apart.
 _SECTIONS = (
-    "flow", "recipe", "composition", "conversion", "quality", "qualities", "leaks", "mixture",
-    "split",
+    "flow", "recipe", "composition", "conversion", "quality", "qualities", "leaks",
+    "leaks_by_step", "copies_by_step", "mixture", "split",
 )  # fmt: skip
 _POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'"
 
@@ -61,8 +61,8 @@ def render(report: Report) -> str:
         policy=f"{_POLICY}; style-src 'sha256-{digest}'",
         r=report,
         **_headline(report),
-        **_figures(report),
-        **(_examples(report) | _conversion(report) | _quality(report) | _leaks(report)),
+        source_bars=[_source_bar(source) for source in report.sources[:_MAX_ROWS]],
+        **(_copies(report) | _conversion(report) | _quality(report) | _leaks(report)),
         **_mixture(report),
         **_splits(report),
         **_details(report),
@@ -78,6 +78,7 @@ def _template() -> tuple[Template, str]:
         "template.html.j2",
         "quality_section.html.j2",
         "leaks_section.html.j2",
+        "copies_section.html.j2",
         "flow_section.html.j2",
         "composition_section.html.j2",
         "mixture_section.html.j2",
@@ -166,18 +167,34 @@ def _by_step(removed_by: dict[str, int]) -> list[tuple[str, str, int]]:
     ]
 
 
-def _figures(report: Report) -> dict[str, Any]:
-    recall = report.recall
+def _copies(report: Report) -> dict[str, Any]:
+    """What the sections on copies show, one group of them a step, and a row to ask about."""
+    found = report.copies
+    shown = [_searched(step, copies, len(found)) for step, copies in found.items()]
+    removed = [pair.removed_id for one in shown for pair, _, _ in one["pairs"]]
+    removed += [
+        m.id for copies in found.values() for c in copies.largest_clusters for m in c.members
+    ]
+    return {"copies": shown, "explain_id": _quoted(removed[0]) if removed else "ROW_ID"}
+
+
+def _searched(step: str | None, copies: Copies, steps: int) -> dict[str, Any]:
+    """What is shown of one search; several share the room for examples."""
+    recall = copies.recall
     points = recall.expected_curve if recall else ()
+    pairs = sorted(copies.least_similar, key=lambda pair: pair.score)
     return {
-        "histogram": charts.histogram(report.similarity_histogram),
-        "near_rows": sum(report.similarity_histogram.counts),
-        "cluster_rows": charts.cluster_rows(report.cluster_sizes),
-        "num_clusters": sum(c.clusters for c in report.cluster_sizes if c.size > 1),
+        "step": step,
+        "found": copies,
+        "histogram": charts.histogram(copies.similarity_histogram),
+        "near_rows": sum(copies.similarity_histogram.counts),
+        "cluster_rows": charts.cluster_rows(copies.cluster_sizes),
+        "num_clusters": sum(c.clusters for c in copies.cluster_sizes if c.size > 1),
         "curve": charts.curve(points, recall.threshold, recall.expected_at_threshold)
         if recall
         else None,
-        "source_bars": [_source_bar(source) for source in report.sources[:_MAX_ROWS]],
+        "clusters": [_cluster(c) for c in copies.largest_clusters[: -(-_MAX_CLUSTERS // steps)]],
+        "pairs": [(pair, *_sides(pair)) for pair in pairs[: -(-_MAX_PAIRS // steps)]],
     }
 
 
@@ -193,18 +210,6 @@ def _source_bar(source: Source) -> list[charts.Segment]:
             ("Quarantined", "bad", source.rows_quarantined),
         ]
     )
-
-
-def _examples(report: Report) -> dict[str, Any]:
-    pairs = sorted(report.least_similar, key=lambda pair: pair.score)[:_MAX_PAIRS]
-    removed = next((p.removed_id for p in pairs), None) or next(
-        (m.id for c in report.largest_clusters for m in c.members), None
-    )
-    return {
-        "clusters": [_cluster(c) for c in report.largest_clusters[:_MAX_CLUSTERS]],
-        "pairs": [(pair, *_sides(pair)) for pair in pairs],
-        "explain_id": _quoted(removed) if removed else "ROW_ID",
-    }
 
 
 def _cluster(cluster: Cluster) -> dict[str, Any]:
@@ -286,17 +291,17 @@ def _quality(report: Report) -> dict[str, Any]:
 
 
 def _leaks(report: Report) -> dict[str, Any]:
-    """What the sections on leaked test items show, and a row to ask about."""
-    if report.leaks is None:
-        return {"leaks": None}
+    """What the sections on leaked test items show, one group of them a step, and a row to ask
+    about."""
+    searched = report.searched
+    if not searched:
+        return {"leaks": []}
     from thresher.report.leaks_page import leaks_context
 
-    context = leaks_context(report.leaks, report.rows_in + report.rows_added)
-    examples = (
-        e.item.match.row_id for card in context.get("leak_cards", ()) for e in card.examples
-    )
-    row = next(examples, None)
-    return context | ({"explain_id": _quoted(row)} if row else {})
+    shown = [leaks_context(leaks, step, len(searched)) for step, leaks in searched.items()]
+    cards = (card for one in shown for card in one["leak_cards"])
+    row = next((e.item.match.row_id for card in cards for e in card.examples), None)
+    return {"leaks": shown} | ({"explain_id": _quoted(row)} if row else {})
 
 
 def _mixture(report: Report) -> dict[str, Any]:

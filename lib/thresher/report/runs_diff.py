@@ -10,7 +10,7 @@ from typing import Any
 
 from thresher.report.changes import change, settings, shown
 from thresher.report.leaks import LeakRecord
-from thresher.report.leaks_diff import compare_leaks
+from thresher.report.leaks_diff import leaks_differ
 from thresher.report.model import Report, Source
 
 _ROWS = ("in", "added", "kept", "removed", "quarantined")
@@ -40,11 +40,24 @@ def compare_runs(report_a: Mapping[str, Any], report_b: Mapping[str, Any]) -> li
     lines += _labelled("source", _sources(a, b))
     if a.thresher_version != b.thresher_version:
         lines.append(f"{'version':<12} {a.thresher_version} → {b.thresher_version}")
-    leaks = a.leaks is not None and b.leaks is not None
-    told = set(LeakRecord.model_fields) if leaks else set()
+    told = set(LeakRecord.model_fields) if a.leaks is not None and b.leaks is not None else set()
     before, after = ({n: v for n, v in x.config.items() if n not in told} for x in (a, b))
     lines += _labelled("setting", settings(before, after))
-    return [*lines, *(compare_leaks(report_a, report_b) if leaks else ())]
+    return [*lines, *_searches(a, b)]
+
+
+def _searches(a: Report, b: Report) -> Iterator[str]:
+    """Compare what searches for test items found, step by step."""
+    rows = change(a.rows_in, b.rows_in)
+    left, right = a.searched, b.searched
+    for step in [*left, *(step for step in right if step not in left)]:
+        if step in left and step in right:
+            if step is not None:
+                yield f"step {step}:"
+            yield from leaks_differ(left[step], right[step], rows)
+        elif left and right:
+            of = "the one search" if step is None else f"step {step}"
+            yield f"{of}: only in the {'first' if step in left else 'second'} run"
 
 
 def _balances(a: Report, b: Report) -> Iterator[tuple[str, int, int]]:
