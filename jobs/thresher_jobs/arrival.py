@@ -13,16 +13,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from thresher import docid
 from thresher.run import Run
 from thresher.stage import WORK
 from thresher.steps.arrivals import keep_arrivals
-from thresher.steps.attributes import Status
+from thresher.steps.few_keys import FewKeys
 from thresher.steps.rows import RowMap
 from thresher.steps.spread import mixed, read_table, write_table
 from thresher.store import Store
@@ -33,6 +32,17 @@ from thresher.versions.runs import Runs
 from thresher.versions.writing import Writer
 from thresher_jobs.dedup_state import State
 from thresher_jobs.memory import Learned, Memory
+from thresher_jobs.night_rows import (
+    Change,
+    Masks,
+    compared,
+    ids_of,
+    judged,
+    judged_before,
+    keep_judged,
+    places_of,
+    spread_over,
+)
 
 Column = np.ndarray[Any, Any]
 LEDGER = pa.schema(
@@ -49,45 +59,110 @@ PARTITIONS = 8
 INDEX = "index"
 PREFIX = "ledger-"
 LEARNED = f"{INDEX}/learned"  # in the folder of a run
+ARRIVED = "arrived"
 
 
 def arrive(run: Run, state: State, memory: Memory, step: str) -> None:
-    """Find out when each row came, let the order go by it, and learn what the ledger lacks."""
-    known = memory.ledgers.get(step, LEDGER.empty_table())
-    ledger = Ledger(*(known.column(name).combine_chunks().to_numpy() for name in LEDGER.names))
-    masks, b0, b1, place = _lines(run, state)
-    found = look_up(ledger, b0, b1, place, memory.night)
-    new = ~found.known
-    columns = (b0, b1, place, text_nights(found.arrived), place_nights(found.arrived))
-    memory.learned[step] = Learned(
-        pa.table([pa.array(column[new]) for column in columns], schema=LEDGER),
-        known.filter(pa.array(~found.stands)).select(KEY),
+    """Find out when each row came, let the order go by it, and learn what the ledger lacks.
+
+    Where no row is gone, all that are known came when they came, and the ledger need not be read.
+    """
+    now = judged(run, state)
+    past = _remembered(memory, step)
+    change = None if past is None else compared(places_of(memory), past.marks, now)
+    if past is None or change is None or len(change.gone):
+        arrived, learned = _looked_up(run, state, memory, step)
+    else:
+        arrived, learned = _carried(run, state, memory, past, change)
+    memory.learned[step] = learned
+    kept = np.concatenate([np.zeros(0, np.uint64), *(arrived[t][m] for t, m in now.items())])
+    memory.keep(step, ARRIVED, pa.table([pa.array(kept)], names=[ARRIVED]))
+    keep_judged(run, state, memory, step)
+    every = np.concatenate([np.zeros(0, np.uint64), *arrived.values()])
+    key = state.stage_key("arrived", hashlib.sha256(every.tobytes()).hexdigest())
+    bases = tuple(np.concatenate(([0], np.cumsum([len(m) for m in now.values()]))).tolist())
+    name = f"{WORK}/arrived-{key}/arrived.arrow"
+    state.attributes = replace(
+        state.attributes, arrived=keep_arrivals(run.store, name, every, bases)
     )
-    mask = np.concatenate([np.zeros(0, bool), *masks])
-    arrived = np.zeros(len(mask), np.uint64)
-    arrived[mask] = found.arrived
-    key = state.stage_key("arrived", hashlib.sha256(arrived.tobytes()).hexdigest())
-    bases = tuple(np.concatenate(([0], np.cumsum([len(m) for m in masks]))).tolist())
-    kept = keep_arrivals(run.store, f"{WORK}/arrived-{key}/arrived.arrow", arrived, bases)
-    state.attributes = replace(state.attributes, arrived=kept)
     state.key, state.order = key, "arrival"
 
 
-def _lines(run: Run, state: State) -> tuple[list[Column], Column, Column, Column]:
-    """Return, by task, which rows are judged; and text and place of these rows."""
-    names = [name.encode() for name in state.row_map.names]
-    prints = np.array(
-        [int.from_bytes(hashlib.sha256(name).digest()[:8], "little") for name in names], np.uint64
+class _Past(NamedTuple):
+    """What the version before kept: which rows of its tasks were judged, and when these came."""
+
+    marks: Masks
+    arrived: Masks
+
+
+def _remembered(memory: Memory, step: str) -> _Past | None:
+    marks, kept = judged_before(memory, step), memory.table(step, ARRIVED)
+    if marks is None or kept is None:
+        return None
+    return _Past(marks, spread_over(marks, kept.column(ARRIVED).to_numpy()))
+
+
+def _carried(
+    run: Run, state: State, memory: Memory, past: _Past, change: Change
+) -> tuple[Masks, Learned]:
+    """Let known rows have come when they came, and new ones tonight, unless one of the known has
+    the same text."""
+    tonight = np.uint64(memory.night)
+    texts = FewKeys(_hashes(run, state, change.new))
+    nights = np.full(len(texts.keys), tonight, np.uint64)
+    arrived: Masks = {}
+    for task, known in change.known.items():
+        arrived[task] = np.zeros(len(known), np.uint64)
+        if known.any():
+            then = int(memory.before[task])
+            arrived[task][past.marks[then]] = past.arrived[then]
+            rows, numbers = texts.find(state.attributes.load(run.store, task).bytes_hash)
+            met = known[rows]
+            nights[numbers[met]] = text_nights(arrived[task][rows[met]])
+    came = nights[texts.numbers]
+    for task, of_task in spread_over(change.new, came).items():
+        arrived[task][change.new[task]] = of_task << np.uint64(32) | tonight
+    b0, b1 = texts.keys[texts.numbers].T
+    place = _places(state.row_map, _prints(state.row_map), ids_of(change.new))
+    columns = (b0, b1, place, came.astype(np.uint32), np.full(len(came), tonight, np.uint32))
+    brought = pa.table([pa.array(np.ascontiguousarray(c)) for c in columns], schema=LEDGER)
+    return arrived, Learned(brought, LEDGER.empty_table().select(KEY))
+
+
+def _looked_up(run: Run, state: State, memory: Memory, step: str) -> tuple[Masks, Learned]:
+    """Look all rows up in the ledger."""
+    known = memory.ledger(step)
+    known = LEDGER.empty_table() if known is None else known
+    ledger = Ledger(*(known.column(name).combine_chunks().to_numpy() for name in LEDGER.names))
+    now = judged(run, state)
+    every = _hashes(run, state, now)
+    b0, b1 = every[:, 0].copy(), every[:, 1].copy()
+    place = _places(state.row_map, _prints(state.row_map), ids_of(now))
+    found = look_up(ledger, b0, b1, place, memory.night)
+    new = ~found.known
+    columns = (b0, b1, place, text_nights(found.arrived), place_nights(found.arrived))
+    learned = Learned(
+        pa.table([pa.array(column[new]) for column in columns], schema=LEDGER),
+        known.filter(pa.array(~found.stands)).select(KEY),
     )
-    masks, hashes, places = [], [np.zeros((0, 2), np.uint64)], [np.zeros(0, np.uint64)]
-    for task in state.plan.tasks:
-        found = state.attributes.load(run.store, task.index)
-        masks.append(found.status == Status.OK)
-        rows = np.flatnonzero(masks[-1])
-        hashes.append(found.bytes_hash[rows])
-        places.append(_places(state.row_map, prints, docid.pack(task.index, rows)))
-    every = np.concatenate(hashes)
-    return masks, every[:, 0].copy(), every[:, 1].copy(), np.concatenate(places)
+    arrived = {task: np.zeros(len(mask), np.uint64) for task, mask in now.items()}
+    for task, of_task in spread_over(now, found.arrived).items():
+        arrived[task][now[task]] = of_task
+    return arrived, learned
+
+
+def _hashes(run: Run, state: State, masks: Masks) -> Column:
+    """Return (R, 2) hashes of the texts of marked rows."""
+    found = [np.zeros((0, 2), np.uint64)]
+    for task, mask in masks.items():
+        if mask.any():
+            found.append(state.attributes.load(run.store, task).bytes_hash[mask])
+    return np.concatenate(found)
+
+
+def _prints(rows: RowMap) -> Column:
+    digests = (hashlib.sha256(name.encode()).digest()[:8] for name in rows.names)
+    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 
 def _places(rows: RowMap, prints: Column, ids: Column) -> Column:

@@ -40,7 +40,8 @@ from thresher.steps.spread import write_table
 from thresher_jobs import dedup_report
 from thresher_jobs.dedup_joins import join_verdicts
 from thresher_jobs.dedup_params import DedupParams
-from thresher_jobs.dedup_stages import audit, check_ids, collapse
+from thresher_jobs.dedup_stages import audit, check_ids
+from thresher_jobs.dedup_stages import collapse as exact_of_all
 from thresher_jobs.dedup_stages import near as near_of_all
 from thresher_jobs.dedup_state import CODE_VERSION, State, attribute_params
 from thresher_jobs.dedup_texts import choose_compared
@@ -127,7 +128,11 @@ def _dedup(
 
 
 def find_copies(
-    run: Run, state: State, params: DedupParams, near: Near = near_of_all
+    run: Run,
+    state: State,
+    params: DedupParams,
+    near: Near = near_of_all,
+    exact: Near = exact_of_all,
 ) -> RemovalCounts:
     """Decide which rows go; `state.removed` holds the verdicts.
 
@@ -136,11 +141,12 @@ def find_copies(
         state: What is known so far.
         params: What to compare and keep.
         near: Finds the near copies.
+        exact: Finds the rows of one exact key, before.
 
     Raises:
         LimitError: Too much of a source would go.
     """
-    collapse(run, state, params)
+    exact(run, state, params)
     if params.method == "minhash":
         near(run, state, params)
     counts = join_verdicts(run, state, params)

@@ -15,7 +15,7 @@ no edge leaves `chosen`, and all other rows have the piece and the verdicts that
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,7 +23,6 @@ import numpy as np
 import pyarrow as pa
 
 from thresher import docid
-from thresher.errors import InternalError
 from thresher.params import digest_of
 from thresher.run import Run
 from thresher.stage import WORK, MapStage, Receipt, Task
@@ -37,48 +36,42 @@ from thresher.steps.owned import gather
 from thresher.steps.spread import read_table, write_table
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.dedup_stages import near
-from thresher_jobs.dedup_state import CODE_VERSION, State
+from thresher_jobs.dedup_state import State
 from thresher_jobs.memory import Memory
+from thresher_jobs.night_rows import (
+    Masks,
+    Places,
+    among,
+    compared,
+    count,
+    ids_of,
+    places_of,
+    rules_of,
+    sources_of,
+    sources_stand,
+)
 
 Column = np.ndarray[Any, Any]
 # Of the compared rows. Beyond, all are decided: the same answer, and no search for what is touched.
 MOST_CHOSEN = 0.3
 MOST_NEW = 1 << 21  # rows that one worker indexes by band key, about a kilobyte each
 UNIT_ROWS = 1 << 17  # that are worth a task of a narrow stage: some ten milliseconds
-GONE = -1
 
 
-@dataclass(frozen=True)
-class Past:
+class Past(NamedTuple):
     """What the version before kept.
 
     Args:
         marks: By its tasks, (D,) bool: the rows that were compared.
         pieces: Its pieces of two rows or more, sorted by id.
         decided: Its verdicts on near copies.
-        after: By its tasks, the task that reads the same rows now, or GONE.
-        before: By task, the task of the version before, or GONE.
+        places: Where its rows are now.
     """
 
-    marks: dict[int, Column]
+    marks: Masks
     pieces: pa.Table
     decided: pa.Table
-    after: Column
-    before: Column
-
-    def now(self, ids: Column) -> Column:
-        """Return tonight's ids of rows that are still read."""
-        return _moved(ids, self.after)
-
-    def then(self, ids: Column) -> Column:
-        """Return the ids that rows had in the version before."""
-        return _moved(ids, self.before)
-
-
-def _moved(ids: Column, tasks: Column) -> Column:
-    places = tasks[docid.task_of(ids)].astype(np.uint64) << np.uint64(32)
-    moved: Column = places | docid.row_of(ids).astype(np.uint64)
-    return moved
+    places: Places
 
 
 def near_tonight(run: Run, state: State, params: DedupParams, memory: Memory, step: str) -> None:
@@ -87,16 +80,15 @@ def near_tonight(run: Run, state: State, params: DedupParams, memory: Memory, st
         near(run, state, params)
         return
     now = _compared(run, state, params)
-    made_of = digest_of([CODE_VERSION, params.model_dump(mode="json"), state.order])
+    made_of = rules_of(state, params)
     past = _past(memory, step, made_of, state, params)
     chosen = None if past is None else _choose(run, state, params, past, now)
     if past is None or chosen is None:
         pieces = read_table(run.store, part_name(near(run, state, params).folder, 0))
     else:
         pieces = _decide_some(run, state, params, past, now, chosen)
-    sources = [task.payload.source for task in state.plan.tasks]
     table = marked(list(now), list(now.values()))
-    memory.keep(step, "compared", table.append_column("source", pa.array(sources, pa.uint64())))
+    memory.keep(step, "compared", table.append_column("source", sources_of(state.plan)))
     memory.keep(step, "pieces", pieces)
     memory.keep(step, "near", gather(run.store, state.decided, DECIDED))
     memory.keep(step, "made-of", pa.table({"digest": pa.array([made_of])}))
@@ -122,23 +114,16 @@ def _past(
 ) -> Past | None:
     """Return what was kept; None where that was by other rules, or sources changed places."""
     names = ("made-of", "compared", "pieces", "near")
-    kept, compared, pieces, decided = (memory.table(step, name) for name in names)
-    if kept is None or compared is None or pieces is None or decided is None:
+    kept, looked_at, pieces, decided = (memory.table(step, name) for name in names)
+    if kept is None or looked_at is None or pieces is None or decided is None:
         return None
     if kept.column("digest").to_pylist() != [made_of]:
         return None
-    before = np.asarray(memory.before, np.int64)
-    after = np.full(memory.tasks_before, GONE, np.int64)
-    known = np.flatnonzero(before != GONE)
-    after[before[known]] = known
-    if params.source_priority:
-        then = compared.column("source").to_numpy()[before[known]].astype(np.int64)
-        now = np.array([task.payload.source for task in state.plan.tasks], np.int64)[known]
-        order = np.lexsort((now, then))
-        same = np.diff(then[order]) == 0
-        if (np.diff(now[order]) < 0).any() or (same != (np.diff(now[order]) == 0)).any():
-            return None
-    return Past(unmarked(compared.select(newcomers.MARKED.names)), pieces, decided, after, before)
+    places = places_of(memory)
+    then = looked_at.column("source").to_numpy()
+    if params.source_priority and not sources_stand(places, then, state.plan):
+        return None
+    return Past(unmarked(looked_at.select(newcomers.MARKED.names)), pieces, decided, places)
 
 
 class Chosen(NamedTuple):
@@ -157,52 +142,20 @@ def _choose(
     run: Run, state: State, params: DedupParams, past: Past, now: dict[int, Column]
 ) -> Chosen | None:
     """Choose the rows to decide about; None if they are too many."""
-    most = MOST_CHOSEN * sum(int(mask.sum()) for mask in now.values())
-    new, known, gone = _compare(past, now)
-    num_new = sum(int(mask.sum()) for mask in new.values())
+    most = MOST_CHOSEN * count(now)
+    new, known, gone = compared(past.places, past.marks, now)
+    num_new = count(new)
     if num_new > min(most, MOST_NEW):
         return None
     met = _meet(run, state, params, new, known) if num_new else np.zeros(0, np.uint64)
     ids, labels = (past.pieces.column(name).to_numpy() for name in PIECES.names)
-    then = past.then(met)
+    then = past.places.then(met)
     single = ~among(then, ids)
     touched = np.unique(labels[among(ids, np.sort(np.concatenate((gone, then))))])
     members = ids[among(labels, touched)]
     members = members[~among(members, gone)]
-    chosen = np.unique(np.concatenate([*_ids(new), met[single], past.now(members)]))
+    chosen = np.unique(np.concatenate([ids_of(new), met[single], past.places.now(members)]))
     return None if len(chosen) > most else Chosen(chosen, touched)
-
-
-def _compare(
-    past: Past, now: dict[int, Column]
-) -> tuple[dict[int, Column], dict[int, Column], Column]:
-    """Return the rows that are new and those that are known, by task, and the ids of the gone."""
-    new = dict(now)
-    known = {task: np.zeros(len(mask), bool) for task, mask in now.items()}
-    gone: dict[int, Column] = {}
-    for task, mask in past.marks.items():
-        place = int(past.after[task])
-        if place == GONE:
-            gone[task] = mask
-            continue
-        if len(mask) != len(now[place]):
-            raise InternalError(f"task {place} has {len(now[place])} rows and had {len(mask)}")
-        new[place] = now[place] & ~mask
-        known[place] = now[place] & mask
-        gone[task] = mask & ~now[place]
-    return new, known, np.concatenate([np.zeros(0, np.uint64), *_ids(gone)])
-
-
-def _ids(masks: dict[int, Column]) -> list[Column]:
-    return [docid.pack(task, np.flatnonzero(mask)) for task, mask in sorted(masks.items())]
-
-
-def among(values: Column, wanted: Column) -> Column:
-    """Say which values are among ascending wanted ones; numpy's `isin` hashes both instead."""
-    if not len(wanted):
-        return np.zeros(len(values), bool)
-    found: Column = wanted[np.minimum(np.searchsorted(wanted, values), len(wanted) - 1)] == values
-    return found
 
 
 def _meet(
@@ -286,7 +239,7 @@ def _decide_some(
     sizes = np.unique(pieces.column("piece").to_numpy(), return_counts=True)[1]
     state.facts |= {
         **some.facts,
-        "rows_compared": sum(int(mask.sum()) for mask in now.values()),
+        "rows_compared": count(now),
         "rows_chosen": len(chosen.ids),
         "candidate_rows": len(pieces),
         "largest_piece": int(sizes.max()) if len(sizes) else 0,
@@ -299,10 +252,11 @@ def _remembered(past: Past, touched: Column) -> tuple[pa.Table, pa.Table]:
     ids, labels = (past.pieces.column(name).to_numpy() for name in PIECES.names)
     standing = ~among(labels, touched)
     pieces = pa.table(
-        [pa.array(past.now(ids[standing])), pa.array(past.now(labels[standing]))], schema=PIECES
+        [pa.array(past.places.now(ids[standing])), pa.array(past.places.now(labels[standing]))],
+        schema=PIECES,
     )
     removed = past.decided.column("id").to_numpy()
     decided = past.decided.filter(pa.array(among(removed, ids[standing])))
-    removed, kept = (past.now(decided.column(name).to_numpy()) for name in ("id", "kept"))
+    removed, kept = (past.places.now(decided.column(name).to_numpy()) for name in ("id", "kept"))
     decided = decided.set_column(0, "id", pa.array(removed)).set_column(1, "kept", pa.array(kept))
     return pieces, decided.take(pa.array(np.argsort(removed)))

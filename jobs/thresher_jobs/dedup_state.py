@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from thresher.planning import Plan
@@ -30,6 +31,7 @@ class State:
         order: By what rows are ordered first: `content` or `arrival`.
         unit_rows: How many rows are worth a task of a narrow stage; 0 keeps the plan's tasks.
         chosen: Where near copies are looked for among some rows only: how many, by task.
+        judged: In a night, by task, (D,) bool: the rows that copies are looked for among.
     """
 
     plan: Plan
@@ -48,6 +50,7 @@ class State:
     order: str = "content"
     unit_rows: int = 0
     chosen: dict[int, int] | None = None
+    judged: dict[int, np.ndarray[Any, Any]] | None = None
 
     def units(self, emit: EmitFunction) -> tuple[EmitFunction, tuple[Task, ...]]:
         """Return how an exchange emits, and its tasks: those of the plan, or groups of them where

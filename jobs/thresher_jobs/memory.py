@@ -4,6 +4,7 @@ that steps kept for it."""
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -36,7 +37,7 @@ class Memory:
         tables: By (step, name), what the version before kept; empty on a first night.
         order: `content`, or `arrival`: what came first stays.
         night: Number of this night, greater than that of any before.
-        ledgers: By step, when texts came, where the order goes by that.
+        read_ledgers: Returns, by step, when texts came, where the order goes by that.
 
     Attributes:
         learned: By step, how this night changes its ledger.
@@ -51,7 +52,7 @@ class Memory:
     tables: dict[tuple[str, str], pa.Table]
     order: str = "content"
     night: int = 1
-    ledgers: dict[str, pa.Table] = field(default_factory=dict)
+    read_ledgers: Callable[[], Mapping[str, pa.Table]] = dict
     learned: dict[str, Learned] = field(default_factory=dict)
     kept: dict[tuple[str, str], pa.Table] = field(default_factory=dict)
     text_read: Counter[str] = field(default_factory=Counter)
@@ -60,6 +61,10 @@ class Memory:
     def table(self, step: str, name: str) -> pa.Table | None:
         """Return a table of the version before, with its task numbers; None if it kept none."""
         return self.tables.get((step, name))
+
+    def ledger(self, step: str) -> pa.Table | None:
+        """Return when the texts of a step came; None if there were none."""
+        return self.read_ledgers().get(step)
 
     def keep(self, step: str, name: str, table: pa.Table) -> None:
         """Keep a table for the next night."""

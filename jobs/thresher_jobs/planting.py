@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -95,10 +96,9 @@ class Planter:
         self._written = {line.written_key: place for place, line in enumerate(self._lines)}
         self._stages: dict[str, Stage] = {}
         self._memory: Memory | None = None
-        # Tables and ledgers are read while tasks are; what goes wrong is told when they are wanted.
+        # Read while tasks are; what goes wrong is told when the tables are wanted.
         reader = ThreadPoolExecutor(1)
         self._tables = reader.submit(read_tables, self.version)
-        self._ledgers = reader.submit(self._read_ledgers)
         reader.shutdown(wait=False)
 
     def plant(self, store: Store, stage: Stage) -> Mapping[int, Receipt]:
@@ -126,12 +126,13 @@ class Planter:
         memory = self._memory = Memory(np.array(before, np.int64), len(self._lines), tables)
         if self.arriving is not None:
             memory.order, memory.night = "arrival", self.arriving.night
-        memory.ledgers, size = self._ledgers.result()
-        self.bytes_read += size
+            memory.read_ledgers = cache(partial(self._read_ledgers, self.arriving))
         return memory
 
-    def _read_ledgers(self) -> tuple[dict[str, pa.Table], int]:
-        return ({}, 0) if self.arriving is None else self.arriving.ledgers()
+    def _read_ledgers(self, arriving: Arriving) -> dict[str, pa.Table]:
+        found, size = arriving.ledgers()
+        self.bytes_read += size
+        return found
 
     def _plant_peeked(self, stage: Stage) -> tuple[dict[int, Receipt], list[Placed]]:
         found: dict[int, Receipt] = {}

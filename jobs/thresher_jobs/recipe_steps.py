@@ -38,9 +38,10 @@ from thresher.steps.verdicts import REASONS
 from thresher_jobs import dedup_report, score_report
 from thresher_jobs.arrival import arrive
 from thresher_jobs.dedup import Near, find_copies, keep_wanted
+from thresher_jobs.dedup_collapse_night import collapse_tonight
 from thresher_jobs.dedup_night import UNIT_ROWS, near_tonight
 from thresher_jobs.dedup_params import DedupParams
-from thresher_jobs.dedup_stages import audit, near
+from thresher_jobs.dedup_stages import audit, collapse, near
 from thresher_jobs.dedup_state import State, attribute_params
 from thresher_jobs.first_pass import found_schemas
 from thresher_jobs.memory import Memory
@@ -226,13 +227,15 @@ class DedupStep(RecipeStep):
             self._compared, seen, passed.receipts,
         )  # fmt: skip
         state.rows = passed.rows
+        exact: Near = collapse
         search: Near = near
         if passed.memory is not None:
             state.unit_rows = UNIT_ROWS
             if passed.memory.order == "arrival":
                 arrive(passed.run, state, passed.memory, self.name)
+            exact = partial(collapse_tonight, memory=passed.memory, step=self.name)
             search = partial(near_tonight, memory=passed.memory, step=self.name)
-        self._counts = find_copies(passed.run, state, self._params, search)
+        self._counts = find_copies(passed.run, state, self._params, search, exact)
         self._recall = audit(passed.run, state, self._audited(passed.memory))
         self._state = state
         assert state.removed is not None

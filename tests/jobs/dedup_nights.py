@@ -40,6 +40,7 @@ class Night(NamedTuple):
         facts: What the report tells of the search.
         kept: What is remembered for the next night.
         ledger: When texts came, after the night.
+        asked: How often the ledger of the night before was asked for.
         keys: By task, what names its rows.
         kept_texts: Texts of the rows that stay, by row id.
     """
@@ -48,6 +49,7 @@ class Night(NamedTuple):
     facts: dict[str, Any]
     kept: dict[tuple[str, str], pa.Table]
     ledger: pa.Table
+    asked: int
     keys: list[str]
     kept_texts: dict[str, str]
 
@@ -135,9 +137,15 @@ def night(
     receipts = run.execute(stage)
     keys = [_key(task.payload) for task in plan.tasks]
     memory = _memory(keys, before if remember else None)
+    asked: list[int] = []
+
+    def ask() -> dict[str, pa.Table]:
+        asked.append(number)
+        return {} if before is None else {"dedup": before.ledger}
+
     if number:
         memory.order, memory.night = "arrival", number
-        memory.ledgers = {} if before is None else {"dedup": before.ledger}
+        memory.read_ledgers = ask
     rows = rows_of(plan, receipts)
     known = memory if remember or number else None
     passed = Passed(run, plan, stage.folder, stage.key, receipts, None, rows, driver_rows, known)
@@ -152,6 +160,7 @@ def night(
         dict(step._state.facts) if step._state else {},
         memory.kept,
         _ledger(before, memory),
+        len(asked),
         keys,
         _kept(plan, rows, sources, alive[0], verdicts),
     )

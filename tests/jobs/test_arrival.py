@@ -15,7 +15,6 @@ from tests.jobs.test_night_index import _walk
 from thresher.errors import ConfigError, InputError
 from thresher_jobs import dedup_night
 from thresher_jobs.arrival import LEDGER, Arriving
-from thresher_jobs.memory import Memory
 from thresher_jobs.versions import export, rollback
 
 STEPS: list[dict[str, Any]] = [
@@ -51,9 +50,8 @@ def published(history: History) -> set[str]:
 
 def ledger(history: History) -> list[dict[str, int]]:
     """Return the lines of the ledger in force."""
-    memory = Memory(None, 0, {})  # type: ignore[arg-type]
-    memory.ledgers, _ = Arriving(history.version, 1).ledgers()
-    (table,) = memory.ledgers.values()
+    ledgers, _ = Arriving(history.version, 1).ledgers()
+    (table,) = ledgers.values()
     assert table.schema.equals(LEDGER)
     lines: list[dict[str, int]] = table.to_pylist()
     return lines

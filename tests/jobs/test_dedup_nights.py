@@ -9,13 +9,15 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.jobs.dedup_nights import Night, Source, night
 from tests.jobs.sentences import WORDS as LEXICON
-from thresher_jobs import dedup_night
+from thresher.steps.few_keys import FewKeys
+from thresher_jobs import dedup_collapse_night, dedup_night
 
 WORDS = LEXICON[:12]
 NIGHTS = 4
@@ -118,7 +120,8 @@ def test_noted_shingles_decide_as_the_text_does(tmp_path: Path) -> None:
 @pytest.fixture
 def always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no night be too large to remember the one before."""
-    monkeypatch.setattr(dedup_night, "MOST_CHOSEN", 1.0)
+    for module in (dedup_night, dedup_collapse_night):
+        monkeypatch.setattr(module, "MOST_CHOSEN", 1.0)
 
 
 @pytest.mark.slow
@@ -155,10 +158,14 @@ def test_many_nights_decide_as_from_scratch(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["exact", "bloom"])
-def test_methods_without_near_copies_have_nothing_to_remember(method: str, tmp_path: Path) -> None:
-    for night_kept in check_history(tmp_path / "h", 5, method=method, filter_bytes=1024):
-        assert not night_kept.kept
+@pytest.mark.parametrize(
+    ("method", "kept"), [("exact", {"judged", "copies", "rules"}), ("bloom", set())]
+)
+def test_methods_without_near_copies_remember_the_exact_ones_alone(
+    method: str, kept: set[str], tmp_path: Path
+) -> None:
+    for tonight in check_history(tmp_path / "h", 5, method=method, filter_bytes=1024):
+        assert {name for _, name in tonight.kept} == kept
 
 
 @pytest.mark.slow
@@ -257,3 +264,36 @@ def test_what_came_first_stays_until_it_goes(tmp_path: Path) -> None:
         back = stays(f"{place.name}/5", {"a": [second], "m": [first]}, 5, alone)
         assert back.kept_texts == {"a.parquet:0": second}
         assert len(back.ledger) == 2
+
+
+@pytest.mark.slow
+def test_a_ledger_is_read_in_nights_alone_in_which_rows_are_gone(tmp_path: Path) -> None:
+    rng = random.Random(6)
+    first: Source = {"b": near_texts(rng, 20), "d": near_texts(rng, 20)}
+    begun = night(tmp_path / "1", [first], number=1)
+    second: Source = {**first, "a": rng.sample(first["b"], 5), "c": near_texts(rng, 5)}
+    grown = night(tmp_path / "2", [second], number=2, before=begun)
+    same = night(tmp_path / "3", [second], number=3, before=grown)
+    assert (begun.asked, grown.asked, same.asked) == (1, 0, 0)
+    nights = grown.ledger.select(["text_night", "place_night"]).to_pylist()
+    assert (
+        sorted((n["text_night"], n["place_night"]) for n in nights)[40:]
+        == [(1, 2)] * 5 + [(2, 2)] * 5
+    )
+    assert same.ledger.equals(grown.ledger)
+    fewer = night(tmp_path / "4", [first], number=4, before=same)
+    assert fewer.asked == 1 and fewer.ledger.equals(begun.ledger)
+
+
+@given(
+    keys=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=20),
+    rows=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=40),
+)
+def test_rows_are_found_by_both_halves_of_their_keys(
+    keys: list[tuple[int, int]], rows: list[tuple[int, int]]
+) -> None:
+    few = FewKeys(np.array(keys, np.uint64).reshape(-1, 2))
+    places, numbers = few.find(np.array(rows, np.uint64).reshape(-1, 2))
+    assert places.tolist() == [place for place, row in enumerate(rows) if row in keys]
+    assert [tuple(k) for k in few.keys[numbers].tolist()] == [rows[p] for p in places]
+    assert [tuple(k) for k in few.keys[few.numbers].tolist()] == keys

@@ -54,23 +54,27 @@ def emit_text_keys(
     if marks is not None:
         seen = Filter.load(store.path(marks))
         rows = rows[seen.maybe_repeated(found.word_hash[rows])]
-    priority = task.payload.source if use_priority else 0
-    lines = _lines(task.index, found, rows, priority)
-    if found.arrived is not None:
-        lines["arrived"] = found.arrived[rows]
+    lines = text_lines(task, found, rows, use_priority)
     yield from spread(lines, lines["k0"], partitions)
 
 
-def _lines(task: int, found: TaskAttributes, rows: Column, priority: int) -> dict[str, Column]:
-    return {
+def text_lines(
+    task: Task, found: TaskAttributes, rows: Column, use_priority: bool
+) -> dict[str, Column]:
+    """Return key, order and id of some rows of a task."""
+    priority = task.payload.source if use_priority else 0
+    lines = {
         "k0": found.word_hash[rows, 0],
         "k1": found.word_hash[rows, 1],
         "priority": np.full(len(rows), priority, dtype=np.uint32),
         "keep": found.keep[rows],
         "b0": found.bytes_hash[rows, 0],
         "b1": found.bytes_hash[rows, 1],
-        "id": docid.pack(task, rows),
+        "id": docid.pack(task.index, rows),
     }
+    if found.arrived is not None:
+        lines["arrived"] = found.arrived[rows]
+    return lines
 
 
 def emit_row_ids(
@@ -117,17 +121,22 @@ def reduce_copies(
     lines = concatenated(batches)
     if not lines:
         return Receipt(task=partition)
+    table = collapsed(lines)
+    file = write_table(store, part_name(folder, partition), table)
+    return Receipt(
+        task=partition,
+        rows_in=len(lines["id"]),
+        rows_out=len(table),
+        bytes_in=table.nbytes,
+        files=(file,),
+    )
+
+
+def collapsed(lines: dict[str, Column]) -> pa.Table:
+    """Return (id, kept id, same bytes) of the rows whose key an earlier one has, sorted by id."""
     found = collapse(
         (lines["k0"], lines["k1"]),
         tuple(lines[name] for name in ORDER if name in lines),
         lines["id"],
     )
-    table = pa.table([pa.array(c) for c in found], schema=COPIES)
-    file = write_table(store, part_name(folder, partition), table)
-    return Receipt(
-        task=partition,
-        rows_in=len(lines["id"]),
-        rows_out=len(found.ids),
-        bytes_in=table.nbytes,
-        files=(file,),
-    )
+    return pa.table([pa.array(c) for c in found], schema=COPIES)
