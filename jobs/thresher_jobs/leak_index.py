@@ -97,7 +97,8 @@ def _part(
         flat = pa.concat_arrays([piece.flatten() for piece in lists])
         said[name] = sayings(lists, tokenise(flat, code=code))
     more = _channels(code, texts, items, options, presets)
-    return Part(code, build(items, options), texts, **said, **more)
+    turns = np.concatenate([read[n].turns for n in mine])
+    return Part(code, build(items, options), texts, turns, **said, **more)
 
 
 def _channels(

@@ -56,6 +56,7 @@ class ReadBenchmark(NamedTuple):
         texts: (I,) large_string, ordered by owner, then field.
         fields: (I,) int8, places in `FIELDS`.
         owner: (I,) int64, the item that a sub-item belongs to.
+        turns: (I,) int16, which turn of its item a later turn is; 0 for other sub-items.
         answers: (U,) list of large_string, texts any of which is the right answer; no labels.
         options: (U,) list of large_string, the texts of all options, short ones too.
         unusable: (uid, reason) of every other item in file order, the reason one of `REASONS`.
@@ -71,6 +72,7 @@ class ReadBenchmark(NamedTuple):
     texts: pa.Array
     fields: npt.NDArray[np.int8]
     owner: npt.NDArray[np.int64]
+    turns: npt.NDArray[np.int16]
     answers: pa.Array
     options: pa.Array
     unusable: tuple[tuple[str, str], ...]
@@ -295,6 +297,7 @@ def _collect(
     texts: list[str] = []
     fields: list[int] = []
     owner: list[int] = []
+    turns: list[int] = []
     for number, (item, mask) in enumerate(zip(items, long_enough, strict=True)):
         kept = [one for one, is_long in zip(item.texts, mask, strict=True) if is_long]
         if not any(field in ALONE for field, _ in kept):
@@ -307,6 +310,7 @@ def _collect(
             unusable.append((uids[number], "duplicate"))
             copies.append((uids[number], twin))
             continue
+        turns += _turns(item, mask)
         for field, text in kept:
             texts.append(text)
             fields.append(field)
@@ -334,6 +338,7 @@ def _collect(
         pa.array(texts, TEXT),
         np.array(fields, np.int8),
         np.array(owner, np.int64),
+        np.array(turns, np.int16),
         pa.array([list(items[number].answers) for number in usable], pa.list_(TEXT)),
         pa.array([list(items[number].options) for number in usable], pa.list_(TEXT)),
         tuple(unusable),
@@ -341,6 +346,13 @@ def _collect(
         counts,
         files,
     )
+
+
+def _turns(item: Item, mask: Sequence[bool]) -> list[int]:
+    """Return the number of the turn that each text in the mask is; 0 where it is none."""
+    numbers = iter(item.turns)
+    all_turns = [next(numbers) if field == TURN else 0 for field, _ in item.texts]
+    return [turn for turn, is_long in zip(all_turns, mask, strict=True) if is_long]
 
 
 def _long_enough(

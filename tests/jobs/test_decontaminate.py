@@ -211,3 +211,20 @@ def test_similar_texts_are_found_by_minhash_where_it_is_asked_for(
     (match,) = rows_of(tmp_path / "on", "matches")
     assert (match["mode"], match["verdict"]) == ("minhash", "suspect")
     assert match["match_kind"] == "near_verbatim" and match["row"] == 1
+
+
+def test_a_match_says_which_turn_of_an_item_it_is(tmp_path: Path) -> None:
+    items: list[Any] = [
+        {"turns": [QUESTION, "Shorter, please.", OTHER]},
+        {"turns": [CLEAN, f"{CLEAN} Say it again with other names in it.", CLEAN]},
+    ]
+    bench = jsonl(tmp_path / "mt.jsonl", items)
+    said = [QUESTION, OTHER, items[1]["turns"][1]]
+    jsonl(tmp_path / "in.jsonl", [chat(text, "Of course, here it is.") for text in said])
+    run(tmp_path / "in.jsonl", tmp_path / "out", f"mt={bench}", action="tag")
+    matches = [m for m in rows_of(tmp_path / "out", "matches") if m["match_kind"] == "exact"]
+    fields = {(m["row"], m["item_id"], m["field"]) for m in matches}
+    assert {(0, "mt.jsonl:0", "question"), (1, "mt.jsonl:0", "turn 3")} <= fields
+    assert (2, "mt.jsonl:1", "turn 2") in fields
+    told = "\n".join(explain(str(tmp_path / "out"), "in.jsonl:1"))
+    assert "mt:mt.jsonl:0  (turn 3, exact)" in told

@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from thresher.leaks.answers import Sayings
 from thresher.leaks.fuzzy import Sketches
 from thresher.leaks.index import Index
+from thresher.leaks.items import FIELDS
 from thresher.leaks.scan import frozen
 from thresher.leaks.templates import Templates
 
@@ -33,6 +35,7 @@ class Part:
         code: Whether texts are read as code.
         index: Their index; its `uid`, `bench` and `field` are those of all parts together.
         texts: (I,) large strings, for the report.
+        turns: (I,) int16, which turn of its item a later turn is; 0 for other sub-items.
         answers, options: Texts by item, as tokens of this part.
         templates: Its questions with numbers, where a rule asks for them.
         sketches: Its sub-items as MinHash signatures, where a rule asks for them.
@@ -41,10 +44,19 @@ class Part:
     code: bool
     index: Index
     texts: pa.Array
+    turns: Column
     answers: Sayings
     options: Sayings
     templates: Templates | None = None
     sketches: Sketches | None = None
+
+    def fields_of(self, items: Column) -> pa.Array:
+        """Return what sub-items are called, a later turn by its number: `turn 2`."""
+        names = pa.array(FIELDS).take(pa.array(self.index["field"][items]))
+        turns = self.turns[items]
+        numbers = pa.array(turns).cast(pa.string())
+        numbered = pc.binary_join_element_wise(names, numbers, pa.scalar(" ", pa.string()))
+        return pc.if_else(pa.array(turns > 0), numbered, names)
 
     @cached_property
     def digest(self) -> str:
@@ -89,6 +101,7 @@ _MORE_NAMES = tuple(f"{name}." for name in _MORE)
 def arrays_of(part: Part) -> dict[str, Column]:
     """Return all arrays of a part, by name."""
     found = {f"index.{name}": array for name, array in part.index.arrays().items()}
+    found["turns"] = part.turns
     for name in _SAYINGS:
         said: Sayings = getattr(part, name)
         found |= {f"{name}.{field}": array for field, array in said._asdict().items()}
@@ -111,7 +124,7 @@ def part_of(code: bool, arrays: Mapping[str, Column], texts: pa.Array) -> Part:
         for name, kind in _MORE.items()
         if f"{name}.{kind._fields[0]}" in arrays
     }
-    return Part(code, Index.from_arrays(index), texts, **said, **more)
+    return Part(code, Index.from_arrays(index), texts, arrays["turns"], **said, **more)
 
 
 def sayings(lists: Sequence[pa.Array], tokens: Any) -> Sayings:

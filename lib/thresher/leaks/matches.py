@@ -35,7 +35,7 @@ MATCHES = pa.schema(
         ("benchmark", pa.string()),
         ("split", pa.string()),
         ("item_id", pa.string()),
-        ("field", pa.string()),
+        ("field", pa.string()),  # of the item: question, solution, ..., `turn 2` of later turns
         ("mode", pa.string()),  # the first rule that fired
         ("match_kind", pa.string()),
         ("verdict", pa.string()),

@@ -22,7 +22,6 @@ from thresher.leaks.discount import discounts, doubts_of, items_found_whole, kin
 from thresher.leaks.evidence import Evidence, evidence
 from thresher.leaks.firing import Around
 from thresher.leaks.indexed import Indexed, Part
-from thresher.leaks.items import FIELDS
 from thresher.leaks.matches import LABEL_ROLES, MATCHES, SNIPPET_CHARACTERS
 from thresher.leaks.numbers import find_numbers
 from thresher.leaks.presets import Preset, covered_name, grams_name
@@ -233,7 +232,7 @@ def _lines(indexed: Indexed, judged: _Judged, found: Segments) -> pa.RecordBatch
         "benchmark": pa.array(indexed.names, pa.string()).take(pa.array(bench)),
         "split": pa.array(indexed.splits, pa.string()).take(pa.array(bench)),
         "item_id": indexed.uids.take(pa.array(index["uid"][judged.items])).cast(pa.string()),
-        "field": pa.array(FIELDS).take(pa.array(index["field"][judged.items])),
+        "field": judged.part.fields_of(judged.items),
         "mode": pa.array(MODES).take(pa.array(judged.mode)),
         "match_kind": pa.array(KIND_NAMES).take(pa.array(judged.kind)),
         "verdict": pa.array(VERDICT_NAMES).take(pa.array(judged.verdict)),

@@ -59,12 +59,14 @@ class Item(NamedTuple):
         answers: Texts any of which is the right answer; never a label.
         options: Texts of all options, short ones too.
         trivial: Whether the solution says too little to be searched for without its docstring.
+        turns: The number of each text of the field `turn`: 2 for what is asked after the question.
     """
 
     texts: tuple[tuple[int, str], ...]
     answers: tuple[str, ...]
     options: tuple[str, ...]
     trivial: bool = False
+    turns: tuple[int, ...] = ()
 
 
 def sub_items(
@@ -154,10 +156,15 @@ def _item(
     found.append((PASSAGE, _joined(row, fields.passage)))
     found.append((SOLUTION, "" if trivial else solution))
     found.append((TESTS, _joined(row, fields.tests)))
-    turns = (_stripped(turn_at(row, path), strip).strip() for path in fields.turns)
-    found += [(TURN, turn) for turn in turns if turn != question]
+    turns: dict[str, int] = {}
+    for number, path in enumerate(fields.turns, 2):
+        turn = _stripped(turn_at(row, path), strip).strip()
+        if turn and turn != question:
+            turns.setdefault(turn, number)
+    found += [(TURN, turn) for turn in turns]
     kept = dict.fromkeys((field, text) for field, text in found if text)
-    return Item(tuple(sorted(kept, key=lambda one: one[0])), tuple(answers), options.texts, trivial)
+    kept_texts = tuple(sorted(kept, key=lambda one: one[0]))
+    return Item(kept_texts, tuple(answers), options.texts, trivial, tuple(turns.values()))
 
 
 def later_turns(question: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
