@@ -17,9 +17,9 @@ _SHOWN = 10
 
 def explain_conversion(result: Result, line: Line) -> Iterator[str]:
     """Yield the lines of the explanation."""
-    ledger = result.read("ledger", line.part, ["_row_id", "file", "matched_id"]).to_pylist()
+    ledger = result.read("ledger", line.part, ["_row_id", "matched_id"]).to_pylist()
     origin = line.row_id if line.matched_id is None else line.matched_id
-    file = next((x["file"] for x in ledger if x["_row_id"] == origin), None)
+    file = line.file
     yield one_line(f"row       {line.row_id}  (row {line.row} of {file})")
     yield f"verdict   {line.verdict}" + (f", {line.reason}" if line.reason else "")
     yield one_line(f"read as   {_formats(result, file)}")
@@ -51,10 +51,10 @@ def _kept(result: Result, line: Line, others: list[str]) -> Iterator[str]:
     yield cut(_dump(result.rows([line])[line.row_id]))
 
 
-def _formats(result: Result, file: str | None) -> str:
+def _formats(result: Result, file: str) -> str:
     """Say which formats the file's rows may have."""
     found: dict[str, list[str]] = {x["name"]: x["formats"] for x in result.manifest["inputs"]}
-    return " or ".join(found.get(file or "", [])) or "no format"
+    return " or ".join(found.get(file, [])) or "no format"
 
 
 def _pretty(text: str) -> str:

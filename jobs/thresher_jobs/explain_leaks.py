@@ -18,10 +18,10 @@ _SHOWN = 5
 
 def explain_leaks(result: Result, line: Line) -> Iterator[str]:
     """Yield the lines of the explanation."""
-    of = f"a piece of {line.matched_id}" if line.file is None else f"row {line.row} of {line.file}"
+    of = f"a piece of {line.matched_id}" if line.added else f"row {line.row} of {line.file}"
     yield one_line(f"row       {line.row_id}  ({of})")
     yield f"verdict   {line.verdict}" + (f", {line.reason}" if line.reason else "")
-    if line.file is None:
+    if line.added:
         yield one_line(f"see       thresher explain OUT {line.matched_id}, which was cut")
         yield ""
         yield _shown(result, line)
@@ -66,8 +66,8 @@ def _changes(result: Result, line: Line) -> Iterator[str]:
         yield one_line(f"  was        {change['removed']}")
     if len(mine) > _SHOWN:
         yield f"and {len(mine) - _SHOWN} more stretches, in {CHANGE_FOLDER}/"
-    pieces = result.read("ledger", line.part, ["_row_id", "file", "matched_id"])
-    added = pc.and_(pc.is_null(pieces["file"]), pc.equal(pieces["matched_id"], line.row_id))
+    pieces = result.ledger(line.part, ["matched_id"])
+    added = pc.and_(pieces["added"], pc.equal(pieces["matched_id"], line.row_id))
     names = pieces.filter(added).column("_row_id").to_pylist()
     if names:
         yield one_line(f"stays as   {', '.join([line.row_id, *names])}")

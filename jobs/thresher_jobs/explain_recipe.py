@@ -15,7 +15,8 @@ _OWN = ("_row_id", "_removed_by", "_reason", "_matched_id", "_score")
 
 def explain_recipe(result: Result, line: Line) -> Iterator[str]:
     """Yield which step decided about a row, why, and what the row holds."""
-    place = "written again" if line.file is None else f"row {line.row} of {line.file}"
+    again = ", written again" if line.added else ""
+    place = f"row {line.row} of {line.file}{again}"
     yield one_line(f"row       {line.row_id}  ({place})")
     yield f"verdict   {line.verdict}"
     if line.verdict == "quarantined":
@@ -26,7 +27,7 @@ def explain_recipe(result: Result, line: Line) -> Iterator[str]:
         return
     if line.verdict == "kept":
         steps = typed_steps(Recipe.model_validate(result.manifest["params"]))
-        if line.file is None and line.matched_id is not None:
+        if line.added and line.matched_id is not None:
             yield one_line(f"made of   {line.matched_id}, which is written several times")
             line = next(result.find({line.matched_id}))
         yield f"because   none of the steps {', '.join(step.name for step in steps)} removed it"

@@ -47,7 +47,7 @@ from thresher_jobs.dedup_state import partitions_of
 from thresher_jobs.mix_search import Histogram, Search, histogram
 
 logger = logging.getLogger(__name__)
-CODE_VERSION = "mix-1"  # raised when the same rows and parameters give another draw
+CODE_VERSION = "mix-2"  # raised when the same rows and parameters give another draw
 Column = np.ndarray[Any, Any]
 
 

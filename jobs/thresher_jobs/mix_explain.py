@@ -25,8 +25,8 @@ _WHY = {
 def explain_mixture(result: Result, line: Line) -> Iterator[str]:
     """Yield the lines of the explanation."""
     mixture = Mixture.model_validate(result.manifest["mixture"])
-    own = line.row_id if line.matched_id is None else line.matched_id
-    where = f"row {line.row} of {line.file}" if line.file else f"a repeat of {own}"
+    own = str(line.matched_id) if line.added else line.row_id
+    where = f"a repeat of {own}" if line.added else f"row {line.row} of {line.file}"
     yield one_line(f"row       {line.row_id}  ({where})")
     yield f"verdict   {line.verdict}" + (f", {line.reason}" if line.reason else "")
     if line.verdict == "quarantined":

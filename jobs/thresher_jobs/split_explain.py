@@ -51,7 +51,7 @@ def split_lines(result: Result, line: Line, params: SplitParams) -> Iterator[str
 def _members(result: Result, group: str) -> list[str]:
     found: list[str] = []
     for part in range(result.num_parts):
-        ledger = result.read("ledger", part, ["_row_id", "file", "matched_id", "verdict"])
+        ledger = result.ledger(part, ["matched_id", "verdict"])
         kept = ledger.filter(pc.equal(ledger.column("verdict"), "kept"))
         mine = pc.equal(group_names(kept), group)
         found += kept.filter(mine).column("_row_id").to_pylist()

@@ -1,6 +1,6 @@
 """Reading the result of a split, or of a recipe with one: its rows lie in a folder for each split.
 
-Rows that a recipe writes several times have ledger lines without a file, that name their own row.
+Rows that a recipe writes several times have further ledger lines, that name their own row.
 """
 
 from __future__ import annotations
@@ -43,10 +43,8 @@ def splits_of(result: Result) -> list[str]:
 
 def part_rows(result: Result, part: int) -> Iterator[PartRows]:
     """Yield the rows of one part, split by split; the k-th line of a split is its k-th row."""
-    columns = ["_row_id", "file", "verdict", "reason", "matched_id"]
-    ledger = result.read("ledger", part, columns)
+    ledger = result.read("ledger", part, ["_row_id", "file", "verdict", "reason"])
     kept = ledger.filter(pc.equal(ledger.column("verdict"), "kept"))
-    kept = _with_files(kept)
     for split in splits_of(result):
         mine = kept.filter(pc.equal(kept.column("reason"), split))
         rows = result.read(split_folder(split), part)
@@ -57,18 +55,9 @@ def part_rows(result: Result, part: int) -> Iterator[PartRows]:
 def group_names(kept: pa.Table) -> pa.ChunkedArray:
     """Return the group of each kept line; a row that is written again is of its own row's."""
     group = pc.coalesce(kept.column("matched_id"), kept.column("_row_id"))
-    again = pc.is_null(kept.column("file"))
+    again = kept.column("added")
     own = pc.index_in(kept.column("matched_id"), value_set=kept.column("_row_id"))
     return pc.if_else(again, group.take(own), group)
-
-
-def _with_files(kept: pa.Table) -> pa.Table:
-    """Give every line the file of its row."""
-    file = kept.column("file")
-    if not file.null_count:
-        return kept
-    own = pc.index_in(kept.column("matched_id"), value_set=kept.column("_row_id"))
-    return kept.set_column(1, "file", pc.coalesce(file, file.take(own)))
 
 
 def row_of(result: Result, line: Line) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def _check_rows(result: Result) -> str:
     rows_in: Counter[str] = Counter()
     ids: list[Column] = []
     for part in range(result.num_parts):
-        ledger = result.read("ledger", part, ["_row_id", "file", "verdict"])
+        ledger = result.ledger(part, ["verdict"])
         rows_in.update(ledger.column("file").to_pylist())
         ids.append(_hashes(ledger.column("_row_id")))
         for found in part_rows(result, part):
@@ -96,8 +96,7 @@ def check_groups(result: Result) -> str:
     keys, splits = [], []
     names = pa.array(splits_of(result))
     for part in range(result.num_parts):
-        columns = ["_row_id", "file", "verdict", "reason", "matched_id"]
-        ledger = result.read("ledger", part, columns)
+        ledger = result.ledger(part, ["verdict", "reason", "matched_id"])
         kept = ledger.filter(pc.equal(ledger.column("verdict"), "kept"))
         keys.append(_hashes(group_names(kept)))
         splits.append(pc.index_in(kept.column("reason"), value_set=names).to_numpy())

@@ -90,10 +90,13 @@ def _check_hashes(result: Result) -> str:
 
 def _check_counts(result: Result) -> str:
     balance: Counter[str] = Counter()
-    rows_in: Counter[str | None] = Counter()  # by file; rows that conversion added have none
+    rows_in: Counter[str] = Counter()
+    added = 0
     for part in range(result.num_parts):
-        ledger = result.read("ledger", part, ["file", "verdict"])
-        rows_in.update(ledger.column("file").to_pylist())
+        ledger = result.ledger(part, ["verdict"])
+        read = ledger.filter(pc.invert(ledger.column("added")))
+        rows_in.update(read.column("file").to_pylist())
+        added += len(ledger) - len(read)
         found = Counter(ledger.column("verdict").to_pylist())
         for folder, verdict in VERDICTS.items():
             if folder == "data" and result.manifest.get("splits"):
@@ -112,8 +115,8 @@ def _check_counts(result: Result) -> str:
                 f"{stated['rows_in']} in the manifest"
             )
     parts = ", ".join(f"{balance[v]:,} {v}" for v in VERDICTS.values())
-    more = f" and {rows_in[None]:,} added" if rows_in[None] else ""
-    return f"rows        {sum(balance.values()) - rows_in[None]:,} in{more} = {parts}"
+    more = f" and {added:,} added" if added else ""
+    return f"rows        {sum(balance.values()) - added:,} in{more} = {parts}"
 
 
 def _rows_by_split(result: Result, part: int) -> int:
@@ -132,12 +135,11 @@ def _rows_by_split(result: Result, part: int) -> int:
 def _check_added(result: Result) -> str:
     count = 0
     for part in range(result.num_parts):
-        ledger = result.read("ledger", part, ["_row_id", "file", "verdict", "matched_id"])
-        own = pc.and_(
-            pc.is_valid(ledger.column("file")), pc.equal(ledger.column("verdict"), "kept")
-        )
+        ledger = result.ledger(part, ["verdict", "matched_id"])
+        mine = pc.invert(ledger.column("added"))
+        own = pc.and_(mine, pc.equal(ledger.column("verdict"), "kept"))
         kept = set(ledger.filter(own).column("_row_id").to_pylist())
-        added = ledger.filter(pc.is_null(ledger.column("file"))).to_pylist()
+        added = ledger.filter(ledger.column("added")).to_pylist()
         lost = next((line for line in added if line["matched_id"] not in kept), None)
         if lost is not None:
             raise InputError(

@@ -35,9 +35,9 @@ def check_leaks(result: Result) -> str:
     for part in range(result.num_parts):
         matches = result.read(MATCH_FOLDER, part, _MATCHES).to_pylist()
         leaking = {match["_row_id"] for match in matches if match["verdict"] in wanted}
-        lines = result.read("ledger", part, ["_row_id", "file", "verdict", "reason", "matched_id"])
+        lines = result.ledger(part, ["verdict", "reason", "matched_id"])
         for line in lines.to_pylist():
-            if line["verdict"] == "quarantined" or line["file"] is None:
+            if line["verdict"] == "quarantined" or line["added"]:
                 continue
             if params["action"] == "tag":
                 gone = line["matched_id"] is not None
@@ -100,7 +100,7 @@ def _lengths(result: Result, part: int, ledger: pa.Table, columns: set[str]) -> 
     if not columns:
         return found
     kept = ledger.filter(pc.equal(ledger.column("verdict"), "kept"))
-    names = [line["matched_id" if line["file"] is None else "_row_id"] for line in kept.to_pylist()]
+    names = [line["matched_id" if line["added"] else "_row_id"] for line in kept.to_pylist()]
     data = result.read("data", part, sorted(columns))
     for column in sorted(columns):
         values = data.column(column)

@@ -6,7 +6,7 @@ row id leads to its row without the inputs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from thresher.errors import ConfigError, InputError
 from thresher.parquet import read_table
 from thresher.run import MANIFEST
+from thresher.steps.outputs import LEDGER
 from thresher.store import Store
 
 VERSIONS = "manifests"  # where a store of versions has its records
@@ -24,17 +25,19 @@ VERSIONS = "manifests"  # where a store of versions has its records
 
 class Line(NamedTuple):
     """One line of the ledger, with the part it stands in and its place among the rows of its
-    verdict. A row that conversion added is of no file: `matched_id` is the row it was made of."""
+    verdict. Of a row that was added, `matched_id` is the row it was made of, and `file` and `row`
+    are where that one was read."""
 
     part: int
     place: int
     row_id: str
-    file: str | None
+    file: str
     row: int
     verdict: str
     reason: str | None
     matched_id: str | None
     score: float | None
+    added: bool
 
 
 class Result:
@@ -77,11 +80,22 @@ class Result:
                 f"unreadable ({error})", path=str(self.store.path(name)), remedy="run the job again"
             ) from error
 
+    def ledger(self, part: int, columns: Sequence[str] = ()) -> pa.Table:
+        """Read one part of the ledger: these columns, `_row_id`, `file`, `row`, and `added`, which
+        says of a line that its row was made of another one, whose line stands before it.
+
+        Raises:
+            InputError: The part is damaged.
+        """
+        names = list(dict.fromkeys(("_row_id", "file", "row", *columns)))
+        table = self.read("ledger", part, names)
+        return table.append_column("added", pa.array(_added(table)))
+
     def find(self, row_ids: set[str]) -> Iterator[Line]:
         """Yield the ledger lines of some row ids, reading the ledger once."""
         wanted = pa.array(sorted(row_ids), pa.string())
         for part in range(self.num_parts):
-            table = self.read("ledger", part)
+            table = self.ledger(part, LEDGER.names)
             hits = np.flatnonzero(np.asarray(pc.is_in(table.column("_row_id"), value_set=wanted)))
             if not len(hits):
                 continue
@@ -99,6 +113,7 @@ class Result:
                     line["reason"],
                     line["matched_id"],
                     line["score"],
+                    line["added"],
                 )
 
     def rows(self, lines: list[Line]) -> dict[str, dict[str, Any]]:
@@ -110,6 +125,19 @@ class Result:
             table = self.read(folders[verdict], part).take(pa.array([x.place for x in mine]))
             found |= {x.row_id: row for x, row in zip(mine, table.to_pylist(), strict=True)}
         return found
+
+
+def _added(lines: pa.Table) -> np.ndarray[Any, Any]:
+    """Mark the lines whose place in the inputs an earlier line of the part has; parts that an
+    earlier release wrote name no file there."""
+    found = lines.column("file").combine_chunks()
+    files = found.dictionary_encode().indices.fill_null(-1).to_numpy()
+    rows = lines.column("row").to_numpy()
+    order = np.lexsort((np.arange(len(rows)), rows, files))
+    files, rows = files[order], rows[order]
+    added: np.ndarray[Any, Any] = np.asarray(found.is_null())
+    added[order[1:]] |= (files[1:] == files[:-1]) & (rows[1:] == rows[:-1])
+    return added
 
 
 def _places(verdicts: pa.ChunkedArray) -> np.ndarray[Any, Any]:

@@ -60,7 +60,7 @@ def verdicts(out: Path) -> list[tuple[str, str | None]]:
 def restored(out: Path, source: str, column: str = "text") -> str:
     """Put a row's pieces and what was taken out of it together again."""
     kept = [line for line in rows_of(out, "ledger") if line["verdict"] == "kept"]
-    owners = [line["matched_id"] if line["file"] is None else line["_row_id"] for line in kept]
+    owners = [line["matched_id" if line["reason"] == "added" else "_row_id"] for line in kept]
     data = zip(owners, kept_texts(out, column), strict=True)
     pieces = [text.encode() for owner, text in data if owner == source]
     mine = [row for row in rows_of(out, "changes") if row["_row_id"] == source]
@@ -110,7 +110,7 @@ def test_other_columns_stand_beside_every_piece_and_ids_are_numbered(
     assert data[3]["tags"] == ["a", "b"] and list(data[0]) == ["name", "body", "tags"]
     ledger = rows_of(tmp_path / "out", "ledger")
     assert [line["_row_id"] for line in ledger] == ["first", "page", "page#2", "page#3"]
-    assert ledger[2]["matched_id"] == "page" and ledger[2]["file"] is None
+    assert ledger[2]["matched_id"] == "page" and ledger[2]["file"] == ledger[1]["file"]
     assert restored(tmp_path / "out", "page", "body") == rows[1]["body"]
     list(verify(str(tmp_path / "out")))
     told = "\n".join(explain(str(tmp_path / "out"), "page"))

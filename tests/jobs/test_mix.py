@@ -115,7 +115,8 @@ def test_rows_are_written_again_round_by_round_and_count_as_added(
     assert all(len(set(texts)) == len(texts) for texts in rounds)
     ledger = [line for line in rows_of(out, "ledger") if line["reason"] == "added"]
     assert len(ledger) == 90
-    assert all(line["file"] is None for line in ledger)
+    own = {line["_row_id"]: (line["file"], line["row"]) for line in rows_of(out, "ledger")}
+    assert all((line["file"], line["row"]) == own[line["matched_id"]] for line in ledger)
     assert {line["_row_id"].rsplit("#")[1] for line in ledger} == {"2", "3"}
     list(verify(str(out)))
 

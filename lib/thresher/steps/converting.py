@@ -2,7 +2,7 @@
 
 Part N of every output comes from task N, in input order, and the ledger's k-th kept line of part N
 is row k of data part N. A row that becomes several has one ledger line for each: the first is the
-row's own, the others name it as theirs and no file.
+row's own, the others stand behind it and name it as theirs.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ class _Made:
         reason = pc.if_else(added, ADDED, pc.if_else(removed, "undesirable", nothing))
         columns = [
             pc.if_else(added, numbered, own),
-            pc.if_else(added, nothing, self.names.file_names(ids)),
+            self.names.file_names(ids),
             pa.array(places),
             VERDICT_NAMES.take(pa.array(self.state[line])),
             reason,

@@ -176,8 +176,8 @@ class RowWriter:
 
 
 def with_added_lines(lines: pa.RecordBatch, copies: Column, *, alike: bool) -> pa.RecordBatch:
-    """Give each row that became several a ledger line for each: `ROW#2` and so on name no file,
-    and `ROW` as what they were made of.
+    """Give each row that became several a ledger line for each: `ROW#2` and so on stand behind its
+    own, and name `ROW` as what they were made of.
 
     Args:
         lines: A line a row.
@@ -190,12 +190,11 @@ def with_added_lines(lines: pa.RecordBatch, copies: Column, *, alike: bool) -> p
         return lines
     added = pa.array(number > 0)
     lines = lines.take(pa.array(line))
-    own, nothing = lines.column("_row_id"), pa.scalar(None, pa.string())
+    own = lines.column("_row_id")
     numbered = pc.binary_join_element_wise(own, pa.array(number + 1).cast(pa.string()), "#")
     reason = lines.column("reason")
     told = {
         "_row_id": pc.if_else(added, numbered, own),
-        "file": pc.if_else(added, nothing, lines.column("file")),
         "reason": pc.if_else(added, pc.coalesce(reason, ADDED) if alike else ADDED, reason),
         "matched_id": pc.if_else(added, own, lines.column("matched_id")),
         "score": pc.if_else(added, pa.scalar(None, pa.float64()), lines.column("score")),

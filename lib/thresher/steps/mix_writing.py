@@ -2,7 +2,7 @@
 
 Part N of every output comes from task N. All rows that are drawn come first, in input order; then
 those that are written twice, once more, and so on: a repeat never stands beside its row. A repeat
-has a ledger line of its own, `ROW#2`, that names no file, and the row as what it was made of.
+has a ledger line of its own, `ROW#2`, that names the row as what it was made of.
 
 The folder `draws` holds a line for every input row: what the draw knew of it, so that it can be
 checked without the inputs.
@@ -173,11 +173,12 @@ def _write_again(
     parts.write("data", block.batch.filter(pa.array(again)))
     own = writer.row_ids(block.rows[again])
     count = len(own)
+    ids = docid.pack(drawing.lines.task, block.rows[again])
     numbered = pc.binary_join_element_wise(own, pa.scalar(str(number + 1)), "#")
     columns = [
         numbered,
-        pa.nulls(count, pa.string()),
-        pa.array(how.rows.locate(docid.pack(drawing.lines.task, block.rows[again]))[1]),
+        how.rows.file_names(ids),
+        pa.array(how.rows.locate(ids)[1]),
         pa.repeat("kept", count).cast(pa.string()),
         pa.repeat(ADDED, count).cast(pa.string()),
         own,

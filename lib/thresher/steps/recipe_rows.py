@@ -108,7 +108,7 @@ class RowsOut:
         return made.batch, made.source
 
     def write_again(self, parts: PartSet, block: TaskBlock, wanted: Column, number: int) -> None:
-        """Write the wanted rows of a block once more, with ledger lines that name no file."""
+        """Write the wanted rows of a block once more, with ledger lines of their own."""
         rows = block.rows[wanted & (self.fates.state[block.rows] == KEPT)]
         if not len(rows):
             return
@@ -145,12 +145,12 @@ class RowsOut:
         )
         own = self.writer.row_ids(rows)
         told = pa.array(number * each + place + 1).cast(pa.string())
-        located = self._form.rows.locate(docid.pack(self._task.index, rows))[1]
+        ids = docid.pack(self._task.index, rows)
         count = len(rows)
         columns = [
             pc.binary_join_element_wise(own, told, "#"),
-            pa.nulls(count, pa.string()),
-            pa.array(located),
+            self._form.rows.file_names(ids),
+            pa.array(self._form.rows.locate(ids)[1]),
             pa.repeat("kept", count).cast(pa.string()),
             pc.coalesce(self.fates.reason.take(pa.array(rows)), ADDED),
             own,
