@@ -6,24 +6,33 @@ from collections.abc import Sequence
 
 from thresher.report import Report
 
-_HEAD = """---
-configs:
-  - config_name: default
+_CONFIG = """  - config_name: {name}
+    description: "{content}"
     data_files:
-{files}  - config_name: removed
-    data_files:
-      - split: train
-        path: removed/*.parquet
----
-
-# Cleaned with Thresher {version}
-
 """
-
-
 _FILES = """      - split: {name}
-        path: {folder}/*.parquet
+        path: {folder}/*.{form}
 """
+
+
+def configs(report: Report, splits: Sequence[str], form: str = "parquet") -> str:
+    """Return the part of the card's head that `datasets` reads.
+
+    `datasets` 5.2.0 keeps what it has read by the folder's last name and the words of the card,
+    not by the files (2026-11): without the hash, the folder of another run gives its rows.
+
+    Args:
+        report: Of the job.
+        splits: Names of the splits whose folders hold the rows; none where one folder does.
+        form: How files end.
+    """
+    folders = [(name, f"data/{name}") for name in splits] or [("train", "data")]
+    files = (_FILES.format(name=name, folder=folder, form=form) for name, folder in folders)
+    return "configs:\n" + _config("default", report, *files)
+
+
+def _config(name: str, report: Report, *files: str) -> str:
+    return _CONFIG.format(name=name, content=report.content) + "".join(files)
 
 
 def dataset_card(report: Report, splits: Sequence[str] = ()) -> str:
@@ -33,14 +42,14 @@ def dataset_card(report: Report, splits: Sequence[str] = ()) -> str:
         report: Of the job.
         splits: Names of the splits whose folders hold the rows; none where one folder does.
     """
-    folders = [(name, f"data/{name}") for name in splits] or [("train", "data")]
-    files = "".join(_FILES.format(name=name, folder=folder) for name, folder in folders)
+    removed = _FILES.format(name="train", folder="removed", form="parquet")
     by = ", ".join(
         f"{count:,} {reason.replace('_', ' ')}" for reason, count in report.removed_by.items()
     )
     added = f"{report.rows_added:,} added, " if report.rows_added else ""
     lines = [
-        _HEAD.format(version=report.thresher_version, files=files),
+        f"---\n{configs(report, splits)}{_config('removed', report, removed)}---\n\n",
+        f"# Cleaned with Thresher {report.thresher_version}\n\n",
         f"Job `{report.job}`: {report.rows_in:,} rows in, {added}{report.rows_kept:,} kept, ",
         f"{report.rows_removed:,} removed ({by}), {report.rows_quarantined:,} quarantined.\n\n",
         "| source | rows in | kept | removed | quarantined |\n|---|---:|---:|---:|---:|\n",

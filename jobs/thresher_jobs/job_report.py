@@ -18,7 +18,7 @@ import pyarrow as pa
 
 import thresher
 from thresher.errors import InternalError
-from thresher.params import Params
+from thresher.params import Params, digest_of
 from thresher.planning import Plan
 from thresher.report import Report, render
 from thresher.run import Run
@@ -193,6 +193,7 @@ def publish(
         others: Name and text of further files.
         manifest: Makes the manifest, given [name, bytes, hash] of the card and the others.
     """
+    value["content"] = digest_of(manifest([])["files"])
     value["wall_seconds"] = round(time.monotonic() - begin, 3)
     report = Report.model_validate(value)
     run.store.put("report.json", (report.model_dump_json(indent=2) + "\n").encode())

@@ -9,23 +9,17 @@ from collections.abc import Iterable, Sequence
 from thresher.report import Report
 from thresher.report.composition import composition_markdown
 from thresher.report.flow import RecipeFlow
-from thresher_jobs.card import dataset_card
+from thresher_jobs.card import configs, dataset_card
 from thresher_jobs.recipe import Recipe
 from thresher_jobs.split_card import split_figures
 
 RECORD = "decontamination.yaml"
 _PUBLISHED = """---
-{licences}configs:
-  - config_name: default
-    data_files:
-{files}---
+{licences}{configs}---
 
 # {title}
 
 {rows:,} rows, made with Thresher {version} from {rows_in:,}.
-"""
-_FILES = """      - split: {name}
-        path: {folder}/*.{format}
 """
 
 
@@ -63,13 +57,11 @@ def published_card(
         form: How files end.
         record: The decontamination record; empty without one.
     """
-    folders = [(name, f"data/{name}") for name in splits] or [("train", "data")]
-    files = "".join(_FILES.format(name=n, folder=f, format=form) for n, f in folders)
     licences = sorted({source.licence for source in recipe.sources if source.licence})
     said = "".join(f"  - {json.dumps(licence)}\n" for licence in licences)
     head = _PUBLISHED.format(
         licences=f"license:\n{said}" if licences else "",
-        files=files,
+        configs=configs(report, splits, form),
         title=recipe.about.rstrip(".") or "Data set",
         rows=report.rows_kept,
         version=report.thresher_version,

@@ -6,19 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from thresher.report import Report
-
-_HEAD = """---
-configs:
-  - config_name: default
-    data_files:
-{files}---
-
-# Split with Thresher {version}
-
-"""
-_FILES = """      - split: {name}
-        path: data/{name}/*.parquet
-"""
+from thresher_jobs.card import configs
 
 
 def split_card(report: Report, splits: Sequence[str]) -> str:
@@ -28,10 +16,10 @@ def split_card(report: Report, splits: Sequence[str]) -> str:
         report: Of the job.
         splits: Names of the splits that are there.
     """
-    files = "".join(_FILES.format(name=name) for name in splits)
     return "".join(
         [
-            _HEAD.format(files=files, version=report.thresher_version),
+            f"---\n{configs(report, splits)}---\n\n",
+            f"# Split with Thresher {report.thresher_version}\n\n",
             split_figures(report, splits),
             "\n`data/` holds the rows by split, `groups/` what ties which rows, `quarantine/` what "
             "could not be judged, `ledger/` one line for every input row with its split and "

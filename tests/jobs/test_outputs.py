@@ -169,6 +169,17 @@ def test_datasets_loads_the_card(out: Path, report: dict[str, Any], tmp_path: Pa
         assert "text" in rows.column_names
 
 
+@pytest.mark.slow
+def test_datasets_never_gives_the_rows_of_another_run_of_that_name(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    for place, words in (("first", "one"), ("second", "two")):
+        path = runs.texts(tmp_path / place / "x.parquet", [f"a row of {words}"])
+        out = tmp_path / place / "clean"
+        runs.run([path], out)
+        rows = datasets.load_dataset(str(out), split="train", cache_dir=str(tmp_path / "cache"))
+        assert rows["text"][:] == [f"a row of {words}"]
+
+
 def test_the_same_command_again_does_nothing(inputs: list[Path], out: Path) -> None:
     before = {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()}
     again = runs.run(inputs, out, split_bytes=64 << 10)

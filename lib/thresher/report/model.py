@@ -225,6 +225,7 @@ class Report(Strict):
     plan: dict[str, Any]
     config: dict[str, Any]
     notes: tuple[str, ...]
+    content: str = ""  # a hash of all rows that were written; reports before 2026-11 have none
 
     @property
     def conversion(self) -> Conversion | None:
