@@ -20,7 +20,7 @@ from thresher.stage import MapStage, stage_key
 from thresher.steps.peeking import peek
 from thresher_jobs.first_pass import READS_TYPES
 
-CODE_VERSION = "formats-1"  # raised when the same rows give other evidence
+CODE_VERSION = "formats-2"  # raised when the same rows give other evidence
 
 
 def peek_formats(

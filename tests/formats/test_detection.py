@@ -15,9 +15,11 @@ ANSWER = {"role": "assistant", "content": "b"}
 CASES: dict[str, Row] = {
     "alpaca": {"instruction": "a", "input": "", "output": "b"},
     "alpaca-response": {"instruction": "a", "input": "", "response": "b"},
+    "dolly": {"instruction": "a", "context": "", "response": "b"},
     "open-orca": {"system_prompt": "s", "question": "a", "response": "b"},
     "problem-solution": {"problem": "a", "solution": "b", "answer": "c"},
     "question-solution": {"question": "a", "solution": "b"},
+    "context-answer": {"question": "a", "context": "CREATE TABLE t", "answer": "b"},
     "question-answer": {"question": "a", "answer": "b"},
     "metharme": {"prompt": "a", "generation": "b"},
     "oasst": {"INSTRUCTION": "a", "RESPONSE": "b"},
@@ -77,6 +79,18 @@ def test_two_answer_columns_that_differ_leave_it_open() -> None:
     assert found.confidence == 0.5
     assert {found.formats[0], *found.rivals} >= {"alpaca", "alpaca-response"}
     assert detect(gather(batch({**row, "response": "b"}))).confidence == 1.0
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("choices", ["c", "d"]), ("reasoning", "since"), ("thinking", "hm"), ("passage", "text")],
+)
+def test_content_that_would_be_left_out_leaves_it_open(column: str, value: str | list[str]) -> None:
+    row = CASES["question-answer"]
+    found = detect(gather(batch({**row, column: value})))
+    assert (found.formats, found.confidence) == (("question-answer",), 0.5)
+    assert f"column '{column}' holds text and would be left out" in found.reasons
+    assert detect(gather(batch({**row, column: value[:0]}))).confidence == 1.0
 
 
 def test_rows_that_cannot_be_read_lower_the_confidence() -> None:

@@ -3,7 +3,8 @@
 Every row of a file is tried with every format that its columns allow, so the answer does not hang
 on a lucky sample. The confidence is the share of rows that the found formats read, times the weight
 of the columns that speak for the first one against the next: a file with both `output` and
-`response` says 0.5, unless the two columns are equal.
+`response` says 0.5, unless the two columns are equal. So does one whose rows hold content that the
+format would leave out, by the name of its column: a passage, options, reasoning.
 """
 
 from __future__ import annotations
@@ -17,16 +18,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from thresher.formats.arrays import is_string, truth
+from thresher.formats.arrays import is_list, is_string, truth
 from thresher.formats.catalogue import FORMATS
 from thresher.formats.format import presence
+from thresher.formats.messages import REASONING_FIELDS
+from thresher.formats.names import MIN_CONFIDENCE
 
 Column = np.ndarray[Any, Any]
-MIN_CONFIDENCE = 0.6
 # How much a column says about the format: a conversation more than a lone prompt.
 _WEIGHTS = {"prompt": 0.5, "text": 1.0, "input": 1.0, "system": 0.5, "tools": 0.5}
 _STRONG = frozenset({"messages", "conversations", "chosen", "rejected"})
 _DEFAULT_WEIGHT, _STRONG_WEIGHT = 2.0, 3.0
+# What rows must not lose unasked, whatever else they hold. A `rationale` or an `explanation` may be
+# a judge's, and is not among them.
+_CONTENT = frozenset(
+    {"input", "context", "passage", "choices", "options", "system", "system_prompt", "tools"}
+).union(REASONING_FIELDS)
+_LEFT_OUT = 0.5  # how sure a format is that reads none of it
 _WEAK_SHARE = 0.1  # of rows: fewer are an accident, not a format
 
 
@@ -39,6 +47,7 @@ class Evidence:
         readable: Rows by the formats that read them, named in order and joined by commas.
         fitting: Rows by the formats that their columns allow, read or not.
         columns: Rows in which a column is not null.
+        filled: Rows in which a column that is content by its name is not empty either.
         equal: Pairs of columns that are equal, to rows; only those of rival formats.
         present: By format, what its rows hold (see `presence`), and its extra columns as
             `extra:NAME`.
@@ -48,6 +57,7 @@ class Evidence:
     readable: Counter[str] = field(default_factory=Counter)
     fitting: Counter[str] = field(default_factory=Counter)
     columns: Counter[str] = field(default_factory=Counter)
+    filled: Counter[str] = field(default_factory=Counter)
     equal: Counter[str] = field(default_factory=Counter)
     present: dict[str, Counter[str]] = field(default_factory=dict)
 
@@ -57,6 +67,7 @@ class Evidence:
         self.readable += other.readable
         self.fitting += other.fitting
         self.columns += other.columns
+        self.filled += other.filled
         self.equal += other.equal
         for name, counts in other.present.items():
             self.present[name] = self.present.get(name, Counter()) + counts
@@ -68,6 +79,7 @@ class Evidence:
             "readable": dict(self.readable),
             "fitting": dict(self.fitting),
             "columns": dict(self.columns),
+            "filled": dict(self.filled),
             "equal": dict(self.equal),
             "present": {name: dict(counts) for name, counts in self.present.items()},
         }
@@ -80,6 +92,7 @@ class Evidence:
             Counter(value["readable"]),
             Counter(value["fitting"]),
             Counter(value["columns"]),
+            Counter(value["filled"]),
             Counter(value["equal"]),
             {name: Counter(counts) for name, counts in value["present"].items()},
         )
@@ -131,8 +144,19 @@ def gather(batch: pa.RecordBatch, formats: Collection[str] | None = None) -> Evi
         found.readable[",".join(readers)] += count
     for name, array in zip(batch.schema.names, batch.columns, strict=True):
         found.columns[name] = len(array) - array.null_count
+        if name in _CONTENT:
+            found.filled[name] = _count_filled(array)
     _compare(batch, names, found)
     return found
+
+
+def _count_filled(array: pa.Array) -> int:
+    """Count the values that are neither null nor empty."""
+    if is_string(array.type):
+        return int(truth(pc.greater(pc.binary_length(array), 0)).sum())
+    if is_list(array.type):
+        return int(truth(pc.greater(pc.list_value_length(array), 0)).sum())
+    return len(array) - array.null_count
 
 
 def _compare(batch: pa.RecordBatch, names: Sequence[str], found: Evidence) -> None:
@@ -177,10 +201,20 @@ def detect(evidence: Evidence) -> Detected:
             told = f"columns of {' or '.join(list(evidence.fitting)[:3])}, but no row can be read"
         return Detected((), 0.0, (told,), tuple(evidence.fitting))
     share = read / evidence.rows if evidence.rows else 0.0
+    for column in _left_out(chosen, evidence):
+        margin = min(margin, _LEFT_OUT)
+        reasons.append(f"column '{column}' holds text and would be left out")
     reasons.append(f"{read:,} of {evidence.rows:,} rows can be read")
     if len(chosen) > 1:
         reasons.append(f"rows of several formats: {', '.join(chosen)}")
     return Detected(tuple(chosen), round(share * margin, 4), tuple(reasons), rivals)
+
+
+def _left_out(chosen: Sequence[str], evidence: Evidence) -> list[str]:
+    """List the columns of content that none of the formats knows."""
+    known = {c for name in chosen for c in (*FORMATS[name].required, *FORMATS[name].optional)}
+    least = _WEAK_SHARE * evidence.rows
+    return sorted(c for c, count in evidence.filled.items() if count >= least and c not in known)
 
 
 def _totals(readable: Counter[str]) -> Counter[str]:
