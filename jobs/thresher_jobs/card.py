@@ -15,7 +15,7 @@ _FILES = """      - split: {name}
 """
 
 
-def configs(report: Report, splits: Sequence[str], form: str = "parquet") -> str:
+def configs(report: Report, splits: Sequence[str] = (), form: str = "parquet") -> str:
     """Return the part of the card's head that `datasets` reads.
 
     `datasets` 5.2.0 keeps what it has read by the folder's last name and the words of the card,

@@ -22,17 +22,13 @@ from thresher.report import Report
 from thresher.run import Run
 from thresher.stage import Receipt
 from thresher_jobs import job_report
+from thresher_jobs.card import configs
 from thresher_jobs.convert_params import ConvertParams
 from thresher_jobs.job_report import Balance, balance, frame, manifest_frame
 from thresher_jobs.quarantined import quarantine_reasons
 
 _CARD = """---
-configs:
-  - config_name: default
-    data_files:
-      - split: train
-        path: data/*.parquet
----
+{configs}---
 
 # Converted with Thresher {version}
 
@@ -126,6 +122,7 @@ def _card(outcome: Outcome, report: Report) -> str:
     """Return the dataset card; it depends on the result alone."""
     lines = [
         _CARD.format(
+            configs=configs(report),
             version=report.thresher_version,
             to=outcome.params.to,
             about=outcome.params.export.about,
