@@ -9,8 +9,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from thresher.errors import ConfigError
 from thresher.leaks.cutting import CutRule
+from thresher.leaks.matches import ROLES
 from thresher.leaks.presets import find_preset, override
-from thresher.leaks.segments import ROLES
 from thresher_jobs.read_params import FormatParams
 
 LONG_NAMES = {

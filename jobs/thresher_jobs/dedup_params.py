@@ -8,12 +8,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from thresher.errors import ConfigError
-from thresher.formats.catalogue import find_format
-from thresher.formats.detection import MIN_CONFIDENCE
-from thresher.transforms.bands import MAX_PERMUTATIONS, Banding, choose_bands
-from thresher.transforms.clusters import Threshold
-from thresher_jobs.read_params import ReadParams
+from thresher.formats.names import MIN_CONFIDENCE
+from thresher.transforms.banding import MAX_PERMUTATIONS, Banding, Threshold, choose_bands
+from thresher_jobs.read_params import ReadParams, require_format
 
 
 class DedupParams(ReadParams):
@@ -152,11 +149,8 @@ class DedupParams(ReadParams):
             raise ValueError(
                 "on and text_column or columns exclude each other: both say what is compared"
             )
-        try:
-            if self.format is not None:
-                find_format(self.format)
-        except ConfigError as error:
-            raise ValueError(str(error)) from error
+        if self.format is not None:
+            require_format(self.format)
         return self
 
     @model_validator(mode="after")

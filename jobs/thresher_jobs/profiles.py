@@ -13,8 +13,8 @@ from thresher.errors import ConfigError
 from thresher.formats.rows import Kind
 from thresher.params import build, load_yaml
 from thresher.signals import fineweb2
-from thresher.signals.computation import TOKENIZER
 from thresher.signals.profile import Profile, nearest
+from thresher.signals.signal import TOKENIZER
 from thresher_jobs.score_params import ScoreParams, SiftParams
 
 _BY_KIND = {Kind.TEXT: "web", Kind.PREFERENCE: "preference", Kind.UNPAIRED: "kto"}

@@ -7,9 +7,24 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from thresher.errors import ConfigError
-from thresher.formats.catalogue import find_format
-from thresher.formats.detection import MIN_CONFIDENCE
+from thresher.formats.names import FORMAT_NAMES, MIN_CONFIDENCE
 from thresher.params import Params
+
+
+def require_format(name: str) -> None:
+    """Refuse a format that there is none of; all of them are loaded for the message alone.
+
+    Raises:
+        ValueError: Naming the nearest one.
+    """
+    if name in FORMAT_NAMES:
+        return
+    from thresher.formats.catalogue import find_format
+
+    try:
+        find_format(name)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
 
 
 class ReadParams(Params):
@@ -51,8 +66,5 @@ class FormatParams(ReadParams):
     @model_validator(mode="after")
     def _known_format(self) -> Self:
         if self.format is not None:
-            try:
-                find_format(self.format)
-            except ConfigError as error:
-                raise ValueError(str(error)) from error
+            require_format(self.format)
         return self

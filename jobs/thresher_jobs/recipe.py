@@ -27,10 +27,9 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from thresher.errors import ConfigError
-from thresher.formats.catalogue import find_format
-from thresher.formats.detection import MIN_CONFIDENCE
+from thresher.formats.names import MIN_CONFIDENCE
 from thresher.params import Params, build, load_yaml, parse_settings
-from thresher_jobs.read_params import ReadParams
+from thresher_jobs.read_params import ReadParams, require_format
 
 KINDS = ("dedup", "decontaminate", "score", "mix", "split", "convert", "export")
 READ_ONCE = (  # said at the top of a recipe
@@ -63,10 +62,7 @@ class RecipeSource(Params):
     @classmethod
     def _known_format(cls, value: str | None) -> str | None:
         if value is not None:
-            try:
-                find_format(value)
-            except ConfigError as error:
-                raise ValueError(str(error)) from error
+            require_format(value)
         return value
 
 

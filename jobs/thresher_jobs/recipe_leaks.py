@@ -35,7 +35,8 @@ from thresher_jobs.decontaminate_params import DecontaminateParams
 from thresher_jobs.decontaminate_report import leak_facts
 from thresher_jobs.leak_common import Settled, settle
 from thresher_jobs.leak_index import count_tokens
-from thresher_jobs.leak_items import ReadBenchmark, describe, read_benchmark
+from thresher_jobs.leak_items import ReadBenchmark, read_benchmark
+from thresher_jobs.leak_named import describe
 from thresher_jobs.recipe_steps import Passed, Reached, RecipeStep
 
 

@@ -21,11 +21,10 @@ from thresher_jobs.recipe import Recipe
 from thresher_jobs.recipe_card import RECORD, recipe_card
 from thresher_jobs.recipe_composition import choose_counting, composition_facts
 from thresher_jobs.recipe_steps import DedupStep, Passed, RecipeStep, facts_alone
+from thresher_jobs.recipe_summary import UNREAD
 
 if TYPE_CHECKING:
     from thresher_jobs.recipe_conversion import ConvertStep
-
-UNREAD = "read"
 
 
 @dataclass(frozen=True)
@@ -269,45 +268,3 @@ def _manifest(found: Recipes, counts: Balance, others: list[list[Any]]) -> dict[
             *others,
         ],
     }
-
-
-def print_summary(report: dict[str, Any], out: str) -> None:
-    """Print the flow of rows by source, and where to look."""
-    flow = report["plan"]["flow"]
-    steps = flow["steps"]
-    width = max(len(source["name"]) for source in flow["sources"])
-    width = min(max(width, 6), 28)
-    shown = [step for step in steps if step != UNREAD or any(_gone(flow, step))]
-    heads = "".join(f" {step[:14]:>14}" for step in shown)
-    heads += f" {'added':>12}" if report["rows_added"] else ""
-    print(f"{'source':<{width}} {'rows in':>12}{heads} {'rows out':>12}")
-    for source in flow["sources"]:
-        gone = "".join(f" {-source['left_out'][step]:>14,}" for step in shown)
-        name = source["name"][:width]
-        added = source["rows_out"] - source["rows_in"] + sum(source["left_out"].values())
-        gone += _plus(added) if report["rows_added"] else ""
-        print(f"{name:<{width}} {source['rows_in']:>12,}{gone} {source['rows_out']:>12,}")
-    if len(flow["sources"]) > 1:
-        sums = "".join(f" {-sum(_gone(flow, step)):>14,}" for step in shown)
-        sums += _plus(report["rows_added"]) if report["rows_added"] else ""
-        print(f"{'all':<{width}} {report['rows_in']:>12,}{sums} {report['rows_kept']:>12,}")
-    for reason, count in report["removed_by"].items():
-        print(f"  removed {count:>12,}  {reason}")
-    if report["rows_quarantined"]:
-        by = ", ".join(f"{step} {rows:,}" for step, rows in flow.get("quarantined", {}).items())
-        told = f" ({by})" if by else ""
-        print(f"  quarantined {report['rows_quarantined']:>8,}  see {out}/quarantine{told}")
-    for note in report["notes"][:5]:
-        print(f"note         {note}")
-    for file in report["unreadable_files"]:
-        print(f"left out     {file['path']}: {file['reason']}")
-    print(f"time         {report['wall_seconds']:.1f} s")
-    print(f"see          {out}/report.html, {out}/removed, thresher explain {out} ROW_ID")
-
-
-def _plus(rows: int) -> str:
-    return f"+{rows:,}".rjust(13)
-
-
-def _gone(flow: dict[str, Any], step: str) -> list[int]:
-    return [source["left_out"][step] for source in flow["sources"]]

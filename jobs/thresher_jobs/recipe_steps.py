@@ -46,7 +46,8 @@ from thresher_jobs.dedup_state import State, attribute_params
 from thresher_jobs.first_pass import found_schemas
 from thresher_jobs.memory import Memory
 from thresher_jobs.night_figures import tell_figures
-from thresher_jobs.score import make_step, read_assets, signals_of, wanted_profile
+from thresher_jobs.score import make_step, signals_of
+from thresher_jobs.score_files import read_assets, wanted_profile
 from thresher_jobs.score_params import ScoreParams
 from thresher_jobs.scored import Scored
 from thresher_jobs.sift import sift_step

@@ -44,9 +44,8 @@ def run_command(
     from thresher_jobs.export_params import ExportParams
     from thresher_jobs.progress import Show
     from thresher_jobs.recipe import load_recipe, relative_to, resolved, typed_steps
-    from thresher_jobs.recipe_looking import dry_lines
-    from thresher_jobs.recipe_report import print_summary
-    from thresher_jobs.run_recipe import run_recipe
+    from thresher_jobs.recipe_finished import finished
+    from thresher_jobs.recipe_summary import print_summary
 
     read = relative_to(load_recipe(recipe, settings or []), recipe)
     steps = typed_steps(read, only or [])
@@ -54,6 +53,8 @@ def run_command(
         print(yaml.safe_dump(resolved(read, steps), sort_keys=False, allow_unicode=True), end="")
         return
     if dry_run:
+        from thresher_jobs.recipe_looking import dry_lines
+
         for line in dry_lines(read, steps):
             print(line)
         return
@@ -61,7 +62,11 @@ def run_command(
         raise ConfigError("say where to write", remedy="--out DIR, or --dry-run to only look")
     options = engine_of(context)
     with Show(quiet, json_logs) as show:
-        report = run_recipe(read, out, options, show, only=only or [])
+        report = finished(read, steps, out)
+        if report is None:
+            from thresher_jobs.run_recipe import run_recipe
+
+            report = run_recipe(read, out, options, show, only=only or [])
     if not quiet:
         print_summary(report, out)
         for step in steps:

@@ -9,25 +9,23 @@ sift         map       rows go to data, removed and quarantine, signals beside t
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 import thresher
 from thresher.engines.options import EngineOptions
-from thresher.errors import ConfigError, InputError
+from thresher.errors import InputError
 from thresher.formats.catalogue import FORMATS
 from thresher.formats.detection import Detected
 from thresher.formats.rows import Kind
 from thresher.planning import Plan, agree_on_schema, check_apart, expecting_texts, make_plan
 from thresher.run import Listener, Run, open_run
-from thresher.signals.computation import TOKENIZER, Computation, computation
+from thresher.signals.computation import Computation, computation
 from thresher.signals.profile import Profile, check_rules
 from thresher.signals.prompts import SIGNALS as MET
 from thresher.signals.prompts import Preference
@@ -46,6 +44,7 @@ from thresher_jobs.first_pass import (
     found_schemas,
 )
 from thresher_jobs.profiles import built_in_for, chosen, load_profile
+from thresher_jobs.score_files import digest_of_asset, read_assets, wanted_profile
 from thresher_jobs.score_params import ScoreParams
 from thresher_jobs.scored import Scored
 from thresher_jobs.sift import sift
@@ -53,7 +52,6 @@ from thresher_jobs.sift import sift
 logger = logging.getLogger(__name__)
 CODE_VERSION = "score-2"  # raised when the same rows and profile give other signals
 ASSETS = f"{WORK}/assets"
-MOST_ASSET_BYTES = 2 << 30
 
 
 def score(
@@ -141,28 +139,6 @@ def _score(addresses: Sequence[str], params: ScoreParams, run: Run) -> dict[str,
     return sift(run, scored, params, begin)
 
 
-def wanted_profile(params: ScoreParams, *, texts: bool) -> Profile | None:
-    """Return the profile that the parameters ask for; None where the rows' formats decide.
-
-    Args:
-        params: The parameters.
-        texts: Whether a column is named as the text of all rows: no formats are looked for.
-
-    Raises:
-        ConfigError: A text column is named, and a profile of conversations.
-    """
-    if params.profile == "auto" and not texts:
-        return None
-    name = built_in_for({Kind.TEXT}) if params.profile == "auto" else params.profile
-    found = chosen(load_profile(name), params)
-    if texts and found.uses_formats:
-        raise ConfigError(
-            f"the profile '{name}' reads conversations, not the column '{params.text_column}'",
-            remedy="leave text_column out, or choose a profile of texts such as web",
-        )
-    return found
-
-
 def make_step(
     run: Run,
     params: ScoreParams,
@@ -205,45 +181,16 @@ def identity(
         "version": thresher.__version__,
         "params": params.model_dump(mode="json"),
         "profile": None if profile is None else profile.model_dump(mode="json", by_alias=True),
-        "assets": {name: _digest(content) for name, content in sorted(assets.items())},
+        "assets": {name: digest_of_asset(content) for name, content in sorted(assets.items())},
         "inputs": plan.pins(),
     }
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def read_assets(params: ScoreParams, profile: Profile | None) -> dict[str, bytes]:
-    """Read the files that signals need: a tokenizer, phrase lists, models.
-
-    Raises:
-        ConfigError: One cannot be read.
-    """
-    wanted = {} if profile is None else dict(profile.phrases)
-    if params.tokenizer is not None:
-        wanted[TOKENIZER] = params.tokenizer
-    models = [*params.scorers, *(() if profile is None else (s.model for s in profile.scorers))]
-    wanted |= {model: model for model in models if Path(model).is_file()}
-    found = {}
-    for name, path in wanted.items():
-        if Path(path).exists() and not Path(path).is_file():
-            raise ConfigError("is no file", path=path)
-        try:
-            with open(path, "rb") as file:
-                found[name] = file.read(MOST_ASSET_BYTES + 1)
-        except OSError as error:
-            raise ConfigError(f"cannot be read ({error})", path=path) from error
-        if len(found[name]) > MOST_ASSET_BYTES:
-            raise ConfigError(f"is larger than {MOST_ASSET_BYTES >> 20} MiB", path=path)
-    return found
 
 
 def _keep_assets(run: Run, assets: Mapping[str, bytes]) -> dict[str, str]:
     """Put the files where every worker can read them."""
     names = {}
     for name, content in sorted(assets.items()):
-        names[name] = f"{ASSETS}/{_digest(content)[:32]}"
+        names[name] = f"{ASSETS}/{digest_of_asset(content)[:32]}"
         run.store.put(names[name], content)
     return names
 

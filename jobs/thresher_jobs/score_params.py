@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 
 from thresher.errors import ConfigError
 from thresher.params import Params
-from thresher.signals.prompts import Preference
 from thresher_jobs.read_params import FormatParams
 
 
@@ -71,6 +70,10 @@ class ScoreParams(FormatParams, SiftParams):
 
     @model_validator(mode="after")
     def _known(self) -> ScoreParams:
+        if self.prefer == "first":
+            return self
+        from thresher.signals.prompts import Preference  # loads kernels
+
         try:
             Preference(self.prefer)
         except ConfigError as error:

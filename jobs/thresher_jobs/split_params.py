@@ -3,15 +3,17 @@ documentation."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from thresher.splitting.assignment import Split
 from thresher.splitting.targets import wanted_rows
-from thresher.transforms.bands import MAX_PERMUTATIONS, choose_bands
+from thresher.transforms.banding import MAX_PERMUTATIONS, choose_bands
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.read_params import FormatParams
+
+if TYPE_CHECKING:  # loads kernels
+    from thresher.splitting.assignment import Split
 
 TEST = 0.05
 _COMPARED = ("on", "columns", "text_column")
@@ -181,6 +183,8 @@ class SplitParams(FormatParams):
     @property
     def pins(self) -> dict[str, Split]:
         """By value of the column that names splits, the split."""
+        from thresher.splitting.assignment import Split
+
         found = dict.fromkeys(self.validation_values, Split.VALIDATION)
         return found | dict.fromkeys(self.test_values, Split.TEST)
 

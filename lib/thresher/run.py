@@ -30,13 +30,13 @@ from thresher.errors import (
     InternalError,
     LimitError,
     Stopped,
-    StorageError,
     ThresherError,
     from_os_error,
 )
 from thresher.params import digest_of
 from thresher.stage import EXCHANGED, WORK, Engine, Receipt, Stage, load_receipt
 from thresher.store import TEMPORARY, Store
+from thresher.whole import is_whole
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ class Run:
         self._lock(root)
         self._claimed = True
         complete = self.store.exists(MANIFEST)
-        if complete and not self._whole():
+        if complete and not is_whole(self.store, MANIFEST):
             logger.warning("%s: files of the result are gone or cut; making them again", root)
             self.store.remove(MANIFEST)
             complete = False
@@ -176,15 +176,6 @@ class Run:
         if self._locked is not None:
             os.close(self._locked)
             self._locked = None
-
-    def _whole(self) -> bool:
-        """Say whether every file of the result is there in its full size, and the report."""
-        try:
-            files = self.store.get_json(MANIFEST)["files"]
-            sizes = [self.store.path(n).stat().st_size == size for n, size, _ in files]
-            return all(sizes) and "rows_in" in self.store.get_json("report.json")
-        except (OSError, ValueError, KeyError, TypeError, StorageError):
-            return False
 
     def _free(self) -> bool:
         """Say whether the folder is absent, empty, or holds only what a failed start left."""

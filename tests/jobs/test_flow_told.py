@@ -12,7 +12,7 @@ from tests.jobs.mixes import run as mix
 from tests.jobs.recipes import run, write
 from tests.jobs.runs import Row, jsonl
 from thresher_jobs.mix_report import result_lines
-from thresher_jobs.recipe_report import print_summary
+from thresher_jobs.recipe_summary import print_summary
 
 
 def test_rows_added_and_rows_quarantined_have_figures_of_their_own(

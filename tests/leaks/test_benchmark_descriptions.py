@@ -15,7 +15,8 @@ from thresher.errors import ConfigError, InputError
 from thresher.leaks import known, paths
 from thresher.leaks.benchmarks import Benchmark, Fields, parse_set
 from thresher.leaks.guessing import guess_fields
-from thresher_jobs.leak_items import describe, read_benchmarks
+from thresher_jobs.leak_items import read_benchmarks
+from thresher_jobs.leak_named import describe
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.leaks.read_sets import lines, one, texts_of
-from thresher_jobs.leak_items import describe
+from thresher_jobs.leak_named import describe
 
 EVALS = Path(__file__).parents[2].parent / "shared" / "data" / "evals"
 

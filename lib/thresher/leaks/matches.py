@@ -18,6 +18,7 @@ MATCH_KINDS = (
     "passage_only",
     "options_only",
 )
+ROLES = ("text", "system", "user", "assistant", "tool", "chosen", "rejected")  # of segments
 # Roles whose text a model learns to write. Any other is what it is given, and `text` is both.
 LABEL_ROLES = frozenset({"assistant", "chosen", "rejected", "completion", "response", "output"})
 SIDES = ("input_only", "label_only", "input_and_label", "text")

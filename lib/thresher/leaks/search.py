@@ -22,12 +22,12 @@ from thresher.leaks.discount import discounts, doubts_of, items_found_whole, kin
 from thresher.leaks.evidence import Evidence, evidence
 from thresher.leaks.firing import Around
 from thresher.leaks.indexed import Indexed, Part
-from thresher.leaks.matches import LABEL_ROLES, MATCHES, SNIPPET_CHARACTERS
+from thresher.leaks.matches import LABEL_ROLES, MATCHES, ROLES, SNIPPET_CHARACTERS
 from thresher.leaks.numbers import find_numbers
 from thresher.leaks.presets import Preset, covered_name, grams_name
 from thresher.leaks.reach import within_reach
 from thresher.leaks.scan import scan
-from thresher.leaks.segments import ROLES, Segments
+from thresher.leaks.segments import Segments
 from thresher.leaks.snippets import snippets
 from thresher.leaks.tokens import Tokens, tokenise
 

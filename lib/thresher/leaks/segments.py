@@ -21,9 +21,9 @@ from thresher.formats.format import with_system
 from thresher.formats.rows import Kind, Rows
 from thresher.formats.toolcalls import as_turns
 from thresher.formats.turns import ASSISTANT, CALL, DEVELOPER, STRING, SYSTEM, TOOL, USER, Turns
+from thresher.leaks.matches import ROLES as ROLES
 
 Column = np.ndarray[Any, Any]
-ROLES = ("text", "system", "user", "assistant", "tool", "chosen", "rejected")
 TEXT, SYSTEM_ROLE, USER_ROLE, ASSISTANT_ROLE, TOOL_ROLE, CHOSEN, REJECTED = range(len(ROLES))
 JOINED = -1  # number of the segment that joins the user's turns
 _OF_TURN = np.full(len(ROLES) + 1, USER_ROLE, np.int8)

@@ -21,7 +21,7 @@ from thresher.signals import document, tokens
 from thresher.signals import language as languages
 from thresher.signals.profile import Profile, ScorerSpec, nearest
 from thresher.signals.prompts import KEYS
-from thresher.signals.signal import Group, Signal
+from thresher.signals.signal import TOKENIZER, Group, Signal
 
 if TYPE_CHECKING:
     from thresher.signals.phrases import PhraseList
@@ -40,7 +40,6 @@ _MODULES: dict[Group, str] = {
     "language": "language",
     "tokens": "tokens",
 }
-TOKENIZER = "tokenizer"  # the asset that counts tokens exactly
 
 
 class TokenOptions(Params):

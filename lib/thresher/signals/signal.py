@@ -8,6 +8,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+TOKENIZER = "tokenizer"  # the asset that counts tokens exactly
 Group = Literal[
     "text", "code", "phrases", "chat", "preference", "unpaired", "language", "tokens", "prompts"
 ]

@@ -20,17 +20,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from thresher.transforms.banding import Threshold as Threshold
 from thresher.transforms.compiled import allocating, kernel, popcount64
 
 Column = np.ndarray[Any, Any]
 WORDS = 8  # of 64 bits in a picture
-
-
-class Threshold(NamedTuple):
-    """A similarity as an exact fraction."""
-
-    numerator: int
-    denominator: int
 
 
 class Decision(NamedTuple):
