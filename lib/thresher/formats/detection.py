@@ -21,7 +21,6 @@ import pyarrow.compute as pc
 from thresher.formats.arrays import is_list, is_string, truth
 from thresher.formats.catalogue import FORMATS
 from thresher.formats.format import presence
-from thresher.formats.names import MIN_CONFIDENCE
 from thresher.formats.messages import REASONING_FIELDS
 from thresher.formats.names import MIN_CONFIDENCE
 
