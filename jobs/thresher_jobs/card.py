@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from thresher.report import Report
 
@@ -33,6 +33,12 @@ def configs(report: Report, splits: Sequence[str] = (), form: str = "parquet") -
 
 def _config(name: str, report: Report, *files: str) -> str:
     return _CONFIG.format(name=name, content=report.content) + "".join(files)
+
+
+def loss_table(losses: Mapping[str, int]) -> str:
+    """Return what rows lost when they were converted, as a table; nothing where they lost none."""
+    rows = [f"| {what.replace('|', ' ')} | {count:,} |\n" for what, count in losses.items()]
+    return "".join(["\n| the target does not hold | rows |\n|---|---:|\n", *rows] if rows else [])
 
 
 def dataset_card(report: Report, splits: Sequence[str] = ()) -> str:

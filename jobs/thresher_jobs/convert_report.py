@@ -22,10 +22,11 @@ from thresher.report import Report
 from thresher.run import Run
 from thresher.stage import Receipt
 from thresher_jobs import job_report
-from thresher_jobs.card import configs
+from thresher_jobs.card import configs, loss_table
 from thresher_jobs.convert_params import ConvertParams
 from thresher_jobs.job_report import Balance, balance, frame, manifest_frame
 from thresher_jobs.quarantined import quarantine_reasons
+from thresher_jobs.summary import loss_lines
 
 _CARD = """---
 {configs}---
@@ -137,11 +138,7 @@ def _card(outcome: Outcome, report: Report) -> str:
     for name, found in outcome.formats.items():
         shown = name.replace("|", " ")
         lines.append(f"| {shown} | {', '.join(found['formats'])} | {found['confidence']:.2f} |\n")
-    if outcome.losses:
-        lines.append("\n| the target does not hold | rows |\n|---|---:|\n")
-        lines += [f"| {what.replace('|', ' ')} | {n:,} |\n" for what, n in outcome.losses.items()]
-    lines.append(_FOLDERS)
-    return "".join(lines)
+    return "".join([*lines, loss_table(outcome.losses), _FOLDERS])
 
 
 def _manifest(outcome: Outcome, counts: Balance, others: list[list[Any]]) -> dict[str, Any]:
@@ -183,9 +180,8 @@ def print_summary(report: dict[str, Any], out: str) -> None:
         print(f"{'rows ' + key if key == 'in' else key:<12} {report['rows_' + key]:>12,}")
     for reason in report["quarantine"][:5]:
         print(f"             {reason['rows']:>12,}  {reason['reason'][:100]}")
-    for what, count in facts["losses"].items():
-        kind = "changed" if what in facts["form_only"] else "lost"
-        print(f"{kind:<12} {count:>12,}  {what}")
+    for line in loss_lines(facts):
+        print(line)
     for file in report["unreadable_files"]:
         print(f"left out     {file['path']}: {file['reason']}")
     print(f"time         {report['wall_seconds']:.1f} s")

@@ -25,9 +25,9 @@ from thresher_jobs.job_report import Balance, balance, frame, manifest_frame
 from thresher_jobs.leak_common import Settled
 from thresher_jobs.leak_items import ReadBenchmark
 from thresher_jobs.searched import Searched
+from thresher_jobs.summary import leak_lines
 
 SHOWN_IDS = 5
-SHOWN = 22
 
 
 def publish(
@@ -191,16 +191,8 @@ def print_summary(report: dict[str, Any], out: str) -> None:
             print(f"{'rows ' + key if key == 'in' else key:<12} {report['rows_' + key]:>12,}")
     if leaks.rows_changed:
         print(f"{'changed':<12} {leaks.rows_changed:>12,} of the kept, see {out}/changes")
-    hit = [one for one in leaks.benchmarks if one.num_contaminated or one.num_suspect]
-    for one in sorted(hit, key=lambda one: (-one.num_contaminated, one.title))[:SHOWN]:
-        print(
-            f"  {one.title[:28]:<28} {one.num_contaminated:>7,} of {one.items:,} items leaked "
-            f"into {one.rows:,} rows, {one.num_suspect:,} suspect"
-        )
-    if len(hit) > SHOWN:
-        print(f"             and {len(hit) - SHOWN} more benchmarks, in report.html")
-    if len(leaks.benchmarks) > len(hit):
-        print(f"             benchmarks without a match: {len(leaks.benchmarks) - len(hit):,}")
+    for line in leak_lines(leaks):
+        print(line)
     for warning in report["notes"][:5]:
         print(f"note         {warning}")
     for file in report["unreadable_files"]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from thresher.report import Report
 from thresher.report.composition import composition_markdown
 from thresher.report.flow import RecipeFlow
-from thresher_jobs.card import configs, dataset_card
+from thresher_jobs.card import configs, dataset_card, loss_table
 from thresher_jobs.recipe import Recipe
 from thresher_jobs.split_card import split_figures
 
@@ -83,7 +83,7 @@ def published_card(
 
 
 def _body(report: Report, recipe: Recipe) -> list[str]:
-    """Return licences, flow and composition."""
+    """Return licences, flow, losses and composition."""
     lines = []
     licences = [(s.name or s.path, s.licence) for s in recipe.sources if s.licence]
     if licences:
@@ -96,6 +96,8 @@ def _body(report: Report, recipe: Recipe) -> list[str]:
     for source in flow.sources:
         gone = "".join(f" {count:,} |" for count in source.left_out.values())
         lines.append(f"| {_cell(source.name)} | {source.rows_in:,} |{gone} {source.rows_out:,} |\n")
+    if report.conversion is not None and report.conversion.losses:
+        lines.append(f"\n## Lost in conversion\n{loss_table(report.conversion.losses)}")
     lines.append(f"\n## Composition\n\n{composition_markdown(report.plan['composition'])}")
     return lines
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -38,6 +39,8 @@ from thresher_jobs.leak_index import count_tokens
 from thresher_jobs.leak_items import ReadBenchmark, read_benchmark
 from thresher_jobs.leak_named import describe
 from thresher_jobs.recipe_steps import Passed, Reached, RecipeStep
+
+logger = logging.getLogger(__name__)
 
 
 class LeakStep(RecipeStep):
@@ -83,8 +86,14 @@ class LeakStep(RecipeStep):
             for one in self._benchmarks
         }
 
+    def looks_for(self) -> list[str]:
+        """Name each benchmark, its fields and how they were found out."""
+        return [f"benchmark {one.told}" for one in self._benchmarks]
+
     def prepare(self, run: Run, detected: Mapping[int, Detected] | None) -> Probe:
         """Build the index; return what is noted of every row."""
+        for line in self.looks_for():
+            logger.info("%s", line)
         self._indexed = index_of(self._benchmarks, self._presets)
         formats = None if detected is None else dict(detected)
         reader = reader_of(self._params, formats)

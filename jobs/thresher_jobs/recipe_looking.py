@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from thresher.inputs import list_inputs
+from thresher.planning import Plan, pins
 from thresher_jobs.recipe import READ_ONCE, Recipe, Step, typed_steps
 from thresher_jobs.recipe_advice import advised
 from thresher_jobs.run_recipe import make_steps, plan_of
@@ -29,6 +31,8 @@ def dry_lines(recipe: Recipe, typed: Sequence[Step]) -> Iterator[str]:
         changed = one.params.model_dump(mode="json", exclude_unset=True, exclude={*READ_ONCE})
         said = ", ".join(f"{key}={value}" for key, value in changed.items())
         yield f"step    {one.name}: {said or 'as by default'}"
+    for step in steps:
+        yield from step.looks_for()
     yield (
         f"read    {plan.bytes:,} bytes in {len(plan.tasks)} tasks, twice; the largest holds "
         f"{plan.largest_task_bytes:,} bytes; rows are written once"
@@ -37,19 +41,26 @@ def dry_lines(recipe: Recipe, typed: Sequence[Step]) -> Iterator[str]:
         yield f"note    {note}"
 
 
-def inputs_of(recipe: Recipe, memo: dict[Any, Any]) -> tuple[list[list[Any]], dict[str, Any]]:
-    """Return what a run would be made of now: pins of the sources, digests of the steps' files.
+def inputs_of(recipe: Recipe, plan: Plan, memo: dict[Any, Any]) -> dict[str, Any]:
+    """Return digests of the files that the steps need now, by step.
 
     Args:
         recipe: Sources and steps.
+        plan: Of the sources.
         memo: What steps have read of files, for those that come after.
 
     Raises:
         ThresherError: What the run would begin with.
     """
     with advised(recipe):
-        plan = plan_of(recipe)
         steps, _ = make_steps(typed_steps(recipe), recipe, plan)
         for step in steps:
             step.memo = memo
-        return plan.pins(), {step.name: step.check() for step in steps}
+        return {step.name: step.check() for step in steps}
+
+
+def pins_of(recipe: Recipe) -> list[list[Any]]:
+    """Return what identifies the inputs now: name, size and pin of each file."""
+    sources = recipe.sources
+    inputs = list_inputs([s.path for s in sources], [s.name for s in sources])
+    return pins(inputs)

@@ -172,6 +172,11 @@ class RecipeStep(ABC):
         """Which folders rows go to, where the step says so; asked once it has decided."""
         return None
 
+    def looks_for(self) -> list[str]:
+        """Return what the step found out about what it looks for, to be told before the run; asked
+        once it is checked."""
+        return []
+
     def counts_tokens(self) -> Counts | None:
         """Return what counts the tokens of every row into the column `tokens` of the step's notes;
         None if nothing does. Asked once the step is prepared."""

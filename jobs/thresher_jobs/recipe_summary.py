@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from thresher_jobs.summary import leak_lines, loss_lines
+
 UNREAD = "read"  # where rows are left out that cannot be read
 
 
@@ -33,6 +35,14 @@ def print_summary(report: dict[str, Any], out: str) -> None:
         by = ", ".join(f"{step} {rows:,}" for step, rows in flow.get("quarantined", {}).items())
         told = f" ({by})" if by else ""
         print(f"  quarantined {report['rows_quarantined']:>8,}  see {out}/quarantine{told}")
+    if report["plan"].keys() & {"leaks", "leaks_by_step"}:
+        from thresher.report import Report
+
+        for leaks in Report.model_validate(report).searched.values():
+            for line in leak_lines(leaks):
+                print(line)
+    for line in loss_lines(report["plan"].get("conversion", {"losses": {}})):
+        print(line)
     for note in report["notes"][:5]:
         print(f"note         {note}")
     for file in report["unreadable_files"]:

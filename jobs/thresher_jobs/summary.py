@@ -2,7 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from thresher.report.leaks import Leaks
+
+SHOWN = 22  # benchmarks that are named one by one
+
+
+def leak_lines(leaks: Leaks) -> Iterator[str]:
+    """Yield what leaked of which benchmark, the most items first."""
+    hit = [one for one in leaks.benchmarks if one.num_contaminated or one.num_suspect]
+    for one in sorted(hit, key=lambda one: (-one.num_contaminated, one.title))[:SHOWN]:
+        yield (
+            f"  {one.title[:28]:<28} {one.num_contaminated:>7,} of {one.items:,} items leaked "
+            f"into {one.rows:,} rows, {one.num_suspect:,} suspect"
+        )
+    if len(hit) > SHOWN:
+        yield f"             and {len(hit) - SHOWN} more benchmarks, in report.html"
+    if len(leaks.benchmarks) > len(hit):
+        yield f"             benchmarks without a match: {len(leaks.benchmarks) - len(hit):,}"
+
+
+def loss_lines(conversion: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the target of a conversion does not hold, the most rows first."""
+    for what, count in conversion["losses"].items():
+        kind = "changed" if what in conversion["form_only"] else "lost"
+        yield f"{kind:<12} {count:>12,}  {what}"
 
 
 def _percent(part: int, whole: int) -> str:

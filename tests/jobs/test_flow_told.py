@@ -12,6 +12,8 @@ from tests.jobs.mixes import run as mix
 from tests.jobs.recipes import run, write
 from tests.jobs.runs import Row, jsonl
 from thresher_jobs.mix_report import result_lines
+from thresher_jobs.recipe import load_recipe, typed_steps
+from thresher_jobs.recipe_looking import dry_lines
 from thresher_jobs.recipe_summary import print_summary
 
 
@@ -52,3 +54,28 @@ def test_a_step_that_leaves_nothing_of_a_source_is_told(
     both = [jsonl(tmp_path / f"{name}.jsonl", rows) for name in ("first", "again")]
     run(write(tmp_path / "r.yaml", both, ["dedup"], text_column="text"), tmp_path / "out")
     assert "step dedup leaves no row of source 'again.jsonl'" in caplog.messages
+
+
+def test_a_recipe_tells_leaks_and_losses_as_the_commands_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    items = [f"How many of the {n} apples does the farmer sell in the end?" for n in range(4)]
+    bench = jsonl(tmp_path / "bench.jsonl", [{"question": text} for text in items])
+    rows: list[Row] = [{"instruction": items[0], "output": "None."}]
+    rows += [{"instruction": f"Name {n}", "output": f"It is {n}.", "source": "x"} for n in range(4)]
+    recipe = write(
+        tmp_path / "r.yaml",
+        [jsonl(tmp_path / "a.jsonl", rows)],
+        [{"decontaminate": {"against": [str(bench)]}}, {"convert": {"to": "trl-sft"}}],
+    )
+    with caplog.at_level("INFO"):
+        report = run(recipe, tmp_path / "out")
+    told = next(line for line in caplog.messages if line.startswith("benchmark bench: 4 of 4"))
+    assert "question, by name" in told
+    print_summary(report, "out")
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["bench", "1", "of", "4", "items", "leaked"] in [line[:6] for line in shown]
+    assert ["lost", "4", "extra", "column", "'source'"] in shown
+    assert "| extra column 'source' | 4 |" in (tmp_path / "out" / "README.md").read_text()
+    read = load_recipe(str(recipe))
+    assert told in list(dry_lines(read, typed_steps(read)))

@@ -156,7 +156,7 @@ def _count_filled(array: pa.Array) -> int:
         return int(truth(pc.greater(pc.binary_length(array), 0)).sum())
     if is_list(array.type):
         return int(truth(pc.greater(pc.list_value_length(array), 0)).sum())
-    return len(array) - array.null_count
+    return int(pc.count(array).as_py())
 
 
 def _compare(batch: pa.RecordBatch, names: Sequence[str], found: Evidence) -> None:
