@@ -17,11 +17,11 @@ from thresher_jobs.rebuild import Night
 
 _HELP = {
     "version": "Number of the version in force.",
-    "changed": "Whether the last night committed.",
+    "changed": "Whether the last night that succeeded committed.",
     "rows": "Rows of the version in force, by what became of them.",
-    "inputs": "Input files that the last night found new, changed or gone.",
+    "inputs": "Input files that the last night that succeeded found new, changed or gone.",
     "new_bytes": "Bytes of files that the version before did not have.",
-    "timestamp_seconds": "When the last night ended.",
+    "timestamp_seconds": "When a night last succeeded; one that fails changes no figure.",
 }
 
 
@@ -31,7 +31,7 @@ def metrics(night: Night, store: str, ended: datetime) -> str:
     Args:
         night: What it came to.
         store: Its address.
-        ended: When it ended.
+        ended: When it succeeded.
     """
     lines: list[str] = []
     for name, told in _HELP.items():
