@@ -19,7 +19,7 @@ import pyarrow as pa
 
 import thresher
 from thresher.engines.options import EngineOptions
-from thresher.errors import ConfigError, LimitError
+from thresher.errors import ConfigError, InputError, LimitError
 from thresher.formats.catalogue import FORMATS
 from thresher.formats.conversion import FORM_LOSSES, Conversion
 from thresher.formats.detection import Detected, Evidence
@@ -41,7 +41,7 @@ from thresher_jobs.detecting import decide_formats
 from thresher_jobs.first_pass import first_pass
 
 logger = logging.getLogger(__name__)
-CODE_VERSION = "convert-3"  # raised when the same inputs and parameters give other bytes
+CODE_VERSION = "convert-4"  # raised when the same inputs and parameters give other bytes
 OUTPUTS = ("data", "removed", "quarantine", "ledger")
 
 
@@ -172,7 +172,20 @@ def _survey(run: Run, plan: Plan, params: ConvertParams) -> State:
         return MapStage("survey", key, function, plan.tasks)
 
     plan, _, receipts = first_pass(run, plan, stage_of, params.split_bytes)
-    return State(plan, [receipt.facts for receipt in receipts])
+    surveyed = [receipt.facts for receipt in receipts]
+    _check_renamed(params, [split for facts in surveyed for split in facts["splits"]])
+    return State(plan, surveyed)
+
+
+def _check_renamed(params: ConvertParams, splits: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a name that no file has: nothing would be renamed."""
+    missing = sorted(params.rename.keys() - {name for split in splits for name in split["renamed"]})
+    if missing:
+        columns = agreed_types([(split["schema"], split["several"]) for split in splits])[0].names
+        raise InputError(
+            f"rename: no input has a column {missing[0]!r}",
+            remedy=f"there are {', '.join(columns)}",
+        )
 
 
 def _detect(state: State, params: ConvertParams) -> None:

@@ -315,6 +315,10 @@ def test_columns_of_other_names_are_read_by_the_names_given(tmp_path: Path) -> N
     assert facts(report)["detected"]["in.jsonl"]["formats"] == ["alpaca"]
     with pytest.raises(InputError, match="there is a column 'tags' already"):
         run(tmp_path / "in.jsonl", tmp_path / "twice", to="messages", rename={"problem": "tags"})
+    with pytest.raises(
+        InputError, match=r"no input has a column 'problm' \(there are .*instruction"
+    ):
+        run(tmp_path / "in.jsonl", tmp_path / "no", to="messages", rename={**names, "problm": "x"})
 
 
 PREFERRED = {"prompt": "a", "chosen": "b", "rejected": "c"}

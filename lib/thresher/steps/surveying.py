@@ -37,9 +37,9 @@ def survey(
     """Read one task's rows and say, by split, what they are.
 
     The receipt's facts hold, by split: rows, unreadable rows, the evidence, the types of all
-    columns (`several` names those that have more than one), and whether it was read record by
-    record. With `skip_unreadable` a file that fails is named in the facts: the driver plans again
-    without it.
+    columns (`several` names those that have more than one), which of `names` there are (`renamed`),
+    and whether it was read record by record. With `skip_unreadable` a file that fails is named in
+    the facts: the driver plans again without it.
 
     Args:
         formats: Formats to try; all if None.
@@ -78,6 +78,7 @@ def _survey_split(
 ) -> tuple[dict[str, Any], int]:
     for loose in (False, True):
         evidence, types = Evidence(), ColumnTypes()
+        there: set[str] = set()
         bad, size, stop = 0, 0, base
         reader = read_loose if loose else read_typed
         can_loosen = not loose and read.files[position].format in TEXT_FORMATS
@@ -87,6 +88,7 @@ def _survey_split(
                     break
                 bad += len(block.bad)
                 stop = block.stop
+                there |= {n for piece in block.pieces for n in piece.batch.schema.names}
                 for piece in renamed(block, names).pieces:
                     evidence.add(gather(piece.batch, formats))
                     types.add(piece.batch.schema)
@@ -98,6 +100,7 @@ def _survey_split(
                     "bytes": size,
                     "loose": loose,
                     "evidence": evidence.to_json(),
+                    "renamed": sorted(there & names.keys()),
                     **types.to_json(),
                 }
                 return facts, stop
