@@ -11,7 +11,7 @@ brings and those that go.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -59,7 +59,7 @@ PARTITIONS = 8
 INDEX = "index"
 PREFIX = "ledger-"
 LEARNED = f"{INDEX}/learned"  # in the folder of a run
-ARRIVED = "arrived"
+ARRIVED = "arrivals"
 
 
 def arrive(run: Run, state: State, memory: Memory, step: str) -> None:
@@ -75,8 +75,7 @@ def arrive(run: Run, state: State, memory: Memory, step: str) -> None:
     else:
         arrived, learned = _carried(run, state, memory, past, change)
     memory.learned[step] = learned
-    kept = np.concatenate([np.zeros(0, np.uint64), *(arrived[t][m] for t, m in now.items())])
-    memory.keep(step, ARRIVED, pa.table([pa.array(kept)], names=[ARRIVED]))
+    memory.keep(step, ARRIVED, _in_runs([arrived[task][mask] for task, mask in now.items()]))
     keep_judged(run, state, memory, step)
     every = np.concatenate([np.zeros(0, np.uint64), *arrived.values()])
     key = state.stage_key("arrived", hashlib.sha256(every.tobytes()).hexdigest())
@@ -95,11 +94,22 @@ class _Past(NamedTuple):
     arrived: Masks
 
 
+def _in_runs(parts: Sequence[Column]) -> pa.Table:
+    """Return values, which repeat much, and how often each comes after the one before."""
+    values = np.concatenate([np.zeros(0, np.uint64), *parts])
+    first = np.ones(len(values), bool)
+    first[1:] = values[1:] != values[:-1]
+    begins = np.flatnonzero(first)
+    columns = (values[begins], np.diff(np.append(begins, len(values))).astype(np.uint64))
+    return pa.table([pa.array(column) for column in columns], names=["arrived", "rows"])
+
+
 def _remembered(memory: Memory, step: str) -> _Past | None:
     marks, kept = judged_before(memory, step), memory.table(step, ARRIVED)
     if marks is None or kept is None:
         return None
-    return _Past(marks, spread_over(marks, kept.column(ARRIVED).to_numpy()))
+    arrived, rows = (kept.column(name).to_numpy() for name in ("arrived", "rows"))
+    return _Past(marks, spread_over(marks, np.repeat(arrived, rows.astype(np.int64))))
 
 
 def _carried(

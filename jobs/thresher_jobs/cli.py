@@ -15,6 +15,7 @@ import typer
 
 import thresher
 from thresher.errors import InternalError, Stopped, ThresherError, from_os_error
+from thresher.spared import leave
 from thresher_jobs import mix_command as _mix_command  # noqa: F401 - its command
 from thresher_jobs import rebuild_command as _rebuild_command  # noqa: F401 - its command
 from thresher_jobs import run_command as _run_command  # noqa: F401 - its commands
@@ -146,6 +147,7 @@ def main() -> None:
     sys.stdout.flush()
     if code:
         os._exit(code)
+    leave(code)
 
 
 def run(arguments: Sequence[str] | None = None, *, alone: bool = False) -> int:

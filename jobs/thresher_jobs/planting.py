@@ -10,33 +10,39 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from thresher import docid
 from thresher.errors import InputError
-from thresher.stage import WORK, Receipt, Stage, Task, load_receipt
-from thresher.store import Published, Store
+from thresher.planning import Plan
+from thresher.stage import Receipt, Stage, Task
+from thresher.store import Store
 from thresher.versions.reading import Version
 from thresher_jobs.arrival import Arriving, keep_learned
 from thresher_jobs.memory import Memory
+from thresher_jobs.night_files import (
+    Placed,
+    begun,
+    in_stage,
+    is_mapped,
+    keep_asides,
+    link_notes,
+    numbered,
+    receipt_of,
+)
 from thresher_jobs.night_index import (
-    ASIDES,
     INDEX,
     NOTES,
     Line,
-    is_aside,
     read_lines,
     read_tables,
     table_names,
     with_number,
-    without_number,
     write_lines,
     write_tables,
 )
@@ -48,11 +54,7 @@ AT_ONCE = 8  # files that are fetched or hashed side by side
 # Nights in which every file of a local index that nobody wrote to is read for its hash once: a disk
 # that loses bits is found out, at 60 MB a night instead of 0.9 GB for a million documents.
 TURNS = 16
-# Read row by row where they are mapped: a night touches few of these files' pages.
-MAPPED = "shingles"
 DAMAGED = "rebuild --anew makes everything again and takes nothing over"
-
-Placed = tuple[str, str]  # name in the version, name in the folder of the run
 
 
 @dataclass
@@ -71,6 +73,7 @@ class Planter:
         planted: By stage, the tasks that were not run.
         bytes_read: Of the index, read whole, hashes checked.
         memo: What steps have read of files.
+        plan: Of the inputs, where it was made already.
         bytes_mapped: Of the index, looked at where steps want columns or rows of it.
     """
 
@@ -84,6 +87,7 @@ class Planter:
     bytes_read: int = 0
     bytes_mapped: int = 0
     memo: dict[Any, Any] = field(default_factory=dict)
+    plan: Plan | None = None
 
     def __post_init__(self) -> None:
         with _or_anew():
@@ -96,13 +100,15 @@ class Planter:
         self._written = {line.written_key: place for place, line in enumerate(self._lines)}
         self._stages: dict[str, Stage] = {}
         self._memory: Memory | None = None
+        self._working: Future[None] | None = None
         # Read while tasks are; what goes wrong is told when the tables are wanted.
         reader = ThreadPoolExecutor(1)
         self._tables = reader.submit(read_tables, self.version)
         reader.shutdown(wait=False)
 
     def plant(self, store: Store, stage: Stage) -> Mapping[int, Receipt]:
-        """Put the files of known tasks into a stage's folder; return their receipts."""
+        """Put the files of known tasks into a stage's folder, while others are run; return the
+        receipts."""
         known = {
             "formats": self._plant_peeked,
             "read": self._plant_noted,
@@ -112,10 +118,29 @@ class Planter:
         if stage.name not in known and not alone:
             return {}
         receipts, files = known.get(stage.name, self._plant_noted)(stage)
-        self._place(store, files)
+        if files:
+            self._aside(self._place, store, files)
         self._stages[stage.name] = stage
         self.planted[stage.name] = frozenset(receipts)
         return receipts
+
+    def _aside(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Do some work while the run goes on."""
+        self.placed()
+        worker = ThreadPoolExecutor(1)
+        self._working = worker.submit(work, *arguments)
+        worker.shutdown(wait=False)
+
+    def placed(self) -> None:
+        """Wait until the files are there: those of receipts, and what the next night wants."""
+        working, self._working = self._working, None
+        if working is not None:
+            working.result()
+
+    def num_new(self, tasks: Sequence[Task]) -> int:
+        """Count the tasks that the version before did not read."""
+        assert self.reads is not None
+        return sum(self.reads(task) not in self._read for task in tasks)
 
     def memory(self, tasks: Sequence[Task]) -> Memory:
         """Return what steps find of the version before."""
@@ -140,7 +165,7 @@ class Planter:
             line = self._peeked.get(peeked_key(task, self.max_doc_bytes))
             if line is not None:
                 told = json.loads(line.peeked)
-                evidence = dict(zip(map(str, _begun(task)), told["evidence"], strict=True))
+                evidence = dict(zip(map(str, begun(task)), told["evidence"], strict=True))
                 facts = {"evidence": evidence, "error": told["error"]}
                 found[task.index] = Receipt(
                     task.index, rows_in=told["rows"], rows_out=told["rows"], facts=facts
@@ -160,7 +185,7 @@ class Planter:
             if receipt is None:
                 continue
             named = tuple(
-                replace(file, name=_in_stage(stage, with_number(file.name, task.index)))
+                replace(file, name=in_stage(stage, with_number(file.name, task.index)))
                 for file in receipt.files
             )
             files += [
@@ -181,7 +206,7 @@ class Planter:
             named = tuple(
                 replace(file, name=with_number(file.name, task.index)) for file in receipt.files
             )
-            besides, placed = _numbered(receipt.facts["besides"], stage.folder, task.index)
+            besides, placed = numbered(receipt.facts["besides"], stage.folder, task.index)
             files += placed
             if sum(split["rows"][2] for split in receipt.facts["splits"]):  # the report reads them
                 files += [
@@ -222,7 +247,7 @@ class Planter:
     def _is_checked(self, name: str) -> bool:
         """Say whether to read a file for its hash: one that was written to since the version was
         committed, and of those at rest another share every night."""
-        if _is_mapped(name):
+        if is_mapped(name):
             return False
         assert self.version is not None
         if not self.version.is_at_rest(name):
@@ -238,20 +263,20 @@ class Planter:
         lines = []
         for task, read, wrote in zip(passed.plan.tasks, passed.receipts, written, strict=True):
             read_key, written_key = self.reads(task), self.writes[task.index]
-            peek_key = peeked_key(task, self.max_doc_bytes) if _begun(task) else ""
+            peek_key = peeked_key(task, self.max_doc_bytes) if begun(task) else ""
             noted = self._keep_notes(store, task, read_key, read)
             if task.index in self.planted["write"]:
                 told = self._lines[self._written[written_key]].written
             else:
-                told = _keep_asides(store, written_key, wrote)
+                told = keep_asides(store, written_key, wrote)
             formats = peeked.get(peek_key, "")
             lines.append(
                 Line(peek_key if formats else "", formats, read_key, noted, written_key, told)
             )
         write_lines(store, lines)
-        write_tables(store, passed.memory.kept)
         keep_learned(store, passed.memory.learned)
         store.put_json(COST, self._cost(passed, written))
+        self._aside(write_tables, store, passed.memory.kept)
 
     def _keep_notes(self, store: Store, task: Task, key: str, read: Receipt) -> str:
         """Keep the notes of a task that are new; return the receipts of all, by stage."""
@@ -261,8 +286,8 @@ class Planter:
         for name in ("read", *sorted(self._memory.alone)):
             if task.index not in self.planted[name]:
                 stage = self._stages[name]
-                receipt = read if name == "read" else _receipt(store, stage, task)
-                told[name] = _link_notes(store, stage, key, receipt)
+                receipt = read if name == "read" else receipt_of(store, stage, task)
+                told[name] = link_notes(store, stage, key, receipt)
         return json.dumps(told, sort_keys=True)
 
     def _found_formats(self, store: Store) -> dict[str, str]:
@@ -275,8 +300,8 @@ class Planter:
             if task.index in self.planted["formats"]:
                 found[key] = self._peeked[key].peeked
                 continue
-            receipt = _receipt(store, stage, task)
-            evidence = [receipt.facts["evidence"][str(file)] for file in _begun(task)]
+            receipt = receipt_of(store, stage, task)
+            evidence = [receipt.facts["evidence"][str(file)] for file in begun(task)]
             told = {"evidence": evidence, "error": receipt.facts["error"], "rows": receipt.rows_in}
             found[key] = json.dumps(told)
         return found
@@ -311,72 +336,3 @@ def _or_anew() -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(error.message, path=error.path, remedy=DAMAGED) from error
-
-
-def _is_mapped(name: str) -> bool:
-    """Say so of index/notes/KEY/STEP/shingles/part.arrow."""
-    return PurePosixPath(name).parts[4:-1] == (MAPPED,)
-
-
-def _begun(task: Task) -> list[int]:
-    """Return the files that begin in a task."""
-    return [split.file for split in task.payload.splits if split.start == 0]
-
-
-def _receipt(store: Store, stage: Stage, task: Task) -> Receipt:
-    found = load_receipt(store, stage.folder, task.index)
-    assert found is not None
-    return found
-
-
-def _in_stage(stage: Stage, below: str) -> str:
-    """Return where a note lies in a stage; notes of others than `read` begin with its name."""
-    return f"{stage.folder}/{below.removeprefix('' if stage.name == 'read' else f'{stage.name}/')}"
-
-
-def _link_notes(store: Store, stage: Stage, key: str, receipt: Receipt) -> str:
-    files = []
-    first = "" if stage.name == "read" else f"{stage.name}/"
-    for file in receipt.files:
-        below = first + without_number(file.name.removeprefix(f"{stage.folder}/"))
-        store.link(f"{NOTES}/{key}/{below}", store.path(file.name))
-        files.append(Published(below, file.bytes, ""))
-    return replace(receipt, task=0, files=tuple(files)).to_bytes().decode()
-
-
-def _keep_asides(store: Store, key: str, receipt: Receipt) -> str:
-    besides: dict[str, Any] = {}
-    for name, told in receipt.facts["besides"].items():
-        besides[name] = dict(told)
-        for fact, value in told.items():
-            if isinstance(value, str) and value.startswith(f"{WORK}/"):
-                kept = f"{ASIDES}/{key}/{without_number(PurePosixPath(value).name)}"
-                store.link(kept, store.path(value))
-                besides[name][fact] = kept
-        if "texts" in told:
-            rows = docid.row_of(np.array([int(i) for i in told["texts"]], np.uint64)).tolist()
-            besides[name]["texts"] = dict(zip(map(str, rows), told["texts"].values(), strict=True))
-    parts = tuple(replace(file, name=without_number(file.name)) for file in receipt.files)
-    facts = {**receipt.facts, "besides": besides}
-    return replace(receipt, task=0, files=parts, facts=facts).to_bytes().decode()
-
-
-def _numbered(
-    besides: Mapping[str, Mapping[str, Any]], folder: str, task: int
-) -> tuple[dict[str, Any], list[Placed]]:
-    """Return what was counted beside rows with the number of a task, and the files of it."""
-    found: dict[str, Any] = {}
-    files: list[Placed] = []
-    for name, told in besides.items():
-        found[name] = dict(told)
-        for fact, value in told.items():
-            if is_aside(value):
-                at = f"{folder}/{with_number(PurePosixPath(value).name, task)}"
-                files.append((value, at))
-                found[name][fact] = at
-        if "texts" in told:
-            ids = docid.pack(task, np.array([int(row) for row in told["texts"]], np.uint64))
-            found[name]["texts"] = dict(
-                zip(map(str, ids.tolist()), told["texts"].values(), strict=True)
-            )
-    return found, files

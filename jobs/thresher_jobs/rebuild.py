@@ -29,6 +29,7 @@ from thresher.inputs import list_inputs
 from thresher.params import digest_of
 from thresher.planning import nightly_split_bytes
 from thresher.run import Listener, open_run
+from thresher.spared import begin_to_compile
 from thresher.store import Store
 from thresher.versions.history import open_history
 from thresher.versions.lease import Holder, at_work
@@ -40,8 +41,9 @@ from thresher_jobs.committing import INPUTS, Committing, drop_unusable
 from thresher_jobs.night_place import alone_in
 from thresher_jobs.planting import Planter
 from thresher_jobs.recipe import Recipe, resolved, typed_steps, with_languages
-from thresher_jobs.recipe_looking import inputs_of
-from thresher_jobs.run_recipe import run_recipe
+from thresher_jobs.recipe_advice import advised
+from thresher_jobs.recipe_looking import inputs_of, pins_of
+from thresher_jobs.run_recipe import plan_of, run_recipe
 from thresher_jobs.versions import now
 
 logger = logging.getLogger(__name__)
@@ -131,12 +133,15 @@ def rebuild(
         }
         if before is not None and not new_settings:
             check_settings(before, settings, ["thresher"])
-        pins, files = _plain(inputs_of(cut, memo))
+        with advised(cut):
+            looked_at = plan_of(cut)
+        pins, files = _plain([looked_at.pins(), inputs_of(cut, looked_at, memo)])
         known = _inputs(before)
         same = before is not None and not (_settings_differ(before, settings))
         if before is not None and same and not anew and known == {"pins": pins, "files": files}:
             made.append(Night(before, False, before.manifest.rows, Changes(), 0))
             return None
+        begin_to_compile()
         number = before.number if before is not None else 0
         arriving = Arriving(before, number + 1) if order == ARRIVAL else None
         made_of = [settings, pins, files, anew, number if arriving else 0]
@@ -145,11 +150,11 @@ def rebuild(
         if anew:
             writer.distrust()
         planter = Planter(None if anew else before, fetched, cut.max_doc_bytes, arriving)
-        planter.memo = memo
+        planter.memo, planter.plan = memo, looked_at
         run = open_run(str(folder), options, listener)
         drop_unusable(run.store, planter.version)
         report = run_recipe(cut, str(folder), options, listener, run=run, planter=planter)
-        if _plain(inputs_of(cut, memo)) != [pins, files]:
+        if _plain([pins_of(cut), inputs_of(cut, looked_at, memo)]) != [pins, files]:
             raise InputError(
                 "inputs changed between the run and its commit", remedy="run the command again"
             )

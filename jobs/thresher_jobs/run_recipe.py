@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -155,7 +156,7 @@ def _run(
     planter: Planter | None,
 ) -> dict[str, Any]:
     begin = time.monotonic()
-    plan = plan_of(recipe)
+    plan = (None if planter is None else planter.plan) or plan_of(recipe)
     recipe = with_languages(recipe, sum(file.bytes for file in plan.inputs.files))
     steps, conversion = make_steps(typed, recipe, plan)
     for step in steps:
@@ -261,7 +262,11 @@ def _read(
     def stage_of(plan: Plan) -> MapStage:
         digest = digest_of([made_of.recipe, made_of.files, planter is not None])
         key = stage_key(CODE_VERSION, thresher.__version__, plan.digest(), digest, str(formats))
-        return MapStage("read", key, partial(first_read, how), plan.tasks)
+        tasks = len(plan.tasks) if planter is None else planter.num_new(plan.tasks)
+        local = options.engine == "local"
+        spare = options.resolved_workers() // max(1, tasks) if local else 1
+        work = partial(first_read, replace(how, threads=max(1, spare)))
+        return MapStage("read", key, work, plan.tasks)
 
     plan, stage, receipts = first_pass(run, plan, stage_of, recipe.split_bytes)
     if recipe.text_column is not None and not recipe.union_columns:

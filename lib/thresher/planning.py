@@ -70,12 +70,17 @@ class Plan:
 
     def pins(self) -> list[list[Any]]:
         """Return what identifies the inputs: name, size and pin of each file."""
-        return [[f.name, f.bytes, f.pin] for f in self.inputs.files]
+        return pins(self.inputs)
 
     def digest(self) -> str:
         """Return 16 digits that change with any file or cut."""
         tasks = [[list(split[:3]) for split in task.payload.splits] for task in self.tasks]
         return digest_of([self.pins(), tasks, [list(u) for u in self.unreadable]])
+
+
+def pins(inputs: Inputs) -> list[list[Any]]:
+    """Return name, size and pin of each file."""
+    return [[file.name, file.bytes, file.pin] for file in inputs.files]
 
 
 def make_plan(

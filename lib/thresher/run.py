@@ -82,8 +82,11 @@ class Planting(Protocol):
     """What earlier runs have left of a stage."""
 
     def plant(self, store: Store, stage: Stage) -> Mapping[int, Receipt]:
-        """Put files of earlier runs into the stage's folder; return the receipts of tasks that need
-        not be run, by number. Other stages read no file but those that are put there."""
+        """Begin to put files of earlier runs into the stage's folder; return the receipts of tasks
+        that need not be run, by number. Other stages read no file but those that are put there."""
+
+    def placed(self) -> None:
+        """Wait until all files are there."""
 
 
 @dataclass
@@ -290,11 +293,13 @@ class Run:
             self._tell("progress", stage, len(receipts), rows, size, start)
 
         missing = [number for number in numbers if number not in receipts]
-        if missing:
-            if stage.kind == "map":
+        with contextlib.ExitStack() as at_end:
+            if self.planting is not None:
+                at_end.callback(self.planting.placed)
+            if missing and stage.kind == "map":
                 by_index = {task.index: task for task in stage.tasks}
                 self.engine.run_map(self.store, stage, [by_index[n] for n in missing], done)  # type: ignore[arg-type]
-            else:
+            elif missing:
                 self.engine.run_exchange(self.store, stage, missing, done)  # type: ignore[arg-type]
         absent = [n for n in numbers if n not in receipts]
         if absent:
@@ -326,6 +331,8 @@ class Run:
 
     def commit(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest, which makes the result; then drop the stage files."""
+        if self.planting is not None:
+            self.planting.placed()
         self.store.put_json(MANIFEST, manifest)
         self._finish()
 
@@ -333,9 +340,8 @@ class Run:
         """Say that the result is there, and drop stage files and what killed writers left."""
         self.state("done")
         self.store.sweep()
-        for name in self.store.names(WORK):
-            if name != IDENTITY:
-                self.store.remove(name)
+        for name in {*self.store.names(WORK)} - {IDENTITY}:
+            self.store.remove(name)
 
     def _tell(self, kind: str, stage: Stage, done: int, rows: int, size: int, start: float) -> None:
         if self.listener is not None:

@@ -141,11 +141,14 @@ def receipt_name(folder: str, task: int) -> str:
 
 def load_receipt(store: Store, folder: str, task: int) -> Receipt | None:
     """Return the receipt of a finished task, or None; the files it names must be there in full
-    size."""
+    size. Receipts are not synced: one that a power cut left empty is none."""
     name = receipt_name(folder, task)
     if not store.exists(name):
         return None
-    receipt = Receipt.from_bytes(store.get(name))
+    try:
+        receipt = Receipt.from_bytes(store.get(name))
+    except ValueError:
+        return None
     for file in receipt.files:
         path = store.path(file.name)
         if not path.exists() or path.stat().st_size != file.bytes:
@@ -157,11 +160,11 @@ def _keep_receipt(store: Store, folder: str, receipt: Receipt) -> Receipt:
     """Put the receipt if absent. A second attempt must agree with the first, byte for byte."""
     data = receipt.to_bytes()
     name = receipt_name(folder, receipt.task)
-    if not store.put_if_absent(name, data) and store.get(name) != data:
+    if not store.put_if_absent(name, data, synced=False) and store.get(name) != data:
         if load_receipt(store, folder, receipt.task) is None:
             store.put(
                 name, data
-            )  # the old receipt's files are gone or cut: this attempt made them anew
+            )  # the old receipt or its files are gone or cut: this attempt made them anew
         else:
             raise InternalError(
                 f"task {receipt.task} of {folder} gave two different results", path=store.root

@@ -1,9 +1,9 @@
 """The one folder a run writes: atomic publishing, put-if-absent, receipts' hashes.
 
 A name is either absent or complete. Writers go through a temporary file in the same folder; a
-reader never sees half a file. Files that must survive a power cut (results, receipts, the manifest)
-are synced to disk before they get their name; stage files that a rerun can make again are not,
-because a receipt states their size and hash.
+reader never sees half a file. Files that must survive a power cut (results, the manifest) are
+synced to disk before they get their name; stage files and their receipts, which a rerun can make
+again, are not: a receipt states the sizes of its files, and one that is not whole is none.
 """
 
 from __future__ import annotations
@@ -96,14 +96,15 @@ class Store:
     def put(self, name: str, data: bytes) -> Published:
         """Write `data` as `name`, durably, replacing what was there."""
         with self.writing(name) as path:
-            _write_synced(path, data)
+            _write(path, data, synced=True)
         sync_folder(self.path(name).parent)
         return Published(name, len(data), hashlib.sha256(data).hexdigest())
 
-    def put_if_absent(self, name: str, data: bytes) -> bool:
+    def put_if_absent(self, name: str, data: bytes, *, synced: bool = True) -> bool:
         """Write `data` as `name` unless the name is taken; say whether it was written.
 
-        `os.link` decides between racing writers: exactly one wins.
+        `os.link` decides between racing writers: exactly one wins. What is not `synced` may be
+        gone, or empty, after a power cut.
         """
         target = self.path(name)
         try:
@@ -111,14 +112,15 @@ class Store:
             handle, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=target.parent)
             os.close(handle)
             try:
-                _write_synced(Path(temporary), data)
+                _write(Path(temporary), data, synced)
                 os.chmod(temporary, 0o666 & ~_UMASK)
                 os.link(temporary, target)
             except FileExistsError:
                 return False
             finally:
                 os.unlink(temporary)
-            sync_folder(target.parent)
+            if synced:
+                sync_folder(target.parent)
         except OSError as error:
             raise from_os_error(error, str(target)) from error
         return True
@@ -215,11 +217,12 @@ def _umask() -> int:
 _UMASK = _umask()
 
 
-def _write_synced(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes, synced: bool) -> None:
     with open(path, "wb") as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        if synced:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def sync_file(path: Path) -> None:

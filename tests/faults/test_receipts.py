@@ -97,3 +97,15 @@ def test_two_attempts_that_disagree_are_our_bug(tmp_path: Path) -> None:
     run_task(store, stage, stage.tasks[0])
     with pytest.raises(InternalError, match="gave two different results"):
         run_task(store, stage, stage.tasks[0])
+
+
+@pytest.mark.parametrize("left", [b"", bytes(200), b'{"task": 1, "fi'])
+def test_a_receipt_that_a_power_cut_left_is_none(left: bytes, source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(Stopped):
+        runs.run(source, out, listener=StopAt("buckets"), split_bytes=2048)
+    (folder,) = (out / ".thresher").glob("attributes-*")
+    (folder / "receipt-00001.json").write_bytes(left)
+    report = runs.run(source, out, split_bytes=2048)
+    assert runs.resumed(report)["attributes"] == report["plan"]["tasks"] - 1
+    assert report["rows_kept"] == 25

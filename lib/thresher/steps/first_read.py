@@ -9,7 +9,8 @@ Shapes: R rows of a block.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -84,12 +85,15 @@ class FirstRead:
         probes: What is noted of them; each has a name of its own.
         skip_unreadable: Name files that fail instead of raising.
         max_doc_bytes: Rows with a larger value are bad.
+        threads: How many probes of a task take a block at once: more than one where there are fewer
+            tasks than cores. What they note is the same.
     """
 
     reader: Reader
     probes: tuple[Probe, ...]
     skip_unreadable: bool
     max_doc_bytes: int
+    threads: int = 1
 
     def columns(self, read: ReadTask) -> list[str] | None:
         """List the columns to read; all of files that state no types before they are read."""
@@ -124,16 +128,36 @@ def _read(how: FirstRead, store: Store, folder: str, task: Task) -> Receipt:
             stack.enter_context(probe.open(store, noted(folder, probe), task))
             for probe in how.probes
         ]
+        beside = stack.enter_context(_threads(how.threads))
         for block in read_task(read, how.columns(read), None, how.max_doc_bytes):
             texts = how.reader.texts(block, read)
-            base = log.rows
-            count = log.add(block, texts.text)
-            for one in notes:
-                one.take(block, texts, base, count)
+            base, count = log.rows, len(block.rows) + len(block.bad)
+            takes = [partial(one.take, block, texts, base, count) for one in notes]
+            beside([*takes, partial(log.add, block, texts.text)])
         for probe, one in zip(how.probes, notes, strict=True):
             written, facts[probe.name] = one.close()
             files += written
     return log.receipt(task.index, tuple(files), {**log.facts(), _NOTED: facts})
+
+
+@contextlib.contextmanager
+def _threads(number: int) -> Iterator[Callable[[Sequence[Callable[[], object]]], None]]:
+    """Yield what does some pieces of work, so many at once; the first that fails is raised."""
+
+    def one_by_one(works: Sequence[Callable[[], object]]) -> None:
+        for work in works:
+            work()
+
+    if number <= 1:
+        yield one_by_one
+        return
+    with ThreadPoolExecutor(number) as pool:
+
+        def at_once(works: Sequence[Callable[[], object]]) -> None:
+            for done in [pool.submit(work) for work in works]:
+                done.result()
+
+        yield at_once
 
 
 def first_fault(how: FirstRead, task: Task) -> tuple[int, str] | None:

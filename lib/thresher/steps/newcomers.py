@@ -45,7 +45,8 @@ class Marks:
         """(D,) bool."""
         table = read_table(store, self.name)
         place = int(np.searchsorted(table.column("task").to_numpy(), task))
-        return unmarked(table.slice(place, 1))[task]
+        rows, bits = (table.column(name)[place] for name in ("rows", "marked"))
+        return _unpacked(np.frombuffer(bits.as_buffer(), np.uint8), rows.as_py())
 
 
 def marked(tasks: Sequence[int], masks: Sequence[Column]) -> pa.Table:
@@ -64,9 +65,13 @@ def unmarked(table: pa.Table) -> dict[int, Column]:
     """Read what `marked` gave: (D,) bool by task."""
     columns = (table.column(name).to_pylist() for name in MARKED.names)
     return {
-        task: np.unpackbits(np.frombuffer(bits, np.uint8), count=rows).astype(bool)
+        task: _unpacked(np.frombuffer(bits, np.uint8), rows)
         for task, rows, bits in zip(*columns, strict=True)
     }
+
+
+def _unpacked(bits: Column, rows: int) -> Column:
+    return np.unpackbits(bits, count=rows).view(bool)
 
 
 def mark_compared(

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -92,13 +94,16 @@ class PartSet:
             self._open[folder][2].write(batch)
 
     def finish(self) -> tuple[Published, ...]:
-        """Close all parts, sync them and say what they are."""
-        files = []
-        for name, path, writer in self._open.values():
-            written = writer.close()
-            sync_file(path)
-            files.append(Published(name, written.bytes, written.sha256))
-        return tuple(files)
+        """Close all parts, sync them and say what they are; one compresses while another is
+        synced."""
+        with ThreadPoolExecutor(len(self._open)) as pool:
+            return tuple(pool.map(_closed, *zip(*self._open.values(), strict=True)))
+
+
+def _closed(name: str, path: Path, writer: PartWriter) -> Published:
+    written = writer.close()
+    sync_file(path)
+    return Published(name, written.bytes, written.sha256)
 
 
 def long_leaves(columns: pa.Schema) -> list[str]:
