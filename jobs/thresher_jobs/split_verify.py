@@ -53,7 +53,7 @@ def _check_rows(result: Result) -> str:
     for part in range(result.num_parts):
         ledger = result.ledger(part, ["verdict"])
         rows_in.update(ledger.column("file").to_pylist())
-        ids.append(_hashes(ledger.column("_row_id")))
+        ids.append(id_hashes(ledger.column("_row_id")))
         for found in part_rows(result, part):
             if found.rows.num_rows != len(found.ids):
                 raise InputError(
@@ -81,7 +81,7 @@ def _check_rows(result: Result) -> str:
     return f"rows        {rows_in.total():,} in = {parts}, each once"
 
 
-def _hashes(strings: Any) -> Column:
+def id_hashes(strings: Any) -> Column:
     column = strings.combine_chunks() if isinstance(strings, pa.ChunkedArray) else strings
     hashed: Column = sketch(column, with_words=False).bytes_hash
     return hashed
@@ -98,7 +98,7 @@ def check_groups(result: Result) -> str:
     for part in range(result.num_parts):
         ledger = result.ledger(part, ["verdict", "reason", "matched_id"])
         kept = ledger.filter(pc.equal(ledger.column("verdict"), "kept"))
-        keys.append(_hashes(group_names(kept)))
+        keys.append(id_hashes(group_names(kept)))
         splits.append(pc.index_in(kept.column("reason"), value_set=names).to_numpy())
     torn, groups = _torn(np.concatenate(keys), np.concatenate(splits))
     if torn is not None:

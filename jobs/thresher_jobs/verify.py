@@ -14,20 +14,17 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from thresher.errors import InputError
-from thresher.result import Line, Result, open_result
+from thresher.result import Result, open_result
 from thresher.steps.split_writing import split_folder
 from thresher.store import hash_file
-from thresher.text.sketch import shingles, sketch
-from thresher.transforms.clusters import overlaps
 from thresher_jobs.dedup_params import DedupParams
-from thresher_jobs.dedup_texts import ResultTexts
 from thresher_jobs.mix_verify import check_mixture
 from thresher_jobs.split_result import part_rows
 from thresher_jobs.split_verify import check_split, folders_of
+from thresher_jobs.verify_copies import check_removals
 from thresher_jobs.verify_leaks import check_leaks
 from thresher_jobs.verify_recipe import check_recipe
 from thresher_jobs.verify_rules import check_rules
@@ -60,7 +57,7 @@ def verify(out: str) -> Iterator[str]:
     elif result.manifest["job"] == "mix":
         yield from check_mixture(result)
     else:
-        yield _check_removals(result, DedupParams.model_validate(result.manifest["params"]))
+        yield check_removals(result, DedupParams.model_validate(result.manifest["params"]))
 
 
 def _check_hashes(result: Result) -> str:
@@ -147,96 +144,3 @@ def _check_added(result: Result) -> str:
             )
         count += len(added)
     return f"added       {count:,} checked, each names a kept row" if count else "added       none"
-
-
-def _check_removals(result: Result, params: DedupParams) -> str:
-    wanted: set[str] = set()
-    for part in range(result.num_parts):
-        matched = result.read("removed", part, ["_matched_id"]).column("_matched_id")
-        wanted.update(pc.unique(matched).to_pylist())
-    texts = ResultTexts(result, params)
-    kept = _Kept(texts, list(result.find(wanted)))
-    lowest, checked = 1.0, 0
-    for part in range(result.num_parts):
-        table = result.read("removed", part)
-        if len(table):
-            text = texts.of_removed(part, table)
-            lowest = min(lowest, _check_part(table, text, kept, params))
-            checked += len(table)
-    if not checked:
-        return "removals    none"
-    return (
-        f"removals    {checked:,} checked, each has a kept partner; lowest similarity {lowest:.6f}"
-    )
-
-
-class _Kept:
-    """The compared text of the partners, and which row of it a row id is."""
-
-    def __init__(self, of_result: ResultTexts, lines: list[Line]) -> None:
-        texts: list[pa.Array] = []
-        self.place: dict[str, int] = {}
-        for part in sorted({line.part for line in lines}):
-            mine = [line for line in lines if line.part == part]
-            lost = next((line for line in mine if line.verdict != "kept"), None)
-            if lost is not None:
-                raise InputError(
-                    f"row {lost.row_id} has removed rows in its favour but was {lost.verdict}"
-                )
-            for line in mine:
-                self.place[line.row_id] = len(self.place)
-            texts.append(of_result.of_lines(mine))
-        self.text = pa.concat_arrays(texts) if texts else pa.array([], pa.large_string())
-
-
-def _check_part(table: pa.Table, text: pa.Array, kept: _Kept, params: DedupParams) -> float:
-    """Re-check the removals of one part; return the lowest similarity."""
-    ids = table.column("_row_id").to_pylist()
-    matched = table.column("_matched_id").to_pylist()
-    unknown = next((m for m in matched if m not in kept.place), None)
-    if unknown is not None:
-        raise InputError(f"partner {unknown!r} is not among the kept rows")
-    places = np.array([kept.place[m] for m in matched])
-    partner = kept.text.take(pa.array(places))
-    reasons = np.array(table.column("_reason").to_pylist())
-    scores = table.column("_score").to_numpy()
-    mine, theirs = sketch(text, n=params.ngram), sketch(partner, n=params.ngram)
-    _require(reasons != "exact_copy", mine.bytes_hash, theirs.bytes_hash, ids, "equal bytes")
-    _require(reasons != "same_words", mine.sequence_hash, theirs.sequence_hash, ids, "equal words")
-    near = np.flatnonzero(reasons == "near_copy")
-    if not len(near):
-        return 1.0
-    return _check_near(text, partner, near, scores, ids, params)
-
-
-def _require(excused: Column, left: Column, right: Column, ids: list[str], what: str) -> None:
-    wrong = np.flatnonzero(~excused & (left != right).any(axis=1))
-    if len(wrong):
-        raise InputError(f"row {ids[wrong[0]]} and its partner do not have {what}")
-
-
-def _check_near(
-    text: pa.Array,
-    partner: pa.Array,
-    near: Column,
-    scores: Column,
-    ids: list[str],
-    params: DedupParams,
-) -> float:
-    offsets, values = shingles(
-        pa.concat_arrays([text.take(near), partner.take(near)]), n=params.ngram
-    )
-    num = len(near)
-    rows = np.arange(num)
-    shared = overlaps(offsets[:-1], offsets[1:], values, rows, rows + num)
-    sizes = np.diff(offsets)
-    union = sizes[:num] + sizes[num:] - shared
-    wrong = np.flatnonzero(shared / np.maximum(union, 1) != scores[near])
-    if len(wrong):
-        row = near[wrong[0]]
-        raise InputError(f"row {ids[row]}: stated similarity {scores[row]} is not the real one")
-    numerator, denominator = params.fraction
-    below = np.flatnonzero(denominator * shared < numerator * union)
-    if len(below) and params.clusters == "greedy":
-        raise InputError(f"row {ids[near[below[0]]]} was removed below the threshold")
-    return float(scores[near].min())

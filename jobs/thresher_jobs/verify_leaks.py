@@ -15,7 +15,7 @@ from thresher.result import Result
 from thresher.steps.leak_changing import CHANGE_FOLDER, WORDS
 from thresher.steps.leak_writing import MATCH_FOLDER
 
-_GRAVE = {"contaminated": ("contaminated",), "suspect": ("contaminated", "suspect")}
+GRAVE = {"contaminated": ("contaminated",), "suspect": ("contaminated", "suspect")}
 _MATCHES = ["_row_id", "verdict", "byte_start", "byte_end"]
 Row = dict[str, Any]
 Lengths = defaultdict[tuple[str, str], list[int | None]]
@@ -29,7 +29,7 @@ def check_leaks(result: Result) -> str:
             holds what was to be taken out.
     """
     params = result.manifest["params"]
-    wanted = _GRAVE[params["remove"]]
+    wanted = GRAVE[params["remove"]]
     word = WORDS.get(params["action"])
     found, changed = 0, 0
     for part in range(result.num_parts):
