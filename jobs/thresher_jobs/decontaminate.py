@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -118,7 +118,8 @@ def _decontaminate(
     )
     files = plan.inputs.files
     formats = {files[f].name: list(d.formats) for f, d in sorted((detected or {}).items())}
-    searched = Searched(params, benchmarks, indexed, presets, plan, receipts, formats)
+    left_out = unread_columns(detected)
+    searched = Searched(params, benchmarks, indexed, presets, plan, receipts, formats, left_out)
     matches = sum(int(one["matches"]) for one in facts)
     settled = settle(run, plan, step, found, stage.key, matches, indexed)
     written = write_outputs(run, searched, step, found, settled.folder, stage.key)
@@ -191,6 +192,11 @@ def presets_of(
                 f"benchmark {one.benchmark.name}: {error.message}", remedy=error.remedy
             ) from error
     return tuple(found)
+
+
+def unread_columns(detected: Mapping[int, Detected] | None) -> tuple[str, ...]:
+    """Return the columns that are not searched, since no format of their file knows them."""
+    return tuple(sorted({name for found in (detected or {}).values() for name in found.unread}))
 
 
 def reader_of(params: DecontaminateParams, detected: dict[int, Detected] | None) -> RowReader:

@@ -28,6 +28,10 @@ from thresher_jobs.searched import Searched
 from thresher_jobs.summary import leak_lines
 
 SHOWN_IDS = 5
+TURNS_APART = (
+    "A question over several messages of the user is looked for in each of them alone "
+    "(join_user_turns: true joins them)."
+)
 
 
 def publish(
@@ -49,6 +53,7 @@ def publish(
         written,
         [(source["name"], source["rows_in"]) for source in counts.sources],
         changed,
+        searched.unread,
     )
     value = frame(
         run,
@@ -81,6 +86,7 @@ def leak_facts(
     written: Sequence[Receipt],
     searched: Sequence[tuple[str, int]],
     changed: Sequence[int],
+    unread: Sequence[str],
     step: str = "",
 ) -> dict[str, Any]:
     """Return what the report says of leaks.
@@ -95,6 +101,7 @@ def leak_facts(
         written: Receipts whose fact `leaks` names a tally.
         searched: Name and rows of each source.
         changed: By source, rows that were changed.
+        unread: Columns that were not searched.
         step: By which step of a recipe.
     """
     tally = LeakTally()
@@ -125,6 +132,11 @@ def leak_facts(
         num_common=settled.num_common,
         blind_spots=[
             *(f"{one.title}: {one.short_turns}." for one in benchmarks if one.short_turns),
+            *(
+                [f"Columns outside the formats are not searched: {', '.join(unread)}."]
+                * bool(unread)
+            ),
+            *([] if params.join_user_turns else [TURNS_APART]),
             *([preset.differs] if preset.differs else []),
         ],
         changed=changed,

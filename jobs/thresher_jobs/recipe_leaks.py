@@ -31,6 +31,7 @@ from thresher_jobs.decontaminate import (
     presets_of,
     reader_of,
     search_step,
+    unread_columns,
 )
 from thresher_jobs.decontaminate_params import DecontaminateParams
 from thresher_jobs.decontaminate_report import leak_facts
@@ -65,6 +66,7 @@ class LeakStep(RecipeStep):
         self._probe: SearchProbe | None = None
         self._settled: Settled | None = None
         self._passed: Passed | None = None
+        self._unread: tuple[str, ...] = ()
         self._leaks: dict[str, Any] | None = None
 
     @property
@@ -96,6 +98,7 @@ class LeakStep(RecipeStep):
             logger.info("%s", line)
         self._indexed = index_of(self._benchmarks, self._presets)
         formats = None if detected is None else dict(detected)
+        self._unread = unread_columns(detected)
         reader = reader_of(self._params, formats)
         how = search_step(run, self._params, self._presets, self._indexed, reader)
         self._probe = SearchProbe(how, self.name)
@@ -144,6 +147,7 @@ class LeakStep(RecipeStep):
             told,
             reached,
             [0] * len(reached),
+            self._unread,
             self.name,
         )
         self._searched = sum(rows for _, rows in reached)

@@ -25,6 +25,7 @@ class Searched:
         plan: What was read.
         read: The search stage's receipts.
         formats: By file name, the formats found.
+        unread: Columns that were not searched, since no format knows them.
     """
 
     params: DecontaminateParams
@@ -34,3 +35,4 @@ class Searched:
     plan: Plan
     read: Sequence[Receipt]
     formats: dict[str, list[str]]
+    unread: tuple[str, ...]

@@ -52,6 +52,13 @@ WRAPPED = {
 }
 
 
+def test_columns_that_are_not_searched_stand_in_the_record(benchmark: str, tmp_path: Path) -> None:
+    row = {"instruction": "See the note.", "output": "Done.", "note": QUESTION, "n": 1}
+    run(jsonl(tmp_path / "in.jsonl", [row]), tmp_path / "out", benchmark)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "Columns outside the formats are not searched: n, note." in card
+
+
 @pytest.mark.parametrize("case", WRAPPED)
 def test_a_copy_is_found_however_it_is_dressed(case: str, benchmark: str, tmp_path: Path) -> None:
     texts(tmp_path / "in.parquet", [CLEAN, WRAPPED[case], CLEAN + " Nothing else."])

@@ -187,6 +187,18 @@ def test_the_record_is_yaml_that_says_what_was_searched_for() -> None:
     assert record["blind_spots"] == list(leaks.blind_spots)
 
 
+def test_what_is_not_found_is_told_whole_and_duplicates_are_found() -> None:
+    long = "Not found: " + "word " * 100
+    copies = {"reason": "duplicate", "items": 3, "examples": ["x"]}
+    about = [ABOUT[0] | {"unindexable": [copies]}, *ABOUT[1:]]
+    leaks = facts(leaking(benchmarks=about, blind_spots=[long]))
+    spots = yaml.safe_load(decontamination_record(leaks, 1))["decontamination"]["blind_spots"]
+    assert spots[-1] == long
+    assert [text for text in spots if "not indexed" in text] == [
+        "1 item was not indexed: a copy of one is not found."
+    ]
+
+
 @pytest.mark.parametrize(
     "text", [*HOSTILE, "a: b\n  - c # d", "\x85\u2028\x7f\u202e", "{[&*!|>%@`"]
 )

@@ -107,12 +107,14 @@ class Detected:
         confidence: 0 to 1.
         reasons: What speaks for it, in sentences.
         rivals: Formats that would also do.
+        unread: Columns with values that none of the formats knows.
     """
 
     formats: tuple[str, ...]
     confidence: float
     reasons: tuple[str, ...]
     rivals: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def clear(self) -> bool:
@@ -201,20 +203,20 @@ def detect(evidence: Evidence) -> Detected:
             told = f"columns of {' or '.join(list(evidence.fitting)[:3])}, but no row can be read"
         return Detected((), 0.0, (told,), tuple(evidence.fitting))
     share = read / evidence.rows if evidence.rows else 0.0
-    for column in _left_out(chosen, evidence):
+    left_out = unread(chosen, evidence)
+    for column in [c for c in left_out if evidence.filled[c] >= _WEAK_SHARE * evidence.rows]:
         margin = min(margin, _LEFT_OUT)
         reasons.append(f"column '{column}' holds text and would be left out")
     reasons.append(f"{read:,} of {evidence.rows:,} rows can be read")
     if len(chosen) > 1:
         reasons.append(f"rows of several formats: {', '.join(chosen)}")
-    return Detected(tuple(chosen), round(share * margin, 4), tuple(reasons), rivals)
+    return Detected(tuple(chosen), round(share * margin, 4), tuple(reasons), rivals, left_out)
 
 
-def _left_out(chosen: Sequence[str], evidence: Evidence) -> list[str]:
-    """List the columns of content that none of the formats knows."""
-    known = {c for name in chosen for c in (*FORMATS[name].required, *FORMATS[name].optional)}
-    least = _WEAK_SHARE * evidence.rows
-    return sorted(c for c, count in evidence.filled.items() if count >= least and c not in known)
+def unread(formats: Sequence[str], evidence: Evidence) -> tuple[str, ...]:
+    """List the columns with values that none of these formats knows."""
+    known = {c for name in formats for c in (*FORMATS[name].required, *FORMATS[name].optional)}
+    return tuple(sorted(c for c, count in evidence.columns.items() if count and c not in known))
 
 
 def _totals(readable: Counter[str]) -> Counter[str]:

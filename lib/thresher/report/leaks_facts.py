@@ -14,6 +14,7 @@ MOST_EXAMPLES, MOST_SUSPECTS = 20, 5
 LEAST_OF_KIND = 2  # examples, too: what is rare is what has to be looked at
 MOST_COMMON = 50
 MOST_UNINDEXED = 20  # items named for one reason
+DUPLICATE = "duplicate"  # a reason that hides nothing: the text is that of an item searched for
 
 # True of every preset; what else a run cannot see, its caller adds.
 BLIND_SPOTS = (
@@ -235,8 +236,13 @@ def _match(item: ItemTally, places: Sequence[int], names: Sequence[str]) -> dict
 
 
 def _not_indexed(benchmarks: Sequence[Mapping[str, Any]]) -> list[str]:
-    missing = sum(one["items"] - one["indexed"] for one in benchmarks)
+    missing = sum(
+        entry["items"]
+        for one in benchmarks
+        for entry in one["unindexable"]
+        if entry["reason"] != DUPLICATE
+    )
     if not missing:
         return []
     what = "1 item was" if missing == 1 else f"{missing:,} items were"
-    return [f"{what} not indexed: a copy of one is not found, unless another item has its text."]
+    return [f"{what} not indexed: a copy of one is not found."]

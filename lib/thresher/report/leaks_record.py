@@ -43,7 +43,9 @@ def decontamination_record(leaks: Leaks, rows_in: int) -> str:
         lines += _benchmark(benchmark)
     if len(leaks.benchmarks) > _MOST_BENCHMARKS:
         lines.append(f"  # and {len(leaks.benchmarks) - _MOST_BENCHMARKS} more in report.json")
-    lines += ["  blind_spots:", *(f"    - {_value(text)}" for text in leaks.blind_spots)]
+    # Whole, however long: what is not found must stand in what is shown to others.
+    spots = [json.dumps(figures.visible(text), ensure_ascii=False) for text in leaks.blind_spots]
+    lines += ["  blind_spots:", *(f"    - {text}" for text in spots)]
     return "\n".join(lines) + "\n"
 
 
