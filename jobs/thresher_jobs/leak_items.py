@@ -21,7 +21,7 @@ from thresher.errors import ConfigError, InputError
 from thresher.leaks.benchmarks import Benchmark
 from thresher.leaks.guessing import guess_fields, kind_of, stem_of
 from thresher.leaks.items import FIELDS
-from thresher.leaks.known import described, look_up, split_of
+from thresher.leaks.known import described, look_up, nearest, split_of
 from thresher.leaks.paths import fault, find
 from thresher.leaks.sub_items import ALONE, ASKED, LEAST, TURN, Item, later_turns, read_items
 from thresher.leaks.values import plain
@@ -177,6 +177,8 @@ def _described(given: Benchmark, files: Sequence[FileRows]) -> tuple[Benchmark, 
     admitted = [row for row in first.rows if given.admits(row)] or first.rows
     sample = admitted[:: len(admitted) // SAMPLE + 1]
     guess, reasons = guess_fields(first.schema, sample, first.path)
+    if (near := nearest(given.name)) is not None:
+        reasons.append(f"did you mean {near}? a description of it is bundled: {near}=PATH")
     update = {"fields": guess.fields, "kind": given.kind or guess.kind, "strip": guess.strip}
     return given.model_copy(update=update), tuple(reasons)
 

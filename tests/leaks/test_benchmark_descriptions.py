@@ -184,9 +184,19 @@ def test_a_file_without_questions_is_refused(rows: list[dict[str, Any]], message
         guess_fields(pa.Table.from_pylist(rows).schema, rows, "rows.jsonl")
 
 
-def test_a_name_that_is_nearly_a_known_one_is_pointed_out(tmp_path: Path) -> None:
-    path = lines(tmp_path / "gsm9k.jsonl", [{"question": "How many legs has a spider?"}])
-    assert any("did you mean gsm8k?" in reason for reason in one(str(path)).reasons)
+def test_questions_that_few_rows_have_are_searched_for(tmp_path: Path) -> None:
+    texts = ["How many legs has a spider?", None, "", None, "Which one is it, then?"]
+    read = one(str(lines(tmp_path / "rows.jsonl", [{"question": text} for text in texts])))
+    assert (read.counts["usable"], read.counts["empty"]) == (2, 3)
+
+
+@pytest.mark.parametrize("spec", ["gsm9k.jsonl", "gsm9k=ours.jsonl", "msgs.jsonl", "same.jsonl"])
+def test_a_name_that_is_nearly_a_known_one_is_pointed_out(spec: str, tmp_path: Path) -> None:
+    name, _, file = spec.rpartition("=")
+    path = lines(tmp_path / file, [{"question": "How many legs has a spider?"}])
+    told = " ".join(one(f"{name}={path}" if name else str(path)).reasons)
+    assert ("did you mean gsm8k?" in told) == ("gsm9k" in spec)
+    assert "did you mean" not in told or "gsm9k" in spec
 
 
 def test_the_bundled_descriptions_are_well_formed_and_no_two_share_a_name() -> None:

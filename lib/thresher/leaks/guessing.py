@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from thresher.errors import ConfigError
 from thresher.leaks.benchmarks import Benchmark, Fields, Kind
-from thresher.leaks.known import described, first_way, look_up, nearest, of_file, split_of
+from thresher.leaks.known import described, first_way, look_up, of_file, split_of
 from thresher.leaks.options import split_inline
 from thresher.leaks.paths import find
 from thresher.leaks.usual import ANSWER, CHOICES, ID, PASSAGE, QUESTION, SOLUTION, TESTS, Ways
@@ -103,9 +103,6 @@ def _by_columns(empty: Benchmark, schema: pa.Schema, rows: Rows) -> tuple[Benchm
     kind, because = _kind(fields, rows, inline)
     made = empty.model_copy(update={"fields": fields, "kind": kind})
     reasons = [f"question: {why}", f"kind: {because}", made.summary()]
-    near = nearest(empty.name)
-    if near is not None and look_up(empty.name) is None:
-        reasons.append(f"did you mean {near}? a description of it is bundled: {near}=PATH")
     return made, reasons
 
 
@@ -121,9 +118,19 @@ def _question(schema: pa.Schema, rows: Rows) -> tuple[Way | None, str]:
                 return (name,), f"{name}, by part of its name"
     plausible = [name for name in strings if _reads_as_question((name,), rows)]
     if not plausible:
-        return None, ""
+        return _seldom_filled(schema, rows)
     longest = max(plausible, key=lambda name: sum(len(_text(row, (name,))) for row in rows))
     return (longest,), f"{longest}, the longest text"
+
+
+def _seldom_filled(schema: pa.Schema, rows: Rows) -> tuple[Way | None, str]:
+    """Return a column that is named like questions, and holds them in the rows that fill it."""
+    for way in QUESTION:
+        found = first_way([way], schema)
+        asked = [row for row in rows if found and _text(row, found).strip()]
+        if found and _reads_as_question(found, asked):
+            return found, f"{' and '.join(found)}, by name, where it is filled"
+    return None, ""
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -111,7 +111,7 @@ def split_of(name: str) -> str | None:
 
 def nearest(name: str) -> str | None:
     """Return the name of the description that a name may have meant."""
-    near = difflib.get_close_matches(_plain(name), list(_names()), n=1, cutoff=0.75)
+    near = difflib.get_close_matches(_plain(name), list(_names()), n=1, cutoff=0.8)
     return _names()[near[0]] if near else None
 
 
