@@ -20,7 +20,7 @@ from thresher.steps.rows import RowMap
 from thresher_jobs.dedup_params import DedupParams
 
 MAX_PARTITIONS = 1 << 13
-CODE_VERSION = "3"  # of the stages' meaning: raise it when equal inputs give other stage files
+CODE_VERSION = "4"  # of the stages' meaning: raise it when equal inputs give other stage files
 
 
 @dataclass

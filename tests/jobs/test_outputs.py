@@ -139,6 +139,7 @@ def test_quarantined_rows_say_where_why_and_what(out: Path) -> None:
     cut, null = runs.rows_of(out, "quarantine")
     assert (cut["file"], cut["row"]) == ("first/deep/b.jsonl", 100)
     assert cut["raw"] == b'{"text": "cut'
+    assert json.loads(null["raw"])["text"] is None
     assert (null["_row_id"], null["error"]) == (
         "first/deep/b.jsonl:101",
         "the compared text is null",

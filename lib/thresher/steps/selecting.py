@@ -234,10 +234,14 @@ def _quarantined(
         for place in np.flatnonzero(mask).tolist()
     ]
     told += [bad.error for bad in block.bad]
+    mine = _filter(block.batch, mask)
     if params.compared.on is None:
         texts = here.text.filter(pa.array(mask)).cast(pa.large_binary()).cast(pa.binary())
+        absent = pc.is_null(texts)
+        whole = pa.array(rows_as_json(mine.filter(absent)), pa.binary())
+        texts = pc.replace_with_mask(texts, absent, whole)
     else:
-        texts = pa.array(rows_as_json(_filter(block.batch, mask)), pa.binary())
+        texts = pa.array(rows_as_json(mine), pa.binary())
     raw = pa.concat_arrays([texts, pa.array([bad.raw for bad in block.bad], pa.binary())])
     order = np.argsort(numbers, kind="stable")
     ids = docid.pack(task, numbers[order])
