@@ -59,6 +59,10 @@ class ConfigError(ThresherError):
     exit_code = 2
 
 
+class PlaceError(ConfigError):
+    """The output folder lies where nothing may be written, not even what went wrong."""
+
+
 class InputError(ThresherError):
     """Bad, missing or changed input."""
 

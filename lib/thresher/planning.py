@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from thresher.errors import ConfigError, InputError
+from thresher.errors import InputError, PlaceError
 from thresher.inputs import Inputs, list_inputs
 from thresher.params import digest_of
 from thresher.readers.expected import Expected, merged, texts
@@ -177,20 +177,20 @@ def check_apart(plan: Plan, out: str) -> None:
     """Refuse to write into an input, or to read what an earlier run wrote into this folder.
 
     Raises:
-        ConfigError: The output folder lies inside an input, or an input inside the output folder.
+        PlaceError: The output folder lies inside an input, or an input inside the output folder.
     """
     target = os.path.realpath(out)
     places = [s.address for s in plan.inputs.sources if os.path.isdir(s.address)]
     for place in places:
         if target == os.path.realpath(place) or target.startswith(os.path.realpath(place) + os.sep):
-            raise ConfigError(
+            raise PlaceError(
                 f"the output folder lies inside the input {place}",
                 path=out,
                 remedy="the next run would read it as input: choose another --out",
             )
     for file in plan.inputs.files:
         if "://" not in file.path and os.path.realpath(file.path).startswith(target + os.sep):
-            raise ConfigError(
+            raise PlaceError(
                 f"the input {file.path} lies inside the output folder",
                 path=out,
                 remedy="choose another --out",

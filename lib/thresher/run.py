@@ -29,6 +29,7 @@ from thresher.errors import (
     InputError,
     InternalError,
     LimitError,
+    PlaceError,
     Stopped,
     ThresherError,
     from_os_error,
@@ -204,6 +205,8 @@ class Run:
             raise stopped from error
         except Stopped as error:
             self._record("stopped", error)
+            raise
+        except PlaceError:
             raise
         except (ConfigError, InputError, LimitError) as error:
             self._record("failed", error)

@@ -196,6 +196,13 @@ def test_another_configuration_in_the_same_folder_is_refused(inputs: list[Path],
     assert runs.status(out)["state"] == "done"
 
 
+def test_an_output_inside_the_input_leaves_nothing_there(tmp_path: Path) -> None:
+    file = runs.texts(tmp_path / "in" / "a.parquet", ["a"])
+    with pytest.raises(ConfigError, match="lies inside the input"):
+        runs.run(file.parent, file.parent / "out")
+    assert list(file.parent.iterdir()) == [file]
+
+
 def test_another_input_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     file = runs.texts(tmp_path / "in.parquet", ["a", "b"])
     runs.run(file, tmp_path / "out")
