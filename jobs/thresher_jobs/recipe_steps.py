@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -202,6 +202,7 @@ class DedupStep(RecipeStep):
         self._state: State | None = None
         self._counts: RemovalCounts | None = None
         self._recall: dedup_report.AuditResult | None = None
+        self._audit: Callable[[], dedup_report.AuditResult | None] | None = None
 
     def prepare(self, run: Run, detected: Mapping[int, Detected] | None) -> Probe:
         """Return the attributes that copies are found by."""
@@ -242,7 +243,11 @@ class DedupStep(RecipeStep):
             exact = partial(collapse_tonight, memory=passed.memory, step=self.name)
             search = partial(near_tonight, memory=passed.memory, step=self.name)
         self._counts = find_copies(passed.run, state, self._params, search, exact)
-        self._recall = audit(passed.run, state, self._audited(passed.memory))
+        measure = partial(audit, state=state, params=self._audited(passed.memory))
+        if passed.memory is None or not passed.memory.tasks_before:
+            self._recall = measure(passed.run)
+        else:  # a night's few parts leave cores to spare
+            self._audit = passed.run.beside(measure)
         self._state = state
         assert state.removed is not None
         missing = self._compared.missing() if self._params.null_text == "quarantine" else None
@@ -268,6 +273,8 @@ class DedupStep(RecipeStep):
         """Return similarities, clusters and the measured recall."""
         state = self._state
         assert state is not None and self._counts is not None
+        if self._audit is not None:
+            self._recall = self._audit()
         outcome = dedup_report.Outcome(
             self._params, state.plan, state.receipts, state.row_map, self._counts, list(told),
             self._recall, state.facts, state.attributes, state.compared,

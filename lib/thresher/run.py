@@ -17,9 +17,10 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 
@@ -34,12 +35,13 @@ from thresher.errors import (
     ThresherError,
     from_os_error,
 )
-from thresher.params import digest_of
+from thresher.identity import difference
 from thresher.stage import EXCHANGED, WORK, Engine, Receipt, Stage, load_receipt
 from thresher.store import TEMPORARY, Store
 from thresher.whole import is_whole
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 MANIFEST = "manifest.json"
 STATUS = "status.json"
@@ -106,6 +108,7 @@ class Run:
     listener: Listener | None = None
     planting: Planting | None = None
     records: list[StageRecord] = field(default_factory=list)
+    _beside: list[Future[Any]] = field(default_factory=list)
     _claimed: bool = False
     _locked: int | None = None
 
@@ -134,7 +137,7 @@ class Run:
             other = self.store.get_json(IDENTITY)
             if other != value:
                 raise ConfigError(
-                    f"the output folder belongs to another run: {_difference(other, value)}",
+                    f"the output folder belongs to another run: {difference(other, value)}",
                     path=str(root),
                     remedy="choose another --out, or remove the folder",
                 )
@@ -227,6 +230,7 @@ class Run:
             raise ours from error
         finally:
             try:
+                wait(self._beside)
                 self.engine.close()
             finally:
                 self.store.memo.clear()
@@ -327,6 +331,27 @@ class Run:
         )
         return ordered
 
+    def beside(self, work: Callable[[Run], T]) -> Callable[[], T]:
+        """Begin stages whose outcome only the report wants; return what waits for it.
+
+        They are run at once unless the engine has threads of this process to spare for them.
+        """
+        if self.engine.name != "local":
+            found = work(self)
+            return lambda: found
+        quiet = Run(self.store, self.engine)
+        pool = ThreadPoolExecutor(1)
+        outcome = pool.submit(work, quiet)
+        pool.shutdown(wait=False)
+        self._beside.append(outcome)
+
+        def outcome_of() -> T:
+            value = outcome.result()
+            self.records += quiet.records
+            return value
+
+        return outcome_of
+
     def begin_output(self) -> None:
         """Say that rows are about to be written: from here on the folder stays this run's, since
         attempts that outlive it may still write parts."""
@@ -357,27 +382,6 @@ def _unit_numbers(stage: Stage) -> list[int]:
     if stage.kind == "map":
         return [task.index for task in stage.tasks]
     return list(range(stage.partitions))  # type: ignore[union-attr]
-
-
-def _difference(old: Any, new: Any) -> str:
-    """Say in a few words which values of two identities differ."""
-    differing = sorted(_paths(old, new))
-    shown = ", ".join(differing[:4])
-    return shown + (f" and {len(differing) - 4} more" if len(differing) > 4 else "")
-
-
-def _paths(old: Any, new: Any, at: str = "") -> list[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        found = []
-        for key in {*old, *new}:
-            found += _paths(old.get(key), new.get(key), f"{at}.{key}" if at else str(key))
-        return found
-    if old == new:
-        return []
-    nested = any(isinstance(v, list) and any(isinstance(i, list) for i in v) for v in (old, new))
-    if nested or len(str(old)) + len(str(new)) > 120:
-        return [f"{at} differs ({digest_of(old)[:8]} there, {digest_of(new)[:8]} now)"]
-    return [f"{at} was {old!r}, is now {new!r}"]
 
 
 def open_run(out: str, options: EngineOptions, listener: Listener | None = None) -> Run:
