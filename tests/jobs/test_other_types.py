@@ -84,6 +84,7 @@ def test_rows_of_other_types_are_the_same_however_the_work_is_cut(
     )
 
 
+@pytest.mark.slow
 def test_select_finds_the_same_rows_again(alpaca: Path, tmp_path: Path) -> None:
     scores.run(alpaca, tmp_path / "scored", profile="sft")
     again = scores.again(tmp_path / "scored", tmp_path / "again")

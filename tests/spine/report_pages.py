@@ -38,6 +38,7 @@ EMPTY: dict[str, Any] = {
     "plan": {},
     "config": {},
     "notes": [],
+    "content": "",
 }
 
 
