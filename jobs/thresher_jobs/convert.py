@@ -41,7 +41,7 @@ from thresher_jobs.detecting import decide_formats
 from thresher_jobs.first_pass import first_pass
 
 logger = logging.getLogger(__name__)
-CODE_VERSION = "convert-4"  # raised when the same inputs and parameters give other bytes
+CODE_VERSION = "convert-5"  # raised when the same inputs and parameters give other bytes
 OUTPUTS = ("data", "removed", "quarantine", "ledger")
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.formats.batches import Row, batch, to
 from thresher.formats.conversion import Conversion, convert
+from thresher.formats.judging import TEXTLESS
 from thresher.formats.reading import UNKNOWN
 
 
@@ -167,6 +168,11 @@ def test_content_as_parts_keeps_its_text_and_says_what_is_not_text() -> None:
     made = to(batch(row), "messages-parts", "messages")
     assert [m["content"] for m in made.batch.to_pylist()[0]["messages"]] == ["Look: ", "A cat"]
     assert made.losses == {"content parts that are not text": 1}
+    alone = {"messages": [{"role": "user", "content": parts[1:]}, answer]}
+    for target in ("messages", "messages-parts", "alpaca"):
+        made = to(batch(alone, row), "messages-parts", target)
+        assert made.faults.message(0) == TEXTLESS
+        assert made.source.tolist() == [1]
 
 
 @pytest.mark.parametrize(

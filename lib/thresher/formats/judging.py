@@ -1,12 +1,14 @@
-"""What a well-formed row is, beyond being readable: turns in order, an answer at the end, two
-answers that differ."""
+"""What a well-formed row is, beyond being readable: turns that say something, in order, with an
+answer at the end; two answers that differ."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow.compute as pc
 
+from thresher.formats.arrays import nulls, truth
 from thresher.formats.lists import same_turns
 from thresher.formats.rows import Faults, Kind, Rows
 from thresher.formats.turns import Turns, in_order, is_answered, join
@@ -18,6 +20,7 @@ DISORDER = "roles are out of order: user and assistant must take turns"
 UNANSWERED = "the last turn is not the assistant's"
 UNASKED = "a prompt may not end with the assistant's turn"
 EQUAL = "chosen and rejected are equal"
+TEXTLESS = "a turn holds nothing but content parts that are not text"
 
 
 def judge(rows: Rows, faults: Faults, order: Order) -> None:
@@ -28,6 +31,10 @@ def judge(rows: Rows, faults: Faults, order: Order) -> None:
         faults: Marked by row.
         order: `any` lets roles follow each other as they like; answers must still differ.
     """
+    for turns in rows.turns.values():
+        if "parts" in turns.fields:
+            silent = pc.equal(pc.binary_length(turns.field("content")), 0)
+            faults.add(turns.any(truth(silent) & ~nulls(turns.field("parts"))), TEXTLESS)
     if rows.kind is Kind.PREFERENCE:
         prompt, chosen, rejected = (rows.turns[n] for n in ("prompt", "chosen", "rejected"))
         faults.add(same_turns(chosen, rejected), EQUAL)
