@@ -18,7 +18,7 @@ from thresher.stage import Task
 from thresher.steps.reading import ReadTask
 from thresher_jobs import detecting
 
-CODE_VERSION = "nights-1"  # raised when the same keys would name other files
+CODE_VERSION = "nights-2"  # raised when the same keys would name other files
 
 
 class MadeOf(NamedTuple):

@@ -292,3 +292,21 @@ def test_a_table_is_judged_by_its_prompts(tmp_path: Path) -> None:
     result = dedup_table(table, on="prompt")
     assert (len(result.kept), len(result.removed)) == (1, 3)
     assert result.kept.schema == table.schema
+
+
+def test_rows_of_other_pictures_or_reasoning_are_no_exact_copies(tmp_path: Path) -> None:
+    def seen(name: str) -> list[Row]:
+        picture = {"type": "image_url", "image_url": {"url": name}}
+        asked = [picture, {"type": "text", "text": "What is it?"}]
+        said = [{"type": "text", "text": "A cat."}]
+        return [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]
+
+    answer = {"role": "assistant", "content": "A cat."}
+    asked = {"role": "user", "content": "Why?"}
+    thought = [{**answer, "reasoning_content": said} for said in ("It purrs.", "It has fur.")]
+    jsonl(tmp_path / "pictures.jsonl", [{"messages": seen(name)} for name in ("a", "b", "b")])
+    jsonl(tmp_path / "thoughts.jsonl", [{"messages": [asked, t]} for t in (*thought, thought[0])])
+    for name in ("pictures", "thoughts"):
+        file = tmp_path / f"{name}.jsonl"
+        report = runs.run(file, tmp_path / name, on="conversation", method="exact")
+        assert report["rows_kept"] == 2

@@ -52,8 +52,15 @@ def batch_texts(batch: pa.RecordBatch, name: str, part: Part) -> Texts:
     return Texts(text, made.faults)
 
 
-def row_texts(rows: Rows, part: Part) -> pa.Array:
-    """Return the text of each row, null where the row has no such part."""
+def row_texts(rows: Rows, part: Part, *, whole: bool = False) -> pa.Array:
+    """Return the text of each row, null where the row has no such part.
+
+    Args:
+        rows: The rows.
+        part: Which part of them.
+        whole: Take in what turns hold beside their text, in front of it: reasoning, and pictures
+            and the like as JSON. Rows that differ in them are no exact copies.
+    """
     if rows.kind is Kind.TEXT:
         if part in ("prompt", "response"):
             return pa.nulls(len(rows), STRING)
@@ -61,27 +68,27 @@ def row_texts(rows: Rows, part: Part) -> pa.Array:
     first = "messages" if "messages" in rows.turns else "prompt"
     rows = with_system(rows, first, {})
     pieces = {
-        "prompt": [_prompt(rows)],
-        "response": _responses(rows),
-        "conversation": [_prompt(rows), *_responses(rows)],
+        "prompt": [_prompt(rows, whole)],
+        "response": _responses(rows, whole),
+        "conversation": [_prompt(rows, whole), *_responses(rows, whole)],
     }.get(part)
     if pieces is None:
-        pieces = [rows.column("tools"), _prompt(rows), *_responses(rows)]
+        pieces = [rows.column("tools"), _prompt(rows, whole), *_responses(rows, whole)]
     return join_columns(pieces, "\n") if pieces else pa.nulls(len(rows), STRING)
 
 
-def _prompt(rows: Rows) -> pa.Array:
+def _prompt(rows: Rows, whole: bool) -> pa.Array:
     if "prompt" in rows.turns:
-        return _joined(rows.turns["prompt"])
-    whole = rows.turns["messages"]
-    if rows.kind is Kind.PROMPT:
-        return _joined(whole)
-    return _joined(whole.split(prompt_lengths(rows))[0])
+        return _joined(rows.turns["prompt"], whole)
+    turns = rows.turns["messages"]
+    if rows.kind is not Kind.PROMPT:
+        turns = turns.split(prompt_lengths(rows))[0]
+    return _joined(turns, whole)
 
 
-def _responses(rows: Rows) -> list[pa.Array]:
+def _responses(rows: Rows, whole: bool) -> list[pa.Array]:
     if rows.kind is Kind.PREFERENCE:
-        return [_joined(rows.turns[side]) for side in ("chosen", "rejected")]
+        return [_joined(rows.turns[side], whole) for side in ("chosen", "rejected")]
     if rows.kind is Kind.RANKED:
         offsets, answers = parts_of(rows.column("answers"))
         return [_lists(offsets, children(answers)["answer"])]
@@ -89,15 +96,18 @@ def _responses(rows: Rows) -> list[pa.Array]:
         return [_lists(*parts_of(rows.column("steps")))]
     if rows.kind is Kind.PROMPT:
         return []
-    return [_joined(rows.turns["messages"].split(prompt_lengths(rows))[1])]
+    return [_joined(rows.turns["messages"].split(prompt_lengths(rows))[1], whole)]
 
 
-def _joined(turns: Turns) -> pa.Array:
+def _joined(turns: Turns, whole: bool) -> pa.Array:
     """Join the contents of each row's turns; null for a row without any."""
     turns, _, _ = as_turns(turns)
-    said = ~nulls(turns.field("content"))
+    content = turns.field("content")
+    if whole:
+        content = join_columns([turns.field("reasoning"), turns.field("parts"), content], "\n")
+    said = ~nulls(content)
     kept = np.concatenate([[0], np.cumsum(said)])[turns.offsets]
-    return _lists(kept, turns.field("content").filter(pa.array(said)))
+    return _lists(kept, content.filter(pa.array(said)))
 
 
 def _lists(offsets: Column, values: pa.Array) -> pa.Array:

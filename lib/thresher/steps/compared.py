@@ -90,7 +90,7 @@ class Compared(Params):
             faults.add(np.ones(len(batch), bool), UNKNOWN)
             return Texts(pa.nulls(len(batch), STRING), faults)
         found = read_rows(alone(batch, names), names, faults)
-        texts = [row_texts(piece.rows, self.on).cast(STRING) for piece in found]
+        texts = [row_texts(piece.rows, self.on, whole=True).cast(STRING) for piece in found]
         places = [piece.places for piece in found]
         return Texts(scattered(texts, places, len(batch), STRING), faults)
 
