@@ -132,7 +132,7 @@ class Protocol(RuleBasedStateMachine):
 
 
 TestProtocol = Protocol.TestCase
-TestProtocol.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+TestProtocol.settings = settings(max_examples=10, stateful_step_count=30, deadline=None)
 
 
 @pytest.mark.slow
