@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pyarrow.compute as pc
 
+from thresher.leaks.matches import CONTAMINATED, MATCH_KINDS, VERDICTS
 from thresher.result import Line, Result
 from thresher.steps.leak_changing import CHANGE_FOLDER, WORDS
 from thresher.steps.leak_writing import MATCH_FOLDER
@@ -33,19 +35,37 @@ def explain_leaks(result: Result, line: Line) -> Iterator[str]:
         yield ""
         yield cut((row["raw"] or b"").decode("utf-8", "replace"))
         return
-    table = result.read(MATCH_FOLDER, line.part)
-    mine = [match for match in table.to_pylist() if match["_row_id"] == line.row_id]
-    if not mine:
-        yield "matches   none"
-    mine.sort(key=lambda m: (m["verdict"] != "contaminated", -m["cover_5"]))
-    for match in mine[:_SHOWN]:
-        yield from _match(match)
-    if len(mine) > _SHOWN:
-        yield f"and {len(mine) - _SHOWN} more matches, in matches/"
+    yield from match_lines(result, line)
     if line.reason in WORDS.values():
         yield from _changes(result, line)
     yield ""
     yield _shown(result, line)
+
+
+def match_lines(result: Result, line: Line) -> Iterator[str]:
+    """Yield what of each item a row holds: the strongest match, and where else the item is."""
+    table = result.read(MATCH_FOLDER, line.part)
+    mine = table.filter(pc.equal(table.column("_row_id"), line.row_id)).to_pylist()
+    mine.sort(key=_strength)
+    items: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for match in mine:
+        items.setdefault((match["benchmark"], match["split"], match["item_id"]), []).append(match)
+    if not items:
+        yield "matches   none"
+    for strongest, *others in list(items.values())[:_SHOWN]:
+        yield from _match(strongest)
+        fields = Counter(f"{match['field']} ({match['match_kind']})" for match in others)
+        if fields:
+            told = ", ".join(f"{n} x {what}" if n > 1 else what for what, n in fields.items())
+            yield one_line(f"  also       {told}")
+    if len(items) > _SHOWN:
+        yield f"and {len(items) - _SHOWN} more items, in {MATCH_FOLDER}/"
+
+
+def _strength(match: dict[str, Any]) -> tuple[Any, ...]:
+    """Order matches: leaks first, then as alike as can be, then the longest text of the item."""
+    kind = MATCH_KINDS.index(match["match_kind"])
+    return match["verdict"] != VERDICTS[CONTAMINATED], kind, -match["tokens"], match["segment"]
 
 
 def _shown(result: Result, line: Line) -> str:

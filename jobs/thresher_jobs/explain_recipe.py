@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from thresher.result import Line, Result
+from thresher.steps.leak_writing import MATCH_FOLDER
+from thresher_jobs.explain_leaks import match_lines
 from thresher_jobs.recipe import Recipe, typed_steps
 from thresher_jobs.split_explain import split_lines
 from thresher_jobs.split_params import SplitParams
@@ -30,6 +32,7 @@ def explain_recipe(result: Result, line: Line) -> Iterator[str]:
         if line.added and line.matched_id is not None:
             yield one_line(f"made of   {line.matched_id}, which is written several times")
             line = next(result.find({line.matched_id}))
+        yield from _matches(result, line)
         yield f"because   none of the steps {', '.join(step.name for step in steps)} removed it"
         for step in steps:
             if isinstance(step.params, SplitParams) and result.manifest["splits"]:
@@ -43,8 +46,15 @@ def explain_recipe(result: Result, line: Line) -> Iterator[str]:
     if row["_matched_id"] is not None:
         score = "" if row["_score"] is None else f"  {row['_score']:.6f}"
         yield one_line(f"like      {row['_matched_id']}{score}")
+    yield from _matches(result, line)
     yield ""
     for name, value in row.items():
         if name not in _OWN and value is not None:
             yield f"--- {name}"
             yield cut(str(value))
+
+
+def _matches(result: Result, line: Line) -> Iterator[str]:
+    """Yield the items of benchmarks that a row holds, where a step looked for them."""
+    if any(name.startswith(f"{MATCH_FOLDER}/") for name, _, _ in result.manifest["files"]):
+        yield from match_lines(result, line)

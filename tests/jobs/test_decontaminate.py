@@ -92,7 +92,7 @@ def test_chat_rows_are_searched_message_by_message(benchmark: str, tmp_path: Pat
     assert roles == {"in.jsonl:0": "user", "in.jsonl:1": "assistant"}
     assert any("leaked items" in line for line in verify(str(tmp_path / "out")))
     told = "\n".join(explain(str(tmp_path / "out"), "in.jsonl:0"))
-    assert "contaminated gsm8k:" in told and "its answer beside it" in told
+    assert told.count("contaminated gsm8k:") == 1 and "its answer beside it" in told
 
 
 @pytest.mark.parametrize("side", ["prompt", "chosen", "rejected"])

@@ -11,6 +11,7 @@ from tests.jobs.mixes import numbered
 from tests.jobs.mixes import run as mix
 from tests.jobs.recipes import run, write
 from tests.jobs.runs import Row, jsonl
+from thresher_jobs.explain import explain
 from thresher_jobs.mix_report import result_lines
 from thresher_jobs.recipe import load_recipe, typed_steps
 from thresher_jobs.recipe_looking import dry_lines
@@ -77,5 +78,7 @@ def test_a_recipe_tells_leaks_and_losses_as_the_commands_do(
     assert ["bench", "1", "of", "4", "items", "leaked"] in [line[:6] for line in shown]
     assert ["lost", "4", "extra", "column", "'source'"] in shown
     assert "| extra column 'source' | 4 |" in (tmp_path / "out" / "README.md").read_text()
+    why = [line for line in explain(str(tmp_path / "out"), "a.jsonl:0") if "bench:" in line]
+    assert why[1] == "contaminated bench:bench.jsonl:0  (question, exact)"
     read = load_recipe(str(recipe))
     assert told in list(dry_lines(read, typed_steps(read)))
