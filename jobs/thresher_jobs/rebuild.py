@@ -312,7 +312,7 @@ def _cost_lines(cost: Mapping[str, Any]) -> list[str]:
     by = ", ".join(f"{stage} {size:,}" for stage, size in read.items())
     spent = sorted(cost["seconds"].items(), key=lambda item: -item[1])[:STAGES_TOLD]
     return [
-        f"text         {total:,} bytes read of {whole:,}, {total / whole:.1%}"
+        f"text         {total:,} bytes read, {total / whole:.1%} of one pass over {whole:,}"
         + (f": {by}" if by else ""),
         f"tasks        {cost['tasks']:,}: {cost['tasks_read']:,} read, "
         f"{cost['tasks_written']:,} written",

@@ -74,8 +74,9 @@ def rebuild_command(
     """Run a recipe over what its sources hold now, and commit the result as a version.
 
     A version equals a run from the inputs (and the ledger, with --order arrival: what came later
-    never takes the place of what was there); only new and changed files are read. Nothing changed:
-    nothing is committed. Readers see one whole version; 'thresher versions STORE' lists them.
+    never takes the place of what was there); only tasks with new or changed files are read. Nothing
+    changed: nothing is committed. Readers see one whole version; 'thresher versions STORE' lists
+    them.
     """
     options = engine_of(context)  # first: it says what need not be loaded
     with loading():

@@ -176,8 +176,6 @@ def clean(
     history = open_history(store, single_writer=single_writer)
     history.newest()
     found = collect(history, retention, now(), dry_run=dry_run)
-    for entry in found.files if dry_run else ():
-        yield f"would remove  {entry.name}  {size(entry.bytes)}"
     will = "would be removed" if dry_run else "removed"
     if found.versions:
         yield f"versions {will}: {', '.join(map(str, found.versions))}"
@@ -188,6 +186,10 @@ def clean(
         told = size(sum(entry.bytes for entry in found.young))
         yield f"{_count(len(found.young), 'object')} of no version left, too young, {told}"
     yield f"readable from version {found.first} on"
+    for entry in found.files[:NAMED] if dry_run else ():
+        yield f"would remove  {entry.name}  {size(entry.bytes)}"
+    if dry_run and len(found.files) > NAMED:
+        yield f"  ... and {len(found.files) - NAMED:,} more"
 
 
 def export(store: str, as_of: str, out: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def test_rows_added_and_rows_quarantined_have_figures_of_their_own(
     few = jsonl(tmp_path / "few.jsonl", [*good[:4], alone])
     many = jsonl(tmp_path / "many.jsonl", good[4:])
     sources = [{"path": str(few), "weight": 1}, {"path": str(many), "weight": 1}]
-    steps = [
+    steps: list[dict[str, Any]] = [
         {"dedup": {"on": "prompt", "threshold": 1.0}},
         {"mix": {"total": 12, "max_repeats": 2}},
     ]
