@@ -249,7 +249,8 @@ def _agree(
         raise InputError(
             f"column {column!r} is {plain_type(kind)}, but {known} {where}",
             path=name,
-            remedy=f"write the column with one type everywhere{hint}",
+            remedy=f"write the column with one type everywhere{hint}; of chats 'thresher convert' "
+            "makes one format first",
         ) from error
 
 

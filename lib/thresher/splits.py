@@ -87,7 +87,7 @@ def cut(inputs: Inputs, *, split_bytes: int = SPLIT_BYTES, skip_unreadable: bool
     notes: list[str] = []
     for number, result in enumerate(_cut_all(inputs.files, split_bytes)):
         if isinstance(result, InputError) and skip_unreadable:
-            unreadable.append(Unreadable(inputs.files[number].path, str(result)))
+            unreadable.append(Unreadable(inputs.files[number].path, result.message))
         elif isinstance(result, ThresherError):
             raise result
         else:

@@ -144,7 +144,8 @@ class RowParser:
                     return InputError(
                         f"line {line}: column {field.name!r} is {field.type}, but {known} before",
                         path=path,
-                        remedy="write the column with one type, or its values as JSON text",
+                        remedy="write the column with one type, or its values as JSON text; of "
+                        "chats 'thresher convert' makes one format first",
                     )
                 if self._request.schema is not None and seen[field.name] != known:
                     return InputError(
