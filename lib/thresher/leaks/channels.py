@@ -19,6 +19,7 @@ import pyarrow as pa
 from thresher.leaks.firing import guarded, similar
 from thresher.leaks.fuzzy import Shared, find_similar
 from thresher.leaks.indexed import Part
+from thresher.leaks.numbers import Told
 from thresher.leaks.presets import Preset, alike
 from thresher.leaks.scan import Pairs
 from thresher.leaks.templates import find_templates
@@ -64,7 +65,7 @@ class Found(NamedTuple):
 
 
 def find_others(
-    part: Part, presets: Sequence[Preset], texts: pa.Array, tokens: Tokens
+    part: Part, presets: Sequence[Preset], texts: pa.Array, tokens: Tokens, told: Told
 ) -> list[Found]:
     """Return what other ways find.
 
@@ -72,10 +73,11 @@ def find_others(
         part: What is searched for.
         presets: The rules, by benchmark.
         texts, tokens: What is searched.
+        told: `tell_numbers` of the tokens.
     """
     more = []
     if part.templates is not None:
-        found, covered = find_templates(part.templates, texts, tokens)
+        found, covered = find_templates(part.templates, texts, tokens, told)
         fires = _templated(part, presets, found, covered)
         more.append(Found(found, fires, {"templated8": covered}))
     if part.sketches is not None:

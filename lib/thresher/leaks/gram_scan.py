@@ -1,10 +1,12 @@
 """The part of the scan that finds sub-items by n-grams, and whole ones.
 
-The shortest n of the index, whose table has nearly all keys, is looked for at every place of a
-block. The other tables are small: longer n-grams of which every shorter one is over-common, and
-whole sub-items that nothing else finds. They are looked into only where a text has the first tokens
-of one of their entries. Places that pass a bloom are collected before any table is read, so that
-the reads, most of which miss the processor's caches, do not wait for each other.
+Most places of a text fall through a sieve: a bitmap, small enough for a core's own cache, of all
+runs of three tokens in entries. The shortest n of the index, whose table has nearly all keys, is
+looked for where all its runs are in the bitmap. The other tables are small: longer n-grams of which
+every shorter one is over-common, and whole sub-items that nothing else finds. They are looked into
+only where a text has the first tokens of one of their entries. Places that pass a bloom are
+collected before any table is read, so that the reads, most of which miss the processor's caches, do
+not wait for each other.
 
 Shapes: R texts, T tokens, I sub-items, H hits, G tables.
 """
@@ -18,7 +20,6 @@ import numpy as np
 from thresher.leaks.keys import (
     maybe,
     mixed,
-    power,
     roll,
     same_gram,
     slot_after,
@@ -26,10 +27,19 @@ from thresher.leaks.keys import (
     tag_of,
 )
 from thresher.leaks.screen import is_kept, keep, touch
+from thresher.leaks.sieve import TRIPLE, in_a_row, sift
 from thresher.leaks.tables import LEAST_WHOLE
 from thresher.leaks.weak import stored_hash
 from thresher.text.kernel import inlined, kernel
-from thresher.text.machine import i32_at, i64_at, set_i64, set_u32, u8_at, u32_at, u64_at
+from thresher.text.machine import (
+    i32_at,
+    i64_at,
+    set_i64,
+    set_u32,
+    u8_at,
+    u32_at,
+    u64_at,
+)
 
 if TYPE_CHECKING:
     from thresher.leaks.index import Index
@@ -65,19 +75,18 @@ def frozen(array: Column) -> Column:
 
 @kernel
 def _collect(
-    hashes: Column, n: Any, mask: Any, oldest: Any, bloom: Column, places: Column, keys: Column
+    hashes: Column, n: Any, mask: Any, bloom: Column, num: Any, places: Column, keys: Column
 ) -> Any:
-    """Collect places whose n-gram passes the bloom; return how many."""
-    num, total, change = _I(0), _U(0), _U(0)
-    for place in range(n - 1):
-        total = roll(total, hashes[place])
-    for place in range(hashes.shape[0] - n + 1):
-        total = roll(total, hashes[place + n - 1] - change)
-        change = hashes[place] * oldest
+    """Keep the places whose n-gram passes the bloom; return how many."""
+    left = _I(0)
+    for hit in range(num):
+        place, total = places[hit], _U(0)
+        for k in range(place, place + n):
+            total = roll(total, hashes[k])
         key = mixed(total) & mask
-        places[num], keys[num] = place, key
-        num += _I(maybe(bloom, key))
-    return num
+        places[left], keys[left] = place, key
+        left += _I(maybe(bloom, key))
+    return left
 
 
 @kernel
@@ -153,22 +162,19 @@ def find_grams(index: Index, hashes: Column, offsets: Column) -> GramHits:
     others = (*index.ngrams[1:], *index.whole_lengths)
     table = index.table(f"gram{n}")
     postings = [table.postings, *(index[f"gram{other}_postings"] for other in others)]
+    triples, openings = sift(hashes, index["triples"], index["openings"], n)
     room = len(hashes) + 1
     places, keys = np.empty(room, np.int64), np.empty(room, np.uint64)
-    num = 0
-    if len(hashes) >= n and len(table.postings):
-        num = int(_collect(hashes, n, stored.mask, power(n), table.bloom, places, keys))
-        num = int(_narrow(hashes, n, stored, table, num, places, keys))
+    num = int(in_a_row(triples, n - TRIPLE + 1, places))
+    num = int(_collect(hashes, n, stored.mask, table.bloom, num, places, keys))
+    num = int(_narrow(hashes, n, stored, table, num, places, keys))
     found = [(places[:num], keys[:num].view(np.int64))]
     if any(map(len, postings[1:])):
-        openings, keys = np.empty(room, np.int64), np.empty(room, np.uint64)
-        if len(hashes) >= LEAST_WHOLE:
-            oldest, bloom = power(LEAST_WHOLE), index["opening_bloom"]
-            num = _collect(hashes, LEAST_WHOLE, stored.mask, oldest, bloom, openings, keys)
-            openings = openings[:num]
+        opened = np.empty(room, np.int64)
+        opened = opened[: int(in_a_row(openings, 1, opened))]
         for own in others:
             # What is shorter counts only as a whole text.
-            at = openings if own >= LEAST_WHOLE else offsets[:-1][np.diff(offsets) == own]
+            at = opened if own >= LEAST_WHOLE else offsets[:-1][np.diff(offsets) == own]
             mine = np.empty(len(at), np.int64), np.empty(len(at), np.int64)
             num = int(_look_for(hashes, stored, index.table(f"gram{own}"), own, at, *mine))
             found.append((mine[0][:num], mine[1][:num]))

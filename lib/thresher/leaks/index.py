@@ -22,6 +22,7 @@ from thresher.leaks.items import FIELDS, Items, Numbers, no_numbers
 from thresher.leaks.keys import REACH, TOKENS_LIMIT, mark, mixed, room, set_token_bit
 from thresher.leaks.numbers import LEAST_TELLING, telling_numbers
 from thresher.leaks.plain_words import plain_hashes
+from thresher.leaks.sieve import TRIPLE, triples_of
 from thresher.leaks.tables import (
     LEAST_WEAK,
     LEAST_WHOLE,
@@ -31,7 +32,6 @@ from thresher.leaks.tables import (
     Table,
     blocks_of,
     gram_table,
-    opening_bloom,
     pair_table,
     with_wholes,
 )
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["FIELDS", "Index", "IndexOptions", "Items", "Numbers", "build"]
 
 Column = np.ndarray[Any, Any]
-VERSION = 3
+VERSION = 4
 LEAST_NUMBERS, MOST_NUMBERS = 3, 12  # of a sub-item that is looked for by its numbers
 _U, _I = np.uint64, np.int64
 
@@ -267,7 +267,10 @@ def _tables(
             whole.append(n)
     wholes = [n for n in whole if n not in ngrams]
     others = [n for n in (*ngrams[1:], *wholes) if n >= LEAST_WHOLE]
-    arrays["opening_bloom"] = opening_bloom(stored, [arrays[f"gram{n}_postings"] for n in others])
+    main = arrays[f"gram{ngrams[0]}_postings"]
+    arrays["triples"] = triples_of(stored, [main], ngrams[0] - TRIPLE + 1, len(main))
+    seldom = [arrays[f"gram{n}_postings"] for n in others]
+    arrays["openings"] = triples_of(stored, seldom, 1, 4 * sum(map(len, seldom)))
     return arrays, wholes
 
 

@@ -13,15 +13,17 @@ Shapes: R texts, T tokens, N numbers.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from thresher.leaks.items import Numbers
-from thresher.leaks.keys import mixed, room
+from thresher.leaks.keys import mixed, room, set_token_bit, token_bit
 from thresher.signals.spans import spans
 from thresher.text.kernel import inlined, kernel
+from thresher.text.machine import i64_at, set_i64, set_u8, u8_at, u64_at
+from thresher.text.scratch import address
 
 if TYPE_CHECKING:
     from thresher.leaks.tokens import Tokens
@@ -37,6 +39,7 @@ OTHERS = {"half": (1, 2), "twice": (2, 1)}
 _UNIT, _TEN, _FACTOR, _OTHER, _DIGITS = range(1, 6)
 _MOST_DIGITS = 17
 _LARGEST = 10**17
+BEGINS, ENDS, WORD = 1, 2, 4  # marks of a token: with a digit, and maybe a number word
 LEAST_TELLING = 2  # different numbers besides 0, 1 and 2, for a set of numbers to be looked for
 
 
@@ -48,9 +51,15 @@ def number_words() -> dict[str, tuple[int, int, int]]:
     return words | {word: (_OTHER, *value) for word, value in OTHERS.items()}
 
 
+@kernel
+def _enter_words(rows: Column, bits: Column) -> None:
+    for row in range(rows.shape[0]):
+        set_token_bit(bits, rows[row, 0])
+
+
 @cache
-def _word_table() -> tuple[Column, Column]:
-    """Return number words by hash: a table of places + 1, and rows (hash, kind, value)."""
+def _word_table() -> tuple[Column, Column, Column]:
+    """Return number words by hash: a table of places + 1, rows (hash, kind, value), a bitmap."""
     from thresher.leaks.tokens import token_hash
 
     words = number_words()
@@ -61,7 +70,9 @@ def _word_table() -> tuple[Column, Column]:
         while slots[slot]:
             slot = (slot + 1) % len(slots)
         slots[slot] = place + 1
-    return slots, rows
+    bits = np.zeros(room(len(rows), 64.0) // 64, np.uint64)
+    _enter_words(rows, bits)
+    return slots, rows, bits
 
 
 @inlined
@@ -89,11 +100,80 @@ def _parse(data: Any, begin: Any, end: Any) -> tuple[Any, Any]:
     return digits, value
 
 
+class Told(NamedTuple):
+    """Tokens of a block that may be numbers or parts of them.
+
+    Attributes:
+        places: (M,) int64 tokens, ascending.
+        marks: (M,) uint8 BEGINS, ENDS and WORD.
+    """
+
+    places: Column
+    marks: Column
+
+
+@inlined
+def _is_digit(byte: Any) -> Any:
+    return _U(byte - 48) < _U(10)
+
+
+@inlined
+def _has_digit(text: Any, size: Any) -> Any:
+    num = _U(0)
+    for place in range(size):  # to the end, so that it is done many at once
+        num += _U(_is_digit(u8_at(text, place)))
+    return num > _U(0)
+
+
+class _Telling(NamedTuple):
+    """Addresses of what is read and written."""
+
+    data: int
+    row_starts: int
+    row_ends: int
+    offsets: int
+    hashes: int
+    starts: int
+    stops: int
+    places: int
+    marks: int
+
+
+@kernel
+def _tell(at: Any, num_rows: Any, words: Column) -> Any:
+    """Collect tokens that begin or end with a digit, or may be number words; return how many."""
+    num = _I(0)
+    for row in range(num_rows):
+        base, end = at.data + i64_at(at.row_starts, row), at.data + i64_at(at.row_ends, row)
+        digits = _has_digit(base, end - base)
+        for token in range(i64_at(at.offsets, row), i64_at(at.offsets, row + 1)):
+            mark = _I(token_bit(words, u64_at(at.hashes, token))) * WORD
+            if digits:
+                first = u8_at(base, i64_at(at.starts, token))
+                last = u8_at(base, i64_at(at.stops, token) - 1)
+                mark |= _I(_is_digit(first)) * BEGINS | _I(_is_digit(last)) * ENDS
+            set_i64(at.places, num, token)
+            set_u8(at.marks, num, mark)
+            num += _I(mark != 0)
+    return num
+
+
+def tell_numbers(texts: pa.Array, tokens: Tokens) -> Told:
+    """Return which tokens of texts may be numbers: a few nanoseconds a token."""
+    where = spans(texts)
+    room = len(tokens.hashes) + 1
+    told = Told(np.empty(room, np.int64), np.empty(room, np.uint8))
+    read = (*where, tokens.offsets, tokens.hashes, tokens.starts, tokens.stops)
+    num = int(_tell(_Telling(*map(address, (*read, *told))), len(texts), _word_table()[2]))
+    return Told(told.places[:num], told.marks[:num])
+
+
 @kernel
 def _find(
     data: Column,
     row_starts: Column,
     offsets: Column,
+    told: Any,
     hashes: Column,
     starts: Column,
     stops: Column,
@@ -104,19 +184,22 @@ def _find(
     keys: Column,
 ) -> Any:
     count = 0
-    size = _I(slots.shape[0])
+    size, hit = _I(slots.shape[0]), _I(0)
     for row in range(offsets.shape[0] - 1):
         base = row_starts[row]
         num: Any = _I(0)  # the number before: its value, kind and last token
         den: Any = _I(1)
         kind: Any = _I(0)
         last: Any = _I(-9)
-        for token in range(offsets[row], offsets[row + 1]):
+        while hit < told.places.shape[0] and told.places[hit] < offsets[row + 1]:
+            token, mark = told.places[hit], told.marks[hit]
+            hit += 1
+            if mark & (BEGINS | WORD) == 0:
+                continue
             begin, end = base + starts[token], base + stops[token]
             digits: Any = _I(0)
             value: Any = _I(0)
-            byte = data[begin]
-            if 48 <= byte <= 57:
+            if mark & BEGINS:
                 digits, value = _parse(data, begin, end)
             adjacent = last == token - 1
             if digits > 0:
@@ -168,18 +251,19 @@ def _find(
     return count
 
 
-def find_numbers(texts: pa.Array, tokens: Tokens) -> Numbers:
-    """Return the numbers of texts, given their tokens; linear, a nanosecond or two a token."""
+def find_numbers(texts: pa.Array, tokens: Tokens, told: Told | None = None) -> Numbers:
+    """Return the numbers of texts, given their tokens and perhaps `tell_numbers` of them."""
+    told = tell_numbers(texts, tokens) if told is None else told
     where = spans(texts)
     data = where.data if len(where.data) else np.zeros(1, np.uint8)
     offsets = np.zeros(len(tokens.offsets), np.int64)
-    places = np.empty(len(tokens.hashes), np.int64)
-    keys = np.empty(len(tokens.hashes), np.uint64)
-    slots, words = _word_table()
+    places, keys = np.empty(len(told.places), np.int64), np.empty(len(told.places), np.uint64)
+    slots, words, _ = _word_table()
     count = _find(
         data,
         where.starts,
         tokens.offsets,
+        told,
         tokens.hashes,
         tokens.starts,
         tokens.stops,

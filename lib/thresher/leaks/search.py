@@ -23,7 +23,7 @@ from thresher.leaks.evidence import Evidence, evidence
 from thresher.leaks.firing import Around
 from thresher.leaks.indexed import Indexed, Part
 from thresher.leaks.matches import LABEL_ROLES, MATCHES, ROLES, SNIPPET_CHARACTERS
-from thresher.leaks.numbers import find_numbers
+from thresher.leaks.numbers import find_numbers, tell_numbers
 from thresher.leaks.presets import Preset, covered_name, grams_name
 from thresher.leaks.reach import within_reach
 from thresher.leaks.scan import scan
@@ -123,8 +123,9 @@ def _judge(
     whole: list[Column],
 ) -> _Judged | None:
     tokens = tokenise(found.texts, code=part.code)
-    numbers = find_numbers(found.texts, tokens)
-    others = find_others(part, presets, found.texts, tokens)
+    told = tell_numbers(found.texts, tokens)
+    numbers = find_numbers(found.texts, tokens, told)
+    others = find_others(part, presets, found.texts, tokens, told)
     scanned = scan(part.index, tokens, numbers, presets, fired(others))
     candidates = with_channels(part, others, scanned)
     candidates = candidates.take(

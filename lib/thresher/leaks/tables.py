@@ -11,7 +11,6 @@ Shapes: I sub-items, T tokens, E entries.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -274,21 +273,6 @@ def make_table(
     table = Table(np.zeros(size, np.uint32), postings, bloom, np.zeros(size, np.uint8))
     _pack(stored, slots, postings, n, table)
     return table
-
-
-@kernel
-def _mark_openings(stored: Any, postings: Column, bloom: Column) -> None:
-    for posting in postings:
-        mark(bloom, _key(stored, _I(posting >> 1), _I(LEAST_WHOLE)))
-
-
-def opening_bloom(stored: Stored, postings: Sequence[Column]) -> Column:
-    """Return a bloom of the first tokens of all entries of the tables that are seldom hit."""
-    num = sum(map(len, postings))
-    bloom = np.zeros(num * BITS_PER_KEY // 64 + 1, np.uint64)
-    for some in postings:
-        _mark_openings(stored, some, bloom)
-    return bloom
 
 
 def gram_table(

@@ -19,8 +19,9 @@ import pyarrow as pa
 from thresher.leaks import vocabulary as v
 from thresher.leaks.hits import cover, find_hits
 from thresher.leaks.items import FIELDS, Items
-from thresher.leaks.keys import item_at, maybe, mixed, power, roll, same_gram, slot_after, tag_of
+from thresher.leaks.keys import item_at, maybe, mixed, roll, same_gram, slot_after, tag_of
 from thresher.leaks.keys import slot_of as slot_of_key
+from thresher.leaks.numbers import BEGINS, ENDS, Told, tell_numbers
 from thresher.leaks.scan import Pairs, frozen
 from thresher.leaks.tables import Counting, Stored, Table, blocks_of, make_table
 from thresher.signals.spans import spans
@@ -74,45 +75,49 @@ def _fold(
     offsets: Column,
     starts: Column,
     stops: Column,
+    told: Any,
     hashes: Column,
     marks: Column,
     rows: Column,
 ) -> None:
-    for row in range(rows.shape[0]):
+    row = _I(0)
+    for hit in range(told.places.shape[0]):
+        token = told.places[hit]
+        if told.marks[hit] & (BEGINS | ENDS) == 0:
+            continue
+        while token >= offsets[row + 1]:
+            row += 1
         base = row_starts[row]
-        for token in range(offsets[row], offsets[row + 1]):
-            begin, end = base + starts[token], base + stops[token]
-            first, last = data[begin], data[end - 1]
-            if not (48 <= first <= 57 or 48 <= last <= 57):
-                continue
-            total, digit = _FOLD, False
-            for place in range(begin, end):
-                byte = _U(data[place])
-                if 48 <= byte <= 57:
-                    if digit:
-                        continue
-                    byte, digit = _U(48), True
-                elif 97 <= (byte | _U(32)) <= 122:
-                    byte, digit = byte | _U(32), False
-                elif byte >= 128:
-                    digit = False
-                else:
+        begin, end = base + starts[token], base + stops[token]
+        total, digit = _FOLD, False
+        for place in range(begin, end):
+            byte = _U(data[place])
+            if 48 <= byte <= 57:
+                if digit:
                     continue
-                total = roll(total, byte)
-            hashes[token] = mixed(total) | _FOLDED
-            marks[token] = rows[row] = 1
+                byte, digit = _U(48), True
+            elif 97 <= (byte | _U(32)) <= 122:
+                byte, digit = byte | _U(32), False
+            elif byte >= 128:
+                digit = False
+            else:
+                continue
+            total = roll(total, byte)
+        hashes[token] = mixed(total) | _FOLDED
+        marks[token] = rows[row] = 1
 
 
-def fold(texts: pa.Array, tokens: Tokens) -> Folded:
-    """Fold the tokens of texts; a nanosecond a token."""
+def fold(texts: pa.Array, tokens: Tokens, told: Told | None = None) -> Folded:
+    """Fold the tokens of texts, given perhaps `tell_numbers` of them."""
     where = spans(texts)
     data = where.data if len(where.data) else np.zeros(1, np.uint8)
+    told = tell_numbers(texts, tokens) if told is None else told
     found = Folded(
         tokens.hashes.copy(),
         np.zeros(len(tokens.hashes), np.uint8),
         np.zeros(len(tokens.offsets) - 1, np.uint8),
     )
-    _fold(data, where.starts, tokens.offsets, tokens.starts, tokens.stops, *found)
+    _fold(data, where.starts, tokens.offsets, tokens.starts, tokens.stops, told, *found)
     return found
 
 
@@ -172,73 +177,90 @@ def build_templates(
 
 
 @kernel
+def _collect(folded: Any, offsets: Column, bloom: Column, places: Column, keys: Column) -> Any:
+    """Collect the places of n-grams that hold a few numbers and pass the bloom; return how many."""
+    hashes, marks = folded.hashes, folded.marks
+    num = _I(0)
+    for row in range(offsets.shape[0] - 1):
+        begin, end = offsets[row], offsets[row + 1]
+        if folded.rows[row] == 0 or end - begin < N:
+            continue
+        first, numbers = num, _I(0)
+        for place in range(begin, begin + N - 1):
+            numbers += marks[place]
+        for place in range(begin, end - N + 1):
+            numbers += marks[place + N - 1]
+            places[num] = place
+            num += _I(0 < numbers <= MOST_NUMBERS)
+            numbers -= marks[place]
+        held, num = num, first
+        for hit in range(first, held):
+            place, total = places[hit], _U(0)
+            for k in range(N):
+                total = roll(total, hashes[place + k])
+            key = mixed(total)
+            places[num], keys[num] = place, key
+            num += _I(maybe(bloom, key))
+    return num
+
+
+@kernel
 def _scan(
-    folded: Any,
+    hashes: Column,
     offsets: Column,
-    oldest: Any,
+    places: Column,
+    keys: Column,
     stored: Any,
     table: Any,
-    row: Any,
-    count: Any,
+    hit: Any,
     rows: Column,
     items: Column,
     seen: Column,
 ) -> tuple[Any, Any]:
-    """Find sub-items from `row` on; stop where there is too little room for a text."""
-    hashes, marks = folded.hashes, folded.marks
-    bloom, slots, tags, postings = table.bloom, table.slots, table.tags, table.postings
-    size = _I(slots.shape[0])
-    while row < offsets.shape[0] - 1:
-        begin, end = offsets[row], offsets[row + 1]
-        first = count
-        if folded.rows[row] == 0 or end - begin < N:
-            row += 1
+    """Find sub-items from `hit` on; stop where there is too little room for a text."""
+    slots, tags, postings = table.slots, table.tags, table.postings
+    size, count, row, first, first_hit = _I(slots.shape[0]), _I(0), _I(-1), _I(0), hit
+    while hit < places.shape[0]:
+        start, key = places[hit], keys[hit]
+        if row < 0 or start >= offsets[row + 1]:
+            row = np.searchsorted(offsets, start, side="right") - 1
+            first, first_hit = count, hit
+        hit += 1
+        slot, tag = slot_of_key(key, size), tag_of(key)
+        while tags[slot] != 0:
+            if tags[slot] == tag and same_gram(
+                stored.terms, stored.term_hash, _I(postings[_I(slots[slot]) - 1]) >> 3,
+                hashes, start, N,
+            ):  # fmt: skip
+                break
+            slot = slot_after(slot, size)
+        if tags[slot] == 0:
             continue
-        total = change = _U(0)
-        numbers = _I(0)
-        for place in range(begin, end):
-            total = roll(total, hashes[place] - change)
-            numbers += marks[place]
-            start = place - N + 1
-            if start < begin:
+        index, last = _I(slots[slot]) - 1, _I(0)
+        while last == 0:
+            posting = _I(postings[index])
+            last = posting & 1
+            index += 1
+            item = item_at(posting >> 3, stored.blocks, stored.offsets)
+            if seen[item] == row + 1:
                 continue
-            change = hashes[start] * oldest
-            held = numbers
-            numbers -= marks[start]
-            if held == 0 or held > MOST_NUMBERS:
-                continue
-            key = mixed(total)
-            if not maybe(bloom, key):
-                continue
-            slot, tag = slot_of_key(key, size), tag_of(key)
-            while tags[slot] != 0:
-                if tags[slot] == tag and same_gram(
-                    stored.terms, stored.term_hash, _I(postings[_I(slots[slot]) - 1]) >> 3,
-                    hashes, start, N,
-                ):  # fmt: skip
-                    break
-                slot = slot_after(slot, size)
-            if tags[slot] == 0:
-                continue
-            index, last = _I(slots[slot]) - 1, _I(0)
-            while last == 0:
-                posting = _I(postings[index])
-                last = posting & 1
-                index += 1
-                item = item_at(posting >> 3, stored.blocks, stored.offsets)
-                if seen[item] == row + 1:
-                    continue
-                if count == rows.shape[0]:
-                    return row, first
-                seen[item] = row + 1
-                rows[count], items[count] = row, item
-                count += 1
-        row += 1
-    return row, count
+            if count == rows.shape[0]:
+                return first_hit, first
+            seen[item] = row + 1
+            rows[count], items[count] = row, item
+            count += 1
+    return hit, count
 
 
-def find_templates(templates: Templates, texts: pa.Array, tokens: Tokens) -> tuple[Pairs, Column]:
+def find_templates(
+    templates: Templates, texts: pa.Array, tokens: Tokens, told: Told | None = None
+) -> tuple[Pairs, Column]:
     """Find questions by their words once digits are folded.
+
+    Args:
+        templates: The questions.
+        texts, tokens: What is searched.
+        told: `tell_numbers` of the tokens.
 
     Returns:
         Pairs (segment, sub-item), ascending, and (C,) tokens of the sub-item that shared n-grams
@@ -246,21 +268,23 @@ def find_templates(templates: Templates, texts: pa.Array, tokens: Tokens) -> tup
     """
     if not len(templates.items):
         return Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64)), np.zeros(0, np.int64)
-    folded = fold(texts, tokens)
+    folded = fold(texts, tokens, told)
     stored = templates.stored
     table = Table(templates.slots, templates.postings, templates.bloom, templates.tags)
-    num_rows, row, room = len(folded.rows), 0, max(1024, len(folded.rows))
-    parts: list[tuple[Column, Column]] = []
-    while row < num_rows:
+    size = len(tokens.hashes) + 1
+    places, keys = np.empty(size, np.int64), np.empty(size, np.uint64)
+    count = int(_collect(folded, tokens.offsets, templates.bloom, places, keys))
+    places, keys = places[:count], keys[:count]
+    hit, room = 0, max(1024, len(folded.rows))
+    parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
+    while hit < len(places):
         rows, items = np.empty(room, np.int64), np.empty(room, np.int64)
         seen = np.zeros(len(templates.items), np.int32)
-        row, count = _scan(
-            folded, tokens.offsets, power(N), stored, table, row, 0, rows, items, seen
+        hit, count = _scan(
+            folded.hashes, tokens.offsets, places, keys, stored, table, hit, rows, items, seen
         )
         parts.append((rows[:count], items[:count]))
         room *= 2
-    if not parts:
-        return Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64)), np.zeros(0, np.int64)
     rows, items = (np.concatenate([part[at] for part in parts]) for at in (0, 1))
     order = np.lexsort((items, rows))
     pairs = Pairs(rows[order], items[order])
