@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from thresher.leaks.figures import (
+    OWN_WORDS,
     SKIPS,
+    STRETCH,
     Own,
+    add_own,
     common_subsequence,
     compare_numbers,
     find_span,
@@ -133,6 +136,7 @@ def take(stored: Any, known: Any, own: Any, item: Any, stamp: Any) -> Any:
     """Fill the scratch of a sub-item; return its distinct tokens."""
     begin, end = stored.offsets[item], stored.offsets[item + 1]
     num_distinct = 0
+    own.bits[:] = np.uint64(0)
     for i in range(end - begin):
         term = stored.terms[begin + i]
         token = known.term_token[term]
@@ -140,6 +144,7 @@ def take(stored: Any, known: Any, own: Any, item: Any, stamp: Any) -> Any:
         if own.stamps[token] != stamp:
             own.stamps[token], own.local[token] = stamp, num_distinct
             own.distinct[num_distinct] = token
+            add_own(own, token)
             own.weights[num_distinct] = known.idf[term]
             num_distinct += 1
     return num_distinct
@@ -192,11 +197,7 @@ def _measure(
         if segment != before:
             before, stamp = segment, stamp + 1
             length = offsets[segment + 1] - offsets[segment]
-            text.stamps[-1] = stamp
-            size = prepare(
-                hashes, offsets[segment], offsets[segment + 1], known.token_hash,
-                known.token_slots, known.ngrams, stored.mask, stamp, text,
-            )  # fmt: skip
+            size = prepare(hashes, offsets, segments, items, _I(pair), stored, known, stamp, text)
         begin, num = stored.offsets[item], stored.offsets[item + 1] - stored.offsets[item]
         plain = outputs.plain[pair]
         plain[2] = plain[3] = plain[5] = plain[6] = -1
@@ -277,15 +278,19 @@ def evidence(
 def make_own(longest: int, longest_item: int, num_tokens: int, num_numbers: int) -> Own:
     """Allocate scratch for sub-items of `longest_item` tokens and texts of `longest`."""
     words = (longest_item + 63) // 64
+    stretch = STRETCH * window_of(longest_item) + 1
     return Own(
         np.empty(longest_item, np.int32),
         np.empty(longest_item, np.uint64),
         np.empty(longest_item, np.int32),
         np.empty(num_tokens, np.int32),
         np.zeros(num_tokens, np.int32),
+        np.empty(OWN_WORDS, np.uint64),
         np.empty(longest_item, np.int32),
         np.empty(longest_item, np.int64),
         np.empty(longest_item, np.int64),
+        np.empty(stretch, np.int32),
+        np.empty(stretch, np.int32),
         np.empty(longest_item * words, np.uint64),
         np.empty(words, np.uint64),
         np.empty(2 * window_of(longest_item), np.int32),

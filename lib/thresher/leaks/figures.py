@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from thresher.text.kernel import inlined, kernel
+from thresher.text.machine import mul_wide
 
 Column = np.ndarray[Any, Any]
 _U, _I = np.uint64, np.int64
 SKIPS = 4  # tokens that may differ within a span
 _ENDS = SKIPS + 1
 _SELDOM = 32  # times in a text
-_WHOLE_TEXT = 4  # windows; longer texts are looked at by blocks of a window
+OWN_WORDS = 16
+STRETCH = 4  # windows; longer texts are looked at by blocks of a window
 
 
 class Own(NamedTuple):
@@ -29,9 +31,12 @@ class Own(NamedTuple):
     places: Column  # (L,) int32: first place of each shortest n-gram in the text, -1 for none
     local: Column  # (V,) int32: number of a token among the sub-item's distinct ones
     stamps: Column  # (V,) int32: for which pair `local` holds
+    bits: Column  # (OWN_WORDS,) uint64: a bitmap of the tokens
     distinct: Column  # (D,) int32: the tokens
     weights: Column  # (D,) int64
     counts: Column  # (D,) int64: occurrences in a window
+    near: Column  # int32: places of the sub-item's tokens in a stretch of the text
+    near_local: Column  # int32: which they are
     masks: Column  # uint64: bits of the sub-item's places, for each distinct token
     row: Column  # uint64: a row of the comparison
     groups: Column  # int32: of the numbers near a window
@@ -76,14 +81,14 @@ def find_span(own: Any, num: Any, text: Any, length: Any, n: Any) -> Any:
     tokens = text.tokens
     if num < n:
         first = own.tokens[0]
-        place = _I(text.heads[first]) if text.stamps[first] == text.stamps[-1] else _I(-1)
-        while place >= 0:
+        count = _I(text.counts[first]) if text.stamps[first] == text.stamps[-1] else _I(0)
+        for index in range(count):
+            place = _I(text.order[text.ends[first] - count + index])
             same = place + num <= length
             for k in range(1, num):
                 same = same and own.tokens[k] == tokens[place + k]
             if same:
                 return True, num, place
-            place = _I(text.following[place])
         return False, _I(0), _I(-1)
     best, best_place, forwards = _I(0), _I(-1), _I(1)
     for i in range(num - n + 1):
@@ -106,38 +111,68 @@ def find_span(own: Any, num: Any, text: Any, length: Any, n: Any) -> Any:
 
 
 @inlined
+def add_own(own: Any, token: Any) -> None:
+    """Enter a token of the sub-item into the bitmap."""
+    own.bits[(_U(token) >> _U(6)) & _U(OWN_WORDS - 1)] |= _U(1) << (_U(token) & _U(63))
+
+
+@inlined
+def _maybe_own(own: Any, token: Any) -> Any:
+    """Tell whether a token of the text, or -1, may be the sub-item's."""
+    word = own.bits[(_U(token) >> _U(6)) & _U(OWN_WORDS - 1)]
+    return (word >> (_U(token) & _U(63))) & _U(1) != _U(0)
+
+
+@inlined
+def _is_own(own: Any, token: Any, stamp: Any) -> Any:
+    """Tell whether a token of the text, or -1, is the sub-item's."""
+    return _maybe_own(own, token) and token >= 0 and own.stamps[token] == stamp
+
+
+@inlined
 def _sweep(
     own: Any, num_distinct: Any, stamp: Any, tokens: Any, width: Any, low: Any, high: Any, best: Any
 ) -> Any:
-    """Return the heavier of `best` (weight, last place) and of the windows that end in a range."""
-    for local in range(num_distinct):
-        own.counts[local] = 0
-    weight = _I(0)
-    start = max(_I(0), low - width + 1)
-    best_weight, best_last = best
-    for place in range(start, high):
-        if place - width >= start:
-            token = tokens[place - width]
-            if token >= 0 and own.stamps[token] == stamp:
-                local = own.local[token]
-                own.counts[local] -= 1
-                if own.counts[local] == 0:
-                    weight -= own.weights[local]
+    """Return the heavier of `best` (weight, last place) and of the windows that end in a range.
+
+    The places with tokens of the sub-item are collected first, without a branch that could not be
+    foreseen.
+    """
+    num = _I(0)
+    for place in range(max(_I(0), low - width + 1), high):
+        own.near[num] = place
+        num += _I(_maybe_own(own, tokens[place]))
+    left = _I(0)
+    for index in range(num):
+        place = own.near[index]
         token = tokens[place]
         if token >= 0 and own.stamps[token] == stamp:
-            local = own.local[token]
-            own.counts[local] += 1
-            if own.counts[local] == 1:
-                weight += own.weights[local]
-            if place >= low and (
-                weight > best_weight or (weight == best_weight and place < best_last)
-            ):
-                best_weight, best_last = weight, place
+            own.near[left], own.near_local[left] = place, own.local[token]
+            left += 1
+    for local in range(num_distinct):
+        own.counts[local] = 0
+    weight, oldest = _I(0), _I(0)
+    best_weight, best_last = best
+    for index in range(left):
+        last, local = _I(own.near[index]), own.near_local[index]
+        while own.near[oldest] <= last - width:
+            gone = own.near_local[oldest]
+            own.counts[gone] -= 1
+            if own.counts[gone] == 0:
+                weight -= own.weights[gone]
+            oldest += 1
+        own.counts[local] += 1
+        if own.counts[local] == 1:
+            weight += own.weights[local]
+        if last >= low and (weight > best_weight or (weight == best_weight and last < best_last)):
+            best_weight, best_last = weight, last
     return best_weight, best_last
 
 
 @kernel
-def _weigh_blocks(own: Any, num_distinct: Any, text: Any, width: Any, most_often: Any) -> Any:
+def _weigh_blocks(
+    own: Any, num_distinct: Any, text: Any, width: Any, num_blocks: Any, most_often: Any
+) -> Any:
     """Add the weights of the sub-item's tokens to the blocks of a window's width they stand in.
 
     A window that ends in a block weighs no more than the block, the one before it, and the tokens
@@ -146,40 +181,28 @@ def _weigh_blocks(own: Any, num_distinct: Any, text: Any, width: Any, most_often
     Returns:
         The weight of those left out; the most that two blocks weigh, and the second of them.
     """
-    frequent, most, heaviest = _I(0), _I(0), _I(0)
+    frequent = _I(0)
+    inverse = ~_U(0) // _U(width) + _U(1)  # no place is so far that the product is off by one
     for local in range(num_distinct):
         token = own.distinct[local]
         if text.stamps[token] != text.stamps[-1]:
             continue
         weight = own.weights[local]
-        if text.counts[token] > most_often:
+        count, last = _I(text.counts[token]), _I(-1)
+        if count > most_often:
             frequent += weight
             continue
-        place, last = _I(text.heads[token]), _I(-1)
-        while place >= 0:
-            block = place // width
-            if block != last:
-                own.blocks[block] += weight
-                with_next = own.blocks[block] + own.blocks[block + 1]
-                if with_next > most:
-                    most, heaviest = with_next, block + 1
-                if block > 0 and own.blocks[block - 1] + own.blocks[block] > most:
-                    most, heaviest = own.blocks[block - 1] + own.blocks[block], block
-                last = block
-            place = _I(text.following[place])
+        for index in range(text.ends[token] - count, text.ends[token]):
+            block = _I(mul_wide(_U(text.order[index]), inverse)[1])
+            own.blocks[block] += weight if block != last else _I(0)
+            last = block
+    most, heaviest, before = _I(0), _I(0), _I(0)
+    for own_block in range(num_blocks):
+        both = before + own.blocks[own_block]
+        before = own.blocks[own_block]
+        if both > most:
+            most, heaviest = both, _I(own_block)
     return frequent, most, heaviest
-
-
-@kernel
-def _clear_blocks(own: Any, num_distinct: Any, text: Any, width: Any, most_often: Any) -> None:
-    """Undo `_weigh_blocks`."""
-    for local in range(num_distinct):
-        token = own.distinct[local]
-        if text.stamps[token] == text.stamps[-1] and text.counts[token] <= most_often:
-            place = _I(text.heads[token])
-            while place >= 0:
-                own.blocks[place // width] = 0
-                place = _I(text.following[place])
 
 
 @kernel
@@ -195,21 +218,24 @@ def find_window(
     """
     tokens = text.tokens
     best = (least - 1, _I(-1))
-    if length <= _WHOLE_TEXT * width:
+    if length <= STRETCH * width:
         best = _sweep(own, num_distinct, stamp, tokens, width, _I(0), length, best)
     else:
         num_blocks = (length + width - 1) // width
-        often = max(_SELDOM, num_blocks >> 2)
+        often = max(_SELDOM, num_blocks >> 1)
         most_often = _I(_SELDOM) if least > 1 else often
-        frequent, most, heaviest = _weigh_blocks(own, num_distinct, text, width, most_often)
+        frequent, most, heaviest = _weigh_blocks(
+            own, num_distinct, text, width, num_blocks, most_often
+        )
         while frequent + most >= least and most_often < often:
-            _clear_blocks(own, num_distinct, text, width, most_often)
+            own.blocks[:num_blocks] = 0
             most_often = min(8 * most_often, often)
-            frequent, most, heaviest = _weigh_blocks(own, num_distinct, text, width, most_often)
+            frequent, most, heaviest = _weigh_blocks(
+                own, num_distinct, text, width, num_blocks, most_often
+            )
         if frequent + most < least:
-            _clear_blocks(own, num_distinct, text, width, most_often)
+            own.blocks[:num_blocks] = 0
             return _I(0), _I(-1), _I(-1)
-        heaviest = min(heaviest, num_blocks - 1)
         best = _sweep(
             own, num_distinct, stamp, tokens, width,
             heaviest * width, min(length, (heaviest + 1) * width), best,
@@ -233,7 +259,7 @@ def find_window(
     while left > 0:
         first -= 1
         token = tokens[first]
-        if token >= 0 and own.stamps[token] == stamp:
+        if _is_own(own, token, stamp):
             local = own.local[token]
             if own.counts[local] == 0:
                 own.counts[local] = 1
@@ -260,7 +286,7 @@ def common_subsequence(
         own.row[word] = ~_U(0)
     for place in range(low, high):
         token = text.tokens[place]
-        if token < 0 or own.stamps[token] != stamp:
+        if not _is_own(own, token, stamp):
             continue
         base = _I(own.local[token]) * words
         carry = _U(0)

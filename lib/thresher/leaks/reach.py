@@ -308,11 +308,7 @@ def _bound_long(
         if segment != before:
             before, stamp = segment, stamp + 1
             length = offsets[segment + 1] - offsets[segment]
-            text.stamps[-1] = stamp
-            size = prepare(
-                hashes, offsets[segment], offsets[segment + 1], known.token_hash,
-                known.token_slots, known.ngrams, stored.mask, stamp, text,
-            )  # fmt: skip
+            size = prepare(hashes, offsets, segments, items, _I(pair), stored, known, stamp, text)
         num = stored.offsets[item + 1] - stored.offsets[item]
         num_distinct = take(stored, known, own, item, pair + 1)
         at = places[pair]
