@@ -71,21 +71,27 @@ def _fine_rows(at: Any, place: Any, token: Any) -> Any:
 
 
 @kernel
-def fill_present(at: Any, start: Any, stop: Any) -> None:
-    """Make the bitmaps those of a stretch, and those of its chunks."""
-    before = i64_at(at.present_at, 0) - 1
-    if before >= 0:
-        for place in range(before, i64_at(at.present_at, 1)):
-            set_u64(_fine_rows(at, place - before, u64_at(at.hashes, place)), 0, _U(0))
+def _fill_present(at: Any, start: Any, stop: Any) -> None:
+    """Make the bitmap that of a stretch."""
     set_i64(at.present_at, 0, start + 1)
-    set_i64(at.present_at, 1, stop)
     for word in range(PRESENT_WORDS):
         set_u64(at.present, word, _U(0))
     for place in range(start, stop):
-        token, own = u64_at(at.hashes, place), place - start
-        set_bit(at.present, present_bit(token))
-        row = _fine_rows(at, own, token)
-        chunk = _U((own >> CHUNK_BITS) & (LANES - 1))
+        set_bit(at.present, present_bit(u64_at(at.hashes, place)))
+
+
+@kernel
+def _fill_fine(at: Any, start: Any, stop: Any) -> None:
+    """Make the bitmaps of chunks those of a stretch."""
+    before = i64_at(at.fine_at, 0) - 1
+    if before >= 0:
+        for place in range(before, i64_at(at.fine_at, 1)):
+            set_u64(_fine_rows(at, place - before, u64_at(at.hashes, place)), 0, _U(0))
+    set_i64(at.fine_at, 0, start + 1)
+    set_i64(at.fine_at, 1, stop)
+    for place in range(start, stop):
+        row = _fine_rows(at, place - start, u64_at(at.hashes, place))
+        chunk = _U(((place - start) >> CHUNK_BITS) & (LANES - 1))
         set_u64(row, 0, u64_at(row, 0) | (_U(1) << chunk))
 
 
@@ -220,6 +226,8 @@ def _in_window(at: Any, lead: Any, missing: Any, start: Any, stop: Any, more: An
     Args:
         more: Whether windows that begin in the second half are another stretch's.
     """
+    if i64_at(at.fine_at, 0) != start + 1:
+        _fill_fine(at, start, stop)
     length = i64_at(at.offsets, lead + 1) - i64_at(at.offsets, lead) + need(at, lead, REACH)
     wide = ((window(length) + CHUNK - 2) >> CHUNK_BITS) + 1
     num_windows = max(((stop - start - 1) >> CHUNK_BITS) + 2 - wide, _I(1))
@@ -280,7 +288,7 @@ def could(at: Any, lead: Any, start: Any, stop: Any, more: Any) -> Any:
     if missing < 0 and loose >= NEVER:
         return False
     if i64_at(at.present_at, 0) != start + 1:
-        fill_present(at, start, stop)
+        _fill_present(at, start, stop)
     if missing == APART:
         for led in range(i64_at(at.led_starts, lead), i64_at(at.led_starts, lead + 1)):
             item = i64_at(at.led_items, led)

@@ -60,9 +60,9 @@ def _look_up(
     for index in range(i64_at(at.set_starts, low), i64_at(at.set_starts, low + 1)):
         item = u32_at(at.set_items, index)
         state = i32_at(at.rejected, item)
-        if i32_at(at.seen, item) == row + 1 or state == row + 1:
+        if state == row + 1 or (state == -row - 1) != again or i32_at(at.seen, item) == row + 1:
             continue
-        if again and (state != -row - 1 or not is_kept(at, item, row)):
+        if again and not is_kept(at, item, row):
             continue
         if i64_at(at.number_offsets, item + 1) - i64_at(at.number_offsets, item) != num:
             continue

@@ -49,8 +49,11 @@ class PairHits(NamedTuple):
 
 @kernel
 def _rare(hashes: Column, tokens: Column, places: Column, spreads: Column) -> Any:
-    """Collect the tokens that pairs are made of; return how many."""
-    num = _I(0)
+    """Collect the tokens that pairs are made of, behind REACH others that are near none; return
+    how many."""
+    for index in range(REACH):
+        places[index], spreads[index] = -REACH - 1, _U(0)
+    num = _I(REACH)
     for place in range(hashes.shape[0]):
         value = hashes[place]
         places[num], spreads[num] = place, spread(value)
@@ -70,14 +73,12 @@ def _collect(
     """
     count, own = _I(0), first
     while own < places.shape[0] and count + REACH < ends.shape[0]:
-        place = places[own]
-        for other in range(own - 1, max(_I(-1), own - 1 - REACH), -1):
-            distance = place - places[other]
-            if distance > REACH:
-                break
-            key = mixed(spreads[other] + spreads[own]) & mask
+        place, value = places[own], spreads[own]
+        for before in range(1, REACH + 1):  # without a branch: none could be foreseen
+            distance = place - places[own - before]
+            key = mixed(spreads[own - before] + value) & mask
             ends[count], keys[count] = place << 2 | distance, key
-            count += _I(maybe(bloom, key))
+            count += _I(maybe(bloom, key) & (distance <= REACH))
         own += 1
     return own, count
 
@@ -119,12 +120,13 @@ def find_pairs(index: Index, hashes: Column) -> PairHits:
     nothing = np.zeros(0, np.int64)
     if not len(table.postings) or not len(hashes):
         return PairHits(nothing, nothing)
-    places, spreads = np.empty(len(hashes) + 1, np.int64), np.empty(len(hashes) + 1, np.uint64)
+    room = len(hashes) + REACH + 1
+    places, spreads = np.empty(room, np.int64), np.empty(room, np.uint64)
     num = int(_rare(hashes, index["pair_tokens"], places, spreads))
     places, spreads = places[:num], spreads[:num]
     room = num + REACH + 1
     ends, keys = np.empty(room, np.int64), np.empty(room, np.uint64)
-    found, own = [(nothing, nothing)], 0
+    found, own = [(nothing, nothing)], REACH
     while own < num:
         own, count = _collect(places, spreads, stored.mask, table.bloom, own, ends, keys)
         count = int(_narrow(hashes, stored, table, count, ends, keys))

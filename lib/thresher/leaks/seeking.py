@@ -60,7 +60,8 @@ class Seeking(NamedTuple):
         kept: (G,) int32 row + 1 of the last text that an item was kept for.
         present: (PRESENT_WORDS,) uint64 bitmap of the tokens of a stretch.
         fine: (NUM_GROUPS, FINE) uint64 which chunks of a group of its tokens have each token.
-        present_at: (2,) int64 where that stretch begins, plus 1, and ends.
+        present_at: (1,) int64 where the stretch begins, plus 1.
+        fine_at: (2,) int64 where that of `fine` does, and where it ends.
         coarse: (64 * PRESENT_WORDS,) uint64 which stretches of a long text have each token.
         lanes: (LANES,) int16 what each chunk or stretch may yet miss.
         screened_out: (1,) int64 row + 1 of the last text with a sub-item that was left out although
@@ -138,6 +139,7 @@ class Seeking(NamedTuple):
     coarse: int
     lanes: int
     present_at: int
+    fine_at: int
     screened_out: int
     ends: int
     own_hashes: int
@@ -190,7 +192,8 @@ class Scratch:
             "coarse": np.empty(64 * PRESENT_WORDS, np.uint64),
             "lanes": np.empty(LANES, np.int16),
             "screened_out": np.zeros(1, np.int64),
-            "present_at": np.zeros(2, np.int64),
+            "present_at": np.zeros(1, np.int64),
+            "fine_at": np.zeros(2, np.int64),
             "ends": np.zeros((2, SKIPS + 1), np.int64),
             "own_hashes": np.zeros(size, np.uint64),
             "own_stamps": np.zeros(size, np.int64),
@@ -287,9 +290,9 @@ def make_seeking(
     for name, kind in _KINDS.items():
         held[name] = held[name].astype(kind, copy=False)
     held = {name: np.ascontiguousarray(array) for name, array in held.items()}
-    if held["present_at"][0] > 0:
+    if held["fine_at"][0] > 0:
         held["fine"][:] = 0
-    held["present_at"][0] = 0
+    held["present_at"][0] = held["fine_at"][0] = 0
     scratch.rows += len(texts) - 1
     scratch.tokens += len(hashes)
     located = {name: address(array) for name, array in held.items()}
