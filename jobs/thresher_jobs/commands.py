@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -102,7 +103,7 @@ def dedup(
     with Show(quiet, json_logs) as show:
         report = run_dedup(inputs, out, params, options, show)
     if not quiet:
-        print_summary(report, out)
+        print_summary(report, quote(out))
 
 
 @app.command()
@@ -140,7 +141,7 @@ def convert(
     with Show(quiet, json_logs) as show:
         report = run_convert(inputs, out, params, options, show)
     if not quiet:
-        print_summary(report, out)
+        print_summary(report, quote(out))
 
 
 @app.command()
@@ -183,7 +184,7 @@ def score(
     with Show(quiet, json_logs) as show:
         report = run_score(inputs, out, params, options, show)
     if not quiet:
-        print_summary(report, out)
+        print_summary(report, quote(out))
 
 
 @app.command()
@@ -216,7 +217,7 @@ def select(
     with Show(quiet, json_logs) as show:
         report = run_select(scored, out, params, options, show)
     if not quiet:
-        print_summary(report, out)
+        print_summary(report, quote(out))
 
 
 @app.command()
@@ -257,7 +258,7 @@ def decontaminate(
     with Show(quiet, json_logs) as show:
         report = run_decontaminate(inputs, out, params, options, show)
     if not quiet:
-        print_summary(report, out)
+        print_summary(report, quote(out))
 
 
 @app.command("train-classifier")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -133,7 +134,7 @@ def mix(
     with Show(quiet, json_logs) as show:
         report = run_mix(inputs or [], out, params, options, show)
     if not quiet:
-        print_summary(report, out)
+        print_summary(report, quote(out))
 
 
 @plan_app.command("mix")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -68,7 +69,7 @@ def run_command(
 
             report = run_recipe(read, out, options, show, only=only or [])
     if not quiet:
-        print_summary(report, out)
+        print_summary(report, quote(out))
         for step in steps:
             if isinstance(step.params, ExportParams):
                 print(f"published    {step.params.to}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -108,4 +109,4 @@ def split(
     with Show(quiet, json_logs) as show:
         report = run_split(inputs, out, params, options, show)
     if not quiet:
-        print_summary(report, out)
+        print_summary(report, quote(out))

@@ -54,6 +54,8 @@ def print_summary(report: dict[str, Any], out: str) -> None:
     by = ", ".join(f"{n:,} {r.replace('_', ' ')}" for r, n in report["removed_by"].items())
     print(f"removed      {share('rows_removed')}  ({by})")
     print(f"quarantined  {share('rows_quarantined')}")
+    for reason in report["quarantine"][:3]:
+        print(f"             {reason['rows']:>12,}  {reason['reason'][:100]}")
     recall = report["recall"]
     if recall:
         line = (

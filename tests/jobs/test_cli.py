@@ -194,6 +194,16 @@ def test_a_file_in_the_place_of_the_output_is_told_in_one_line(
     assert len(said.err.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
+def test_the_lines_at_the_end_can_be_pasted_and_say_what_was_quarantined(
+    thresher: Command, tmp_path: Path
+) -> None:
+    rows = runs.texts(tmp_path / "in.parquet", ["a", "b", "c", None])
+    out = thresher("dedup", rows, "--out", tmp_path / "out folder").out
+    assert f"thresher explain '{tmp_path}/out folder' ROW_ID" in out
+    assert "  1  the compared text is null" in out
+
+
 def test_an_output_folder_inside_an_input_is_refused(thresher: Command, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     runs.texts(tmp_path / "in" / "a.parquet", ["a"])
