@@ -271,7 +271,7 @@ def _alone(row: Row, name: str) -> tuple[int, str]:
             and rare >= _with_size(row, for_numbers, F(1, 25))
             and F(row["lcs"], length) >= F(7, 20)
         )
-    code = row["kind"] == "code"
+    loose = row["kind"] == "code" or (row["kind"], row["field"]) == ("generic", "answer")
     asks = row["kind"] == "math" and row["field"] == "question" and row["asked"]
     hits = {
         "exact": contained,
@@ -280,7 +280,7 @@ def _alone(row: Row, name: str) -> tuple[int, str]:
         and length >= 8
         and cover5 >= guard(length, 12, 30, F(3, 5)),
         "longest_span": row["longest"] >= 13 and row["longest"] >= F(length, 2),
-        "fuzzy_idf": reworded["fuzzy_idf"] and not code,
+        "fuzzy_idf": reworded["fuzzy_idf"] and not loose,
         "number_match": reworded["number_match"] and asks,
     }
     own = {
@@ -294,7 +294,7 @@ def _alone(row: Row, name: str) -> tuple[int, str]:
     hits = {mode: hit and mode not in lowered for mode, hit in hits.items()}
     weak = {
         "ngram_ratio": length >= 8 and cover8 >= F(1, 4),
-        "fuzzy_idf": (length >= 12 and rare >= less_words) or (code and reworded["fuzzy_idf"]),
+        "fuzzy_idf": (length >= 12 and rare >= less_words) or (loose and reworded["fuzzy_idf"]),
         "number_match": (enough and found >= F(3, 4) and rare >= less_numbers)
         or (not asks and reworded["number_match"]),
         "templated": length >= 8 and F(row["templated8"], length) >= guard(length),

@@ -160,6 +160,14 @@ def test_a_worked_answer_is_searched_for_and_its_result_kept(tmp_path: Path) -> 
     assert found.answers.to_pylist() == [["1,072", worked]]
 
 
+def test_an_answer_that_names_little_is_no_text_of_its_own(tmp_path: Path) -> None:
+    told = "def fib(n):\n    if n <= 1:\n        return n\n    return fib(n - 1) + fib(n - 2)"
+    row = {"question": "Write the function of the numbers of Fibonacci.", "answer": told}
+    found = one(f"own={lines(tmp_path / 'own.jsonl', [row])}")
+    assert texts_of(found, 0) == [("question", row["question"])]
+    assert found.answers.to_pylist() == [[told]]
+
+
 @pytest.mark.parametrize(
     ("text", "final"),
     [

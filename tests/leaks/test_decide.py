@@ -361,3 +361,10 @@ def test_returning_a_sum_is_clean_alone() -> None:
 def test_code_with_renamed_variables_is_suspect_at_most() -> None:
     renamed = match(kind="code", L=60, matched5=30, matched8=16, longest=20, **rare(0.8))
     assert judge(renamed)[0][0] == "suspect"
+
+
+def test_much_the_same_words_as_in_an_answer_are_the_same_topic() -> None:
+    reworded = match(L=60, matched8=14, **rare(0.95))
+    assert judge(reworded | {"kind": "generic", "field": "question"})[0][0] == "contaminated"
+    assert judge(reworded | {"kind": "generic", "field": "answer"})[0][0] == "suspect"
+    assert judge(reworded | {"kind": "math", "field": "answer"})[0][0] == "contaminated"

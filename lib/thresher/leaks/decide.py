@@ -69,7 +69,7 @@ _REWORDED = (_MODE["fuzzy_idf"], _MODE["number_match"])
 _LABELS = (_ANSWER, _SOLUTION, _TESTS)
 _ASKED = (_QUESTION, _QUESTION_OPTION, _TURN)
 _SPEAKING = (*_ASKED, _SOLUTION, _TESTS)  # a few tokens of these can give an item away
-_MCQ, _CODE, _MATH = KINDS.index("mcq"), KINDS.index("code"), KINDS.index("math")
+_GENERIC, _MCQ, _CODE, _MATH = map(KINDS.index, ("generic", "mcq", "code", "math"))
 _FAR = np.iinfo(np.int64).max // 4  # no token is so far out
 
 
@@ -197,8 +197,10 @@ def _by_kind(
         own = has_own(preset, name, evidence)
         hit, weak = hit & own, weak | (hit & ~own)
     if name == "fuzzy_idf":
-        code = items["kind"] == _CODE
-        return hit & ~code, weak | (hit & code)
+        # Much the same words as in an answer are the same topic where nothing says which kind.
+        topic = (items["kind"] == _GENERIC) & (items["field"] == _ANSWER)
+        loose = topic | (items["kind"] == _CODE)
+        return hit & ~loose, weak | (hit & loose)
     if name == "number_match":
         # Lists, sums and worked answers have the same small numbers by chance.
         asks = (items["kind"] == _MATH) & (items["field"] == _QUESTION) & around.asked

@@ -29,8 +29,10 @@ from thresher.leaks.values import final_answer, texts, without_calculations
 
 QUESTION, ANSWER, OPTION, QUESTION_OPTION, PASSAGE, SOLUTION, TESTS, TURN = range(len(FIELDS))
 # Tokens a text needs to be searched for. Shorter options (None of the above) are everyone's; an
-# answer of fewer than 8 is found by chance. Passages only lend weight to a question beside them.
-# A later turn of fewer than 8 (Can you parallelize it?) is said in any chat.
+# answer of fewer than 8 is found by chance, and so is one that names little: 38 rows of Alpaca and
+# CodeAlpaca have the usual function for Fibonacci's numbers (2026-11). Passages only lend weight to
+# a question beside them. A later turn of fewer than 8 (Can you parallelize it?) is said in any
+# chat.
 LEAST = {QUESTION: 3, ANSWER: 8, OPTION: 5, QUESTION_OPTION: 3, PASSAGE: 8, SOLUTION: 3, TESTS: 3}
 LEAST[TURN] = 8
 ALONE = (QUESTION, ANSWER, QUESTION_OPTION, SOLUTION, TESTS, TURN)  # an item needs one of these
@@ -142,7 +144,8 @@ def _item(
             if is_label(text):
                 final, worked = right_option(text, Options(split_inline(question)[1]), None), ""
             answers.update((t, None) for t in (final, worked) if t and not is_label(t))
-            found.append((ANSWER, worked))
+            if informative(worked) >= INFORMATIVE:
+                found.append((ANSWER, worked))
     blank = "_" in question and len(_BLANK.findall(question)) == 1
     for option in dict.fromkeys(options.texts):
         found.append((OPTION, option))
