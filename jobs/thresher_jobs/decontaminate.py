@@ -96,6 +96,7 @@ def _decontaminate(
     if params.text_column is None:
         plan, detected = peek_readable(run, plan, params)
         check_action(params.action, plan, detected)
+        warn_unread(detected)
     else:
         plan = expecting_texts(plan, [params.text_column])
     probe = SearchProbe(search_step(run, params, presets, indexed, reader_of(params, detected)))
@@ -197,6 +198,18 @@ def presets_of(
 def unread_columns(detected: Mapping[int, Detected] | None) -> tuple[str, ...]:
     """Return the columns that are not searched, since no format of their file knows them."""
     return tuple(sorted({name for found in (detected or {}).values() for name in found.unread}))
+
+
+def warn_unread(detected: Mapping[int, Detected] | None) -> None:
+    """Say before the search which columns hold text and are not searched."""
+    names = sorted({name for found in (detected or {}).values() for name in found.texts})
+    if names:
+        logger.warning(
+            "columns with text that no format of their file knows are not searched: %s (name the "
+            "format, convert the file or rename the columns first, or search one with text_column, "
+            "as --text-column NAME)",
+            ", ".join(names),
+        )
 
 
 def reader_of(params: DecontaminateParams, detected: dict[int, Detected] | None) -> RowReader:

@@ -10,7 +10,7 @@ from typing import Protocol
 import thresher
 from thresher.errors import ConfigError, InputError
 from thresher.formats.catalogue import FORMATS
-from thresher.formats.detection import Detected, Evidence, detect, unread
+from thresher.formats.detection import Detected, Evidence, detect, named
 from thresher.formats.expected import expected_of
 from thresher.planning import Plan, expecting, make_plan
 from thresher.readers.block import TWO_TYPES
@@ -20,7 +20,7 @@ from thresher.stage import MapStage, stage_key
 from thresher.steps.peeking import peek
 from thresher_jobs.first_pass import READS_TYPES
 
-CODE_VERSION = "formats-2"  # raised when the same rows give other evidence
+CODE_VERSION = "formats-3"  # raised when the same rows give other evidence
 
 
 def peek_formats(
@@ -145,8 +145,7 @@ def decide_formats(
     detected = {file: detect(known) for file, known in sorted(evidence.items())}
     for file, name in said.items():
         if file in detected:
-            left_out = unread((name,), evidence[file])
-            detected[file] = Detected((name,), 1.0, ("as the recipe says",), unread=left_out)
+            detected[file] = named(name, evidence[file])
     for file, found in detected.items():
         if evidence[file].rows:
             _check(found, plan.inputs.files[file].path, format, min_confidence)

@@ -32,6 +32,7 @@ from thresher_jobs.decontaminate import (
     reader_of,
     search_step,
     unread_columns,
+    warn_unread,
 )
 from thresher_jobs.decontaminate_params import DecontaminateParams
 from thresher_jobs.decontaminate_report import leak_facts
@@ -99,6 +100,7 @@ class LeakStep(RecipeStep):
         self._indexed = index_of(self._benchmarks, self._presets)
         formats = None if detected is None else dict(detected)
         self._unread = unread_columns(detected)
+        warn_unread(detected)
         reader = reader_of(self._params, formats)
         how = search_step(run, self._params, self._presets, self._indexed, reader)
         self._probe = SearchProbe(how, self.name)

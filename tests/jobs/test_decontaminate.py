@@ -59,6 +59,18 @@ def test_columns_that_are_not_searched_stand_in_the_record(benchmark: str, tmp_p
     assert "Columns outside the formats are not searched: n, note." in card
 
 
+def test_columns_with_text_that_is_not_searched_are_told_by_name(
+    benchmark: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    row = {"instruction": "See the note.", "output": "Done.", "n": 1, "kind": "word problem"}
+    notes = {"note": QUESTION, "注": "他在四月卖了多少个夹子", "deep": [{"said": QUESTION}]}
+    run(jsonl(tmp_path / "in.jsonl", [row | notes]), tmp_path / "out", benchmark)
+    assert "are not searched: deep, note, 注 (" in caplog.text
+    caplog.clear()
+    run(jsonl(tmp_path / "clean.jsonl", [row]), tmp_path / "silent", benchmark)
+    assert "not searched" not in caplog.text
+
+
 @pytest.mark.parametrize("case", WRAPPED)
 def test_a_copy_is_found_however_it_is_dressed(case: str, benchmark: str, tmp_path: Path) -> None:
     texts(tmp_path / "in.parquet", [CLEAN, WRAPPED[case], CLEAN + " Nothing else."])

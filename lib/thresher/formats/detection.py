@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from thresher.formats.arrays import is_list, is_string, truth
+from thresher.formats.arrays import children, is_list, is_string, truth
 from thresher.formats.catalogue import FORMATS
 from thresher.formats.format import presence
 from thresher.formats.messages import REASONING_FIELDS
@@ -35,6 +35,8 @@ _CONTENT = frozenset(
     {"input", "context", "passage", "choices", "options", "system", "system_prompt", "tools"}
 ).union(REASONING_FIELDS)
 _LEFT_OUT = 0.5  # how sure a format is that reads none of it
+# Three words, or as much in a script without blanks: less is a name, a number or a label.
+_TEXT = r"\S\s+\S+\s+\S|[^\x00-\x7F]{6}"
 _WEAK_SHARE = 0.1  # of rows: fewer are an accident, not a format
 
 
@@ -48,6 +50,7 @@ class Evidence:
         fitting: Rows by the formats that their columns allow, read or not.
         columns: Rows in which a column is not null.
         filled: Rows in which a column that is content by its name is not empty either.
+        texts: Values of a column, at any depth, that are text: three words or more.
         equal: Pairs of columns that are equal, to rows; only those of rival formats.
         present: By format, what its rows hold (see `presence`), and its extra columns as
             `extra:NAME`.
@@ -58,6 +61,7 @@ class Evidence:
     fitting: Counter[str] = field(default_factory=Counter)
     columns: Counter[str] = field(default_factory=Counter)
     filled: Counter[str] = field(default_factory=Counter)
+    texts: Counter[str] = field(default_factory=Counter)
     equal: Counter[str] = field(default_factory=Counter)
     present: dict[str, Counter[str]] = field(default_factory=dict)
 
@@ -68,6 +72,7 @@ class Evidence:
         self.fitting += other.fitting
         self.columns += other.columns
         self.filled += other.filled
+        self.texts += other.texts
         self.equal += other.equal
         for name, counts in other.present.items():
             self.present[name] = self.present.get(name, Counter()) + counts
@@ -80,6 +85,7 @@ class Evidence:
             "fitting": dict(self.fitting),
             "columns": dict(self.columns),
             "filled": dict(self.filled),
+            "texts": dict(self.texts),
             "equal": dict(self.equal),
             "present": {name: dict(counts) for name, counts in self.present.items()},
         }
@@ -93,6 +99,7 @@ class Evidence:
             Counter(value["fitting"]),
             Counter(value["columns"]),
             Counter(value["filled"]),
+            Counter(value["texts"]),
             Counter(value["equal"]),
             {name: Counter(counts) for name, counts in value["present"].items()},
         )
@@ -108,6 +115,7 @@ class Detected:
         reasons: What speaks for it, in sentences.
         rivals: Formats that would also do.
         unread: Columns with values that none of the formats knows.
+        texts: Those of them that hold text.
     """
 
     formats: tuple[str, ...]
@@ -115,6 +123,7 @@ class Detected:
     reasons: tuple[str, ...]
     rivals: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
 
     @property
     def clear(self) -> bool:
@@ -146,6 +155,7 @@ def gather(batch: pa.RecordBatch, formats: Collection[str] | None = None) -> Evi
         found.readable[",".join(readers)] += count
     for name, array in zip(batch.schema.names, batch.columns, strict=True):
         found.columns[name] = len(array) - array.null_count
+        found.texts[name] = _count_texts(array)
         if name in _CONTENT:
             found.filled[name] = _count_filled(array)
     _compare(batch, names, found)
@@ -159,6 +169,17 @@ def _count_filled(array: pa.Array) -> int:
     if is_list(array.type):
         return int(truth(pc.greater(pc.list_value_length(array), 0)).sum())
     return int(pc.count(array).as_py())
+
+
+def _count_texts(array: pa.Array) -> int:
+    """Count the strings that are text, in lists and objects too; names and numbers are none."""
+    if pa.types.is_null(array.type):
+        return 0
+    if is_string(array.type):
+        return int(truth(pc.match_substring_regex(array, _TEXT)).sum())
+    if is_list(array.type):
+        return _count_texts(array.flatten())
+    return sum(_count_texts(child) for child in children(array).values())
 
 
 def _compare(batch: pa.RecordBatch, names: Sequence[str], found: Evidence) -> None:
@@ -210,7 +231,16 @@ def detect(evidence: Evidence) -> Detected:
     reasons.append(f"{read:,} of {evidence.rows:,} rows can be read")
     if len(chosen) > 1:
         reasons.append(f"rows of several formats: {', '.join(chosen)}")
-    return Detected(tuple(chosen), round(share * margin, 4), tuple(reasons), rivals, left_out)
+    sure = round(share * margin, 4)
+    texts = tuple(c for c in left_out if evidence.texts[c])
+    return Detected(tuple(chosen), sure, tuple(reasons), rivals, left_out, texts)
+
+
+def named(format: str, evidence: Evidence) -> Detected:
+    """Return what a file is whose format the user says."""
+    left_out = unread((format,), evidence)
+    texts = tuple(c for c in left_out if evidence.texts[c])
+    return Detected((format,), 1.0, ("as the recipe says",), unread=left_out, texts=texts)
 
 
 def unread(formats: Sequence[str], evidence: Evidence) -> tuple[str, ...]:
