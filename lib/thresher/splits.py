@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from thresher.errors import InputError, ThresherError
+from thresher.errors import ConfigError, InputError, ThresherError
 from thresher.inputs import InputFile, Inputs
 from thresher.readers.streams import CHUNK_BYTES, is_remote, open_input
 from thresher.schema import plain_schema
@@ -78,6 +78,7 @@ def cut(inputs: Inputs, *, split_bytes: int = SPLIT_BYTES, skip_unreadable: bool
         skip_unreadable: Report unreadable files in the result instead of raising.
 
     Raises:
+        ConfigError: An input is the folder of a result.
         InputError: A file is empty, cut short or not what its name says, and `skip_unreadable` is
             off.
     """
@@ -196,6 +197,12 @@ def _cut_lines(number: int, file: InputFile, split_bytes: int) -> _FileCut:
 def _refuse_one_object(file: InputFile, head: bytes) -> None:
     """Refuse a .json file that is one object over several lines: none of its lines is a row."""
     first, newline, rest = head.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
+    folder, _, name = file.path.rpartition("/")
+    if name == "manifest.json" and b'"thresher_version"' in rest:
+        raise ConfigError(  # not of this file: leaving it alone out would read all others
+            f"{folder} is a result of Thresher, in which removed rows lie too",
+            remedy=f"give {folder}/data, its kept rows",
+        )
     if newline and rest.strip() and not first.rstrip().endswith(b"}"):
         raise InputError(
             "is one JSON object, not an array of rows or one row a line",

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thresher.errors import InputError
+from thresher.errors import ConfigError, InputError
 from thresher.inputs import InputFile, Inputs, list_inputs
 from thresher.readers import read_split
 from thresher.splits import Split, cut, pack
@@ -104,6 +104,17 @@ def test_one_object_over_many_lines_is_not_mistaken_for_rows(tmp_path: Path) -> 
     inputs = _inputs(tmp_path, "x.json", b'{\n "version": 1,\n "data": []\n}\n')
     with pytest.raises(InputError, match="one JSON object"):
         cut(inputs)
+
+
+def test_a_result_given_as_input_is_told_apart_from_its_kept_rows(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "data").mkdir(parents=True)
+    (out / "data" / "part.jsonl").write_text('{"text": "kept"}\n')
+    (out / "manifest.json").write_text('{\n  "format": 1,\n  "thresher_version": "0.1.0"\n}\n')
+    for skip in (False, True):
+        with pytest.raises(ConfigError, match=f"result of Thresher.*give {out}/data"):
+            cut(list_inputs([str(out)]), skip_unreadable=skip)
+    assert len(cut(list_inputs([str(out / "data")])).splits) == 1
 
 
 def test_tasks_hold_neighbouring_splits_of_one_source(tmp_path: Path) -> None:
