@@ -57,7 +57,8 @@ def dataset_card(report: Report, splits: Sequence[str] = ()) -> str:
         f"---\n{configs(report, splits)}{_config('removed', report, removed)}---\n\n",
         f"# Cleaned with Thresher {report.thresher_version}\n\n",
         f"Job `{report.job}`: {report.rows_in:,} rows in, {added}{report.rows_kept:,} kept, ",
-        f"{report.rows_removed:,} removed ({by}), {report.rows_quarantined:,} quarantined.\n\n",
+        f"{report.rows_removed:,} removed{f' ({by})' if by else ''}, ",
+        f"{report.rows_quarantined:,} quarantined.\n\n",
         "| source | rows in | kept | removed | quarantined |\n|---|---:|---:|---:|---:|\n",
     ]
     for source in report.sources:

@@ -205,7 +205,7 @@ def export(store: str, as_of: str, out: str) -> str:
         ConfigError: Something else is there already.
     """
     version = open_history(store).resolve(as_of or LATEST)
-    small = {CARD: version.read(CARD)} if CARD in version.files else {}
+    small = {CARD: version.read(CARD) + _origin(version)} if CARD in version.files else {}
     parts = [
         Published(name, file.bytes, file.sha256)
         for name, file in version.files.items()
@@ -227,6 +227,12 @@ def export(store: str, as_of: str, out: str) -> str:
     told = size(sum(file.bytes for file in files))
     there = "in" if done else "already in"
     return f"version {version.number}: {_count(len(files), 'file')}, {told} {there} {out}"
+
+
+def _origin(version: Version) -> bytes:
+    """Return the words of the card by which a published folder is traced to its version."""
+    when = f"{version.manifest.when.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return f"\nVersion {version.number} of its store, committed {when} UTC.\n".encode()
 
 
 def examine_store(store: str, *, single_writer: bool = False) -> Iterator[str]:

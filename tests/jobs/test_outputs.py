@@ -13,10 +13,17 @@ import pytest
 
 from tests.jobs import runs
 from tests.jobs.sentences import BASE, CLOSE, sentence
+from tests.spine.report_pages import EMPTY
 from thresher.errors import ConfigError
+from thresher.report import Report
 from thresher.testing.planted import Planted
+from thresher_jobs.card import dataset_card
 
 COUNTS = ("rows_kept", "rows_removed", "rows_quarantined")
+
+
+def test_a_card_has_no_brackets_where_nothing_was_removed() -> None:
+    assert ", 0 removed, 0 quarantined." in dataset_card(Report.model_validate(EMPTY))
 
 
 @pytest.fixture(scope="module")
