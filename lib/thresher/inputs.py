@@ -15,7 +15,8 @@ from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
 
-from thresher.errors import ChangedInputError, ConfigError, EngineError, InputError, StorageError
+from thresher.addresses import check_addresses
+from thresher.errors import ChangedInputError, EngineError, InputError, StorageError
 from thresher.readers.streams import Remote, head_bytes, is_remote, join_local, remote
 
 Format = Literal["parquet", "jsonl", "json", "csv", "arrow"]
@@ -104,13 +105,12 @@ def list_inputs(addresses: Sequence[str], names: Sequence[str | None] = ()) -> I
         names: What to call them; those that are None or missing are called by their address.
 
     Raises:
-        ConfigError: A protocol is not allowed, or an address is chained.
+        ConfigError: A protocol is not allowed, or an address is chained, empty or a pipe.
         EngineError: The driver package of a protocol (or `datasets`) is missing.
         InputError: A path does not exist, nothing readable was found, or one file is reached twice.
         StorageError: A folder or file may not be read.
     """
-    if any(not address.strip() for address in addresses):
-        raise ConfigError("an input is empty", remedy="name files, folders, globs or addresses")
+    check_addresses(addresses)
     said = [*names, *[None] * (len(addresses) - len(names))]
     names = _unique_names([n or _source_name(a) for n, a in zip(said, addresses, strict=True)])
     files: list[InputFile] = []

@@ -94,6 +94,12 @@ def test_an_unknown_extension_named_itself_is_refused_with_the_known_ones(tmp_pa
         list_inputs([str(tmp_path / "x.txt")])
 
 
+@pytest.mark.parametrize("address", ["-", "/dev/stdin", "/dev/fd/63", "/proc/self/fd/0"])
+def test_standard_input_is_refused_as_such(address: str) -> None:
+    with pytest.raises(ConfigError, match="standard input and pipes cannot be read"):
+        list_inputs([address])
+
+
 @pytest.mark.parametrize("name", ["x.arrow", "x.feather"])
 def test_arrow_files_from_anywhere_are_refused(tmp_path: Path, name: str) -> None:
     _write(tmp_path, name)
