@@ -10,6 +10,7 @@ finds nearly all tasks as they were.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate, groupby, pairwise
@@ -19,9 +20,10 @@ import pyarrow as pa
 
 from thresher.errors import ConfigError, InputError, ThresherError
 from thresher.inputs import InputFile, Inputs
-from thresher.readers.streams import CHUNK_BYTES, is_remote, open_input
+from thresher.readers.streams import CHUNK_BYTES, head_bytes, is_remote, open_input
 from thresher.schema import plain_schema
 
+logger = logging.getLogger(__name__)
 SPLIT_BYTES = 64 << 20
 SKIP = "fetch it again, or leave it out with --skip-unreadable"
 # Stored bytes become about this many bytes of text; only used to balance tasks and project memory.
@@ -167,6 +169,8 @@ def _cut_file(number: int, file: InputFile, split_bytes: int) -> _FileCut:
         return _cut_saved(number, file, split_bytes)
     if file.format == "jsonl" and file.compression is None:
         return _cut_lines(number, file, split_bytes)
+    if file.format == "csv":
+        _warn_of_delimiter(file)
     with open_input(file) as stream:  # permission and presence are known now, not in a task
         stream.read(1)
     estimate = file.bytes * (EXPANSION if file.compression else 1)
@@ -175,6 +179,20 @@ def _cut_file(number: int, file: InputFile, split_bytes: int) -> _FileCut:
         why = file.compression or {"json": "a JSON array", "csv": "CSV"}[file.format]
         notes.append(f"{file.name} cannot be cut ({why}): one worker reads all {file.bytes} bytes")
     return _FileCut([Split(number, 0, file.bytes, estimate, None)], None, notes)
+
+
+def _warn_of_delimiter(file: InputFile) -> None:
+    """Say that a file of one column looks like one of several."""
+    header = head_bytes(file.path, file.compression, 4096).partition(b"\n")[0]
+    for delimiter, called in ((b";", "semicolons"), (b"\t", "tabs")):
+        if delimiter in header and b"," not in header:
+            logger.warning(
+                "%s: has one column, named %r; if %s part its columns, write it with commas",
+                file.path,
+                header.rstrip().decode(errors="replace"),
+                called,
+            )
+            return
 
 
 def _cut_lines(number: int, file: InputFile, split_bytes: int) -> _FileCut:

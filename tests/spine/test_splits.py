@@ -117,6 +117,25 @@ def test_a_result_given_as_input_is_told_apart_from_its_kept_rows(tmp_path: Path
     assert len(cut(list_inputs([str(out / "data")])).splits) == 1
 
 
+def test_a_csv_parted_by_something_else_than_commas_is_hinted_at(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, data in (
+        ("a.csv", b"\xef\xbb\xbfquestion;answer\r\n1;2\r\n"),
+        ("b.csv", b"question\tanswer\n1\t2\n"),
+        ("c.csv.gz", gzip.compress(b"question;answer\n1;2\n")),
+    ):
+        caplog.clear()
+        cut(_inputs(tmp_path, name, data))
+        told = "tabs" if name == "b.csv" else "semicolons"
+        assert name in caplog.text and f"if {told} part its columns" in caplog.text
+        assert "'question;answer'" in caplog.text or told == "tabs"
+    caplog.clear()
+    cut(_inputs(tmp_path, "d.csv", b"text\na;b\n"))
+    cut(_inputs(tmp_path, "e.csv", b"text,a;b\n1,2\n"))
+    assert not caplog.text
+
+
 def test_tasks_hold_neighbouring_splits_of_one_source(tmp_path: Path) -> None:
     for name in ("a/x.jsonl", "a/y.jsonl", "b/z.jsonl"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

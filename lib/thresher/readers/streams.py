@@ -198,7 +198,7 @@ def decompress(file: InputFile, start: int = 0) -> Decompressed:
     return Decompressed(file, start)
 
 
-def head_bytes(path: str, compression: str | None) -> bytes:
+def head_bytes(path: str, compression: str | None, most: int = 64) -> bytes:
     """Return the first bytes of a text after its byte order mark; empty if unreadable."""
     from thresher.inputs import InputFile
 
@@ -207,7 +207,7 @@ def head_bytes(path: str, compression: str | None) -> bytes:
             data = raw.read(CHUNK_BYTES)
             if compression:
                 stream = pa.CompressedInputStream(pa.BufferReader(data), compression)
-                data = stream.read(4096)
+                data = stream.read(4096 + most)
         except OSError:
             return b""  # a damaged file is reported when it is cut
-    return data.removeprefix(b"\xef\xbb\xbf").lstrip()[:64]
+    return data.removeprefix(b"\xef\xbb\xbf").lstrip()[:most]
