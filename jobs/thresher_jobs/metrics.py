@@ -1,8 +1,8 @@
 """What a night came to, as a text file that Prometheus' node exporter collects.
 
-The names have the prefix `thresher_store_`; the label is the store's address. A night that fails
-leaves the file as it was: what is in force has not changed. Whether and when nights end is for
-whoever starts them to say (`cluster/schedule/nightly.sh`).
+The names have the prefix `thresher_store_`; the label is the store's absolute address. A night
+that fails leaves the file as it was: what is in force has not changed. Whether and when nights end
+is for whoever starts them to say (`cluster/schedule/nightly.sh`).
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ _HELP = {
 }
 
 
-def metrics(night: Night, store: str, ended: datetime) -> str:
+def metrics(night: Night, ended: datetime) -> str:
     """Return the text.
 
     Args:
         night: What it came to.
-        store: Its address.
         ended: When it succeeded.
     """
+    # As typed, two stores could be one series, and one store two.
+    store = night.version.objects.address
     lines: list[str] = []
     for name, told in _HELP.items():
         lines.append(f"# HELP thresher_store_{name} {told}")

@@ -102,7 +102,7 @@ def rebuild_command(
     if metrics_file is not None:
         from thresher_jobs.metrics import metrics, write_metrics
 
-        write_metrics(metrics_file, metrics(night, store, now()))
+        write_metrics(metrics_file, metrics(night, now()))
     if not quiet:
         for line in night_lines(night):
             print(line)

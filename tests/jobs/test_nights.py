@@ -53,15 +53,19 @@ def _texts(store: Path, folder: Path) -> Counter[str]:
 
 
 @pytest.mark.slow
-def test_figures_of_the_store_are_left_for_prometheus(tmp_path: Path, thresher: Command) -> None:
+def test_figures_of_the_store_are_left_for_prometheus(
+    tmp_path: Path, thresher: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     jsonl(tmp_path / "in" / "a.jsonl", _rows([n % 25 for n in range(60)]))
-    store, told = str(tmp_path / "store"), tmp_path / "store.prom"
+    monkeypatch.chdir(tmp_path)  # the store goes by its absolute address, however it is given
+    told = tmp_path / "store.prom"
     for number in range(2):
+        store = ("store", str(tmp_path / "store"))[number]
         said = thresher("rebuild", str(_recipe(tmp_path)), "--store", store, "--metrics", str(told))
         assert said.code == 0
         lines = [line for line in told.read_text().splitlines() if not line.startswith("#")]
         figures = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
-        mine = f'store="{store}"'
+        mine = f'store="{tmp_path / "store"}"'
         assert figures[f"thresher_store_version{{{mine}}}"] == 1
         assert figures[f"thresher_store_changed{{{mine}}}"] == 1 - number
         assert figures[f'thresher_store_rows{{{mine},fate="kept"}}'] == 25
