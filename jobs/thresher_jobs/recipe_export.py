@@ -7,10 +7,13 @@ the decontamination record, checksums. Workers copy parts; the driver sees names
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Sequence
 from functools import partial
+
+import yaml
 
 from thresher.errors import ConfigError
 from thresher.params import digest_of
@@ -21,10 +24,10 @@ from thresher.stage import MapStage, Task, stage_key
 from thresher.steps.publishing import copy_parts, write_lines
 from thresher.steps.split_writing import split_folder
 from thresher.store import Published
-from thresher.versions.exporting import CARD, publish
+from thresher.versions.exporting import CARD, REMEDY, SUMS, publish
 from thresher.versions.objects import Objects, open_objects
 from thresher_jobs.export_params import ExportParams
-from thresher_jobs.recipe import Recipe, Step
+from thresher_jobs.recipe import Recipe, Step, resolved
 from thresher_jobs.recipe_card import RECORD, published_card
 
 logger = logging.getLogger(__name__)
@@ -65,6 +68,38 @@ def _check_place(name: str, to: str, out: str) -> None:
             path=to,
             remedy="name a folder beside it",
         )
+
+
+def check_free(params: ExportParams, recipe: Recipe, steps: Sequence[Step]) -> None:
+    """Refuse a place that holds what this recipe does not make, before anything is read. What the
+    same recipe made of other rows is only told apart once the rows are there.
+
+    Args:
+        params: Where.
+        recipe: What makes the data.
+        steps: Those that make it.
+
+    Raises:
+        ConfigError: Something else is there.
+        StorageError: The place cannot be read.
+    """
+    objects = open_objects(params.to)
+    if next(iter(objects.entries("")), None) is None:
+        return
+    there = objects.get(RECIPE)
+    if objects.get(SUMS) is None or not (there is None or _makes(recipe, steps, there)):
+        raise ConfigError("is not empty, and holds other data", path=objects.address, remedy=REMEDY)
+
+
+def _makes(recipe: Recipe, steps: Sequence[Step], published: bytes) -> bool:
+    """Tell whether a published recipe is this one."""
+    try:
+        there = yaml.safe_load(published)
+    except yaml.YAMLError:
+        return False
+    if recipe.languages is None and isinstance(there, dict):
+        recipe = recipe.model_copy(update={"languages": there.get("languages")})  # follows the rows
+    return bool(there == json.loads(json.dumps(resolved(recipe, steps))))
 
 
 def export_result(run: Run, params: ExportParams) -> bool:

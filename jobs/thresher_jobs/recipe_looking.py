@@ -7,6 +7,7 @@ from typing import Any
 
 from thresher.inputs import list_inputs
 from thresher.planning import Plan, pins
+from thresher_jobs.export_params import ExportParams
 from thresher_jobs.recipe import READ_ONCE, Recipe, Step, typed_steps
 from thresher_jobs.recipe_advice import advised
 from thresher_jobs.run_recipe import make_steps, plan_of
@@ -23,6 +24,7 @@ def dry_lines(recipe: Recipe, typed: Sequence[Step]) -> Iterator[str]:
         steps, _ = make_steps(typed, recipe, plan)
         for step in steps:
             step.check()
+        _check_places(recipe, typed)
     for number, source in enumerate(plan.inputs.sources):
         files = [file for file in plan.inputs.files if file.source == number]
         size = sum(file.bytes for file in files)
@@ -39,6 +41,16 @@ def dry_lines(recipe: Recipe, typed: Sequence[Step]) -> Iterator[str]:
     )
     for note in plan.notes:
         yield f"note    {note}"
+
+
+def _check_places(recipe: Recipe, typed: Sequence[Step]) -> None:
+    exports = [step.params for step in typed if isinstance(step.params, ExportParams)]
+    if exports:
+        from thresher_jobs.recipe_export import check_free
+
+        made_by = [step for step in typed if not isinstance(step.params, ExportParams)]
+        for export in exports:
+            check_free(export, recipe, made_by)
 
 
 def inputs_of(recipe: Recipe, plan: Plan, memo: dict[Any, Any]) -> dict[str, Any]:

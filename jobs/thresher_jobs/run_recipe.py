@@ -98,9 +98,11 @@ def run_recipe(
         steps = typed_steps(recipe, only)
         if all(step.kind != "export" for step in steps):
             return _run(recipe, options, run, steps, planter)
-        from thresher_jobs.recipe_export import export_result, without_exports
+        from thresher_jobs.recipe_export import check_free, export_result, without_exports
 
         steps, exports = without_exports(steps, run.store.root)
+        for export in exports:
+            check_free(export, recipe, steps)
         report = _run(recipe, options, run, steps, planter)
         for export in exports:
             export_result(run, export)

@@ -115,10 +115,30 @@ def test_what_is_there_is_not_replaced(chats: Path, tmp_path: Path) -> None:
         run(recipe_of(chats, place, SPLIT), tmp_path / "out")
     assert [p.name for p in place.iterdir()] == ["mine.txt"]
     (place / "mine.txt").unlink()
-    run(recipe_of(chats, place, SPLIT), tmp_path / "out")  # the result was there already
+    run(recipe_of(chats, place, SPLIT), tmp_path / "out")
     assert (place / SUMS).exists()
     with pytest.raises(ConfigError, match="inside the output folder"):
         run(recipe_of(chats, tmp_path / "out" / "x", SPLIT), tmp_path / "out")
+
+
+def test_a_place_with_other_data_is_refused_before_anything_is_read(
+    tmp_path: Path, thresher: Command
+) -> None:
+    jsonl(tmp_path / "in.jsonl", [{"text": "one row"}])
+
+    def of(**dedup: Any) -> Path:
+        steps: list[Any] = [{"dedup": dedup}, {"export": {"to": str(tmp_path / "place")}}]
+        return write(tmp_path / "r.yaml", [tmp_path / "in.jsonl"], steps, text_column="text")
+
+    assert thresher("run", of(), "--out", tmp_path / "first").code == 0
+    assert thresher("run", of(), "--dry-run").code == 0  # it may hold this very data
+    for end in (["--dry-run"], ["--out", tmp_path / "second"]):
+        said = thresher("run", of(threshold=0.9), *end)
+        assert said.code == 2 and "place: is not empty, and holds other data" in said.err
+    assert not (tmp_path / "second" / "data").exists()
+    assert "read" not in said.out + said.err.partition("Error")[0]
+    (tmp_path / "place" / SUMS).unlink()
+    assert thresher("run", of(), "--dry-run").code == 2
 
 
 def test_a_half_written_folder_is_not_seen_and_is_gone_on_with(tmp_path: Path) -> None:

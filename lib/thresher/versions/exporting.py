@@ -19,7 +19,7 @@ from thresher.versions.objects import Objects, open_objects
 
 SUMS = "SHA256SUMS"
 CARD = "README.md"
-_REMEDY = "name a new folder or prefix; what is there is never replaced"
+REMEDY = "name a new folder or prefix; what is there is never replaced"
 
 
 def publish(
@@ -91,7 +91,7 @@ def _there(target: Path, files: Sequence[Published]) -> bool:
     except OSError as error:
         raise from_os_error(error, str(target)) from error
     if not same:
-        raise ConfigError("is not empty, and holds other data", path=str(target), remedy=_REMEDY)
+        raise ConfigError("is not empty, and holds other data", path=str(target), remedy=REMEDY)
     return True
 
 
@@ -107,7 +107,7 @@ def _publish_objects(
     if strangers or (sums is None and sizes) or sums not in (None, texts[SUMS]):
         told = f" ({strangers[0]})" if strangers else ""
         raise ConfigError(
-            f"is not empty, and holds other data{told}", path=objects.address, remedy=_REMEDY
+            f"is not empty, and holds other data{told}", path=objects.address, remedy=REMEDY
         )
     if all(sizes.get(file.name) == file.bytes for file in files):
         return False
@@ -117,7 +117,7 @@ def _publish_objects(
         and objects.get(SUMS) != texts[SUMS]
     ):
         raise ConfigError(
-            "another data set is being published", path=objects.address, remedy=_REMEDY
+            "another data set is being published", path=objects.address, remedy=REMEDY
         )
     put(objects)
     for name, text in texts.items():
