@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from thresher.errors import InputError, InternalError
 from thresher.planning import Plan
-from thresher.signals.language import detector_id
+from thresher.signals.language_model import detector_id
 from thresher.signals.tokens import Estimate
 from thresher.stage import Receipt
 from thresher.steps.row_figures import LANGUAGE, FigureProbe, RowFigures

@@ -14,13 +14,12 @@ from thresher.errors import EngineError
 from thresher.signals.exponential import falling
 from thresher.signals.language import (
     SIGNALS,
-    Detector,
     LanguageOptions,
     asks_for_language,
-    detector_id,
     language_signals,
     languages,
 )
+from thresher.signals.language_model import Detector, detector_id, load_model
 from thresher.text.kernel import allocating
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -190,3 +189,26 @@ def test_the_exponential_is_right_to_the_last_digits() -> None:
     values = -np.concatenate([np.linspace(0, 40, 20_001), np.logspace(-300, 1, 500)])
     assert np.allclose(_falling(values), np.exp(values), rtol=1e-14, atol=0)
     assert _falling(np.array([0.0, -41.0, -np.inf])).tolist() == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.slow
+def test_the_model_is_kept_and_made_anew_where_it_was_cut(tmp_path: Path) -> None:
+    def equal(left: Any, right: Any) -> bool:
+        return all(np.array_equal(a, b) for a, b in zip(left, right, strict=True))
+
+    made = load_model(tmp_path)
+    (kept,) = tmp_path.iterdir()
+    mapped = load_model(tmp_path)
+    assert equal(made, mapped)
+    owner = mapped.weights
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    assert isinstance(owner, np.memmap)
+    assert not mapped.weights.flags.writeable and not made.weights.flags.writeable
+    weights = kept / "weights.npy"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    assert equal(load_model(tmp_path), made)
+    assert weights.stat().st_size > 1000
+    kept.rename(tmp_path / "elsewhere")
+    kept.write_text("a file in its place")
+    assert equal(load_model(tmp_path), made)

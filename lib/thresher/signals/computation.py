@@ -19,6 +19,7 @@ from thresher.formats.texts import row_texts
 from thresher.params import Params
 from thresher.signals import document, tokens
 from thresher.signals import language as languages
+from thresher.signals.language_model import detector_id
 from thresher.signals.profile import Profile, ScorerSpec, nearest
 from thresher.signals.prompts import KEYS
 from thresher.signals.signal import TOKENIZER, Group, Signal
@@ -190,7 +191,7 @@ class Computation:
             name, _, version = self.counter.name.partition(" ")
             found.append({"name": name, "version": version, "hash": self.counter.digest or ""})
         if "language" in self._groups:
-            detector = languages.detector_id(self._language.language_detector)
+            detector = detector_id(self._language.language_detector)
             name, _, version = detector.partition(" ")
             found.append({"name": name, "version": version, "hash": ""})
         for _, scorer in self.scorers:

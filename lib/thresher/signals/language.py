@@ -15,10 +15,8 @@ Shapes: R rows, L labels, F features, S states of the automaton.
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
-import math
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,14 +26,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from thresher.errors import EngineError
 from thresher.formats.arrays import nulls, strings, truth
 from thresher.signals.exponential import falling
+from thresher.signals.language_model import FINE, STORED, Detector, Model, detector_id, load_model
 from thresher.signals.signal import Kind, Signal
 from thresher.signals.spans import spans
-from thresher.text.kernel import allocating
+from thresher.text.kernel import allocating, kept_at
 from thresher.text.tables import CLASS_MASK, CLASS_SEP, load_tables
 from thresher.text.utf8 import decode
 
 Column = np.ndarray[Any, Any]
-Detector = Literal["py3langid", "pycld2"]
 
 SIGNALS = (
     Signal("language", Kind.LABEL, "language", "language of the text, as an ISO 639 code"),
@@ -50,7 +48,6 @@ SIGNALS = (
     ),
 )
 _NONE = "zxx"  # ISO 639: no linguistic content
-INSTALL = "pip install 'thresher[langid]'"
 
 
 class LanguageOptions(BaseModel):
@@ -66,23 +63,6 @@ class LanguageOptions(BaseModel):
     language_sure: float = Field(
         0.9, ge=0, le=1, description="Confidence that both need for language_differs."
     )
-
-
-def detector_id(detector: Detector) -> str:
-    """Return the detector's name and version, for the manifest.
-
-    Raises:
-        EngineError: The package is not installed.
-    """
-    try:
-        return f"{detector} {importlib.metadata.version(detector)}"
-    except importlib.metadata.PackageNotFoundError as error:
-        raise _missing(detector) from error
-
-
-def _missing(detector: Detector) -> EngineError:
-    remedy = INSTALL if detector == "py3langid" else f"pip install {detector}"
-    return EngineError(f"{detector} is not installed; it tells languages", remedy=remedy)
 
 
 def language_signals(
@@ -190,56 +170,9 @@ def _letter_bytes(data: Column, starts: Column, ends: Column, info: Column) -> C
     return counts
 
 
-_FINE = 1 << 16  # steps of a logarithm
-_STORED = 512  # py3langid's weights are at least 2 in half precision: multiples of 1/512
-_MOST = 1 << 13  # a feature that is seen more often counts as this often
-
-
-class _Model(NamedTuple):
-    """py3langid's model on whole numbers.
-
-    Args:
-        labels: (L,) ISO codes; some are there twice, for two scripts.
-        first: (L,) place of the label's first appearance.
-        weights: (F, L) int16 multiples of 1/512.
-        prior: (L,) whole multiples of 1/(512 * 65536).
-        moves: (distinct rows * 256,) uint32 next states.
-        row_of: (S,) int64 where a state's moves begin.
-        output: (S,) int32 feature of a state, -1 for none.
-        logarithms: (_MOST,) log(1 + count), whole multiples of 1/65536.
-    """
-
-    labels: Column
-    first: Column
-    weights: Column
-    prior: Column
-    moves: Column
-    row_of: Column
-    output: Column
-    logarithms: Column
-
-
 @cache
-def _model() -> _Model:
-    """Load py3langid's model; about a second and 80 MB, once a process."""
-    name = detector_id("py3langid")
-    try:
-        package = importlib.import_module("py3langid.langid")
-        found = package.LanguageIdentifier.from_model_file(package.MODEL_FILE)
-        labels = np.array(found.nb_classes, object)
-        stored = np.asarray(found.nb_ptc, np.float32) * _STORED
-        weights = stored.astype(np.int16)
-        first = np.array([found.nb_classes.index(label) for label in found.nb_classes])
-        prior = np.rint(np.asarray(found.nb_pc, np.float64) * (_STORED * _FINE))
-        moves = np.asarray(found.tk_nextmove, np.uint32)
-        row_of = np.asarray(found.tk_row, np.int64) << 8
-        output = np.asarray(found.tk_output, np.int32)
-    except (ImportError, AttributeError) as error:
-        raise EngineError(f"{name} cannot be used ({error})", remedy=INSTALL) from error
-    if not (weights == stored).all() or weights.shape != (output.max() + 1, len(labels)):
-        raise EngineError(f"{name} has a model of a kind that is not known", remedy=INSTALL)
-    logs = np.array([float(round(math.log1p(count) * _FINE)) for count in range(_MOST)])
-    return _Model(labels, first, weights, prior, moves, row_of, output, logs)
+def _model() -> Model:
+    return load_model(kept_at(_classify))
 
 
 def _by_py3langid(text: pa.Array) -> tuple[Column, Column]:
@@ -250,7 +183,7 @@ def _by_py3langid(text: pa.Array) -> tuple[Column, Column]:
         text = pc.replace_with_mask(text, pa.array(shouted), lowered)
     composed = pc.utf8_normalize(text, form="NFC")
     best, confidence = _classify(*spans(composed), *model[1:])
-    return model.labels[best], confidence
+    return model.labels[best].astype(object), confidence
 
 
 @allocating
@@ -292,7 +225,7 @@ def _classify(
             for label in range(num_labels):
                 scores[label] += factor * weights[feature, label]
         highest = scores.max()
-        scale = 1.0 / (_STORED * _FINE * np.sqrt(np.float64(ends[row] - starts[row])))
+        scale = 1.0 / (STORED * FINE * np.sqrt(np.float64(ends[row] - starts[row])))
         shares[:] = 0.0
         total = 0.0
         for label in range(num_labels):

@@ -49,6 +49,12 @@ def _compiled(function: Function, counted: bool) -> Function:
     return cast("Function", dispatcher)
 
 
+def kept_at(compiled: Any) -> Path | None:
+    """Return the folder that a kernel's machine code is kept in; None where a numba tells none."""
+    folder = getattr(getattr(compiled, "_cache", None), "cache_path", None)
+    return None if folder is None else Path(folder)
+
+
 def inlined(function: Function) -> Function:
     """Compile a small function that only kernels call; it ends up inside them."""
     options = _counting(counted=False)
