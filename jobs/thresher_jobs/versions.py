@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from thresher.errors import InputError, ThresherError
-from thresher.run import MANIFEST
-from thresher.store import Published, Store, readable_json
+from thresher.store import Published, Store
 from thresher.versions.collecting import Retention, collect
 from thresher.versions.comparing import compare
 from thresher.versions.exporting import CARD, SUMS, publish
@@ -208,11 +205,11 @@ def export(store: str, as_of: str, out: str) -> str:
         ConfigError: Something else is there already.
     """
     version = open_history(store).resolve(as_of or LATEST)
-    small = _with_origin(version)
+    small = {CARD: version.read(CARD)} if CARD in version.files else {}
     parts = [
         Published(name, file.bytes, file.sha256)
         for name, file in version.files.items()
-        if name not in (*small, SUMS) and not for_nights(name)
+        if name not in (CARD, SUMS) and not for_nights(name)
     ]
 
     def put(objects: Objects) -> None:
@@ -230,22 +227,6 @@ def export(store: str, as_of: str, out: str) -> str:
     told = size(sum(file.bytes for file in files))
     there = "in" if done else "already in"
     return f"version {version.number}: {_count(len(files), 'file')}, {told} {there} {out}"
-
-
-def _with_origin(version: Version) -> dict[str, bytes]:
-    """Return the card, with words by which a published folder is traced to its version, and the
-    manifest, which has the card's size and hash."""
-    if CARD not in version.files:
-        return {}
-    when = f"{version.manifest.when.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-    told = f"\nVersion {version.number} of its store, committed {when} UTC.\n"
-    card = version.read(CARD) + told.encode()
-    if MANIFEST not in version.files:
-        return {CARD: card}
-    manifest = json.loads(version.read(MANIFEST))
-    entry = [CARD, len(card), hashlib.sha256(card).hexdigest()]
-    manifest["files"] = [entry if file[0] == CARD else file for file in manifest["files"]]
-    return {CARD: card, MANIFEST: readable_json(manifest)}
 
 
 def examine_store(store: str, *, single_writer: bool = False) -> Iterator[str]:

@@ -175,7 +175,8 @@ class Store:
 
     def put_json(self, name: str, value: Any) -> Published:
         """Write a value as readable JSON, durably."""
-        return self.put(name, readable_json(value))
+        text = json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
+        return self.put(name, text.encode("utf-8", "surrogatepass"))
 
     def remove(self, name: str) -> None:
         """Remove a file or a folder of ours; nothing happens when it is absent."""
@@ -205,12 +206,6 @@ def _same_size(temporary: str, target: Path) -> bool:
         return target.stat().st_size == os.stat(temporary).st_size
     except FileNotFoundError:
         return False
-
-
-def readable_json(value: Any) -> bytes:
-    """Return a value as JSON that people can read."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
-    return text.encode("utf-8", "surrogatepass")
 
 
 def _umask() -> int:

@@ -188,17 +188,6 @@ def test_a_version_is_exported_by_number_or_date(
     assert "is not empty, and holds other data" in err
 
 
-def test_an_exported_card_names_its_version_and_when_it_was_committed(
-    tmp_path: Path, thresher: Command
-) -> None:
-    commit(store(tmp_path / "store"), {"README.md": b"# Card\n", "data/a": b"1"}, hours=1)
-    for told in ("in", "already in"):
-        said = thresher("export", tmp_path / "store", "--out", tmp_path / "out")
-        assert said.code == 0 and f" {told} " in said.out
-    card = (tmp_path / "out" / "README.md").read_text()
-    assert card == "# Card\n\nVersion 1 of its store, committed 2026-11-20 13:00:00 UTC.\n"
-
-
 @pytest.mark.parametrize("as_of", ["0", "4", "2026-11-19", "yesterday", "-1"])
 def test_a_version_that_is_not_there_is_wrong_configuration(
     folder: Path, tmp_path: Path, thresher: Command, as_of: str
