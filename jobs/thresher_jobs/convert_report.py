@@ -26,7 +26,7 @@ from thresher_jobs.card import configs, loss_table
 from thresher_jobs.convert_params import ConvertParams
 from thresher_jobs.job_report import Balance, balance, frame, manifest_frame
 from thresher_jobs.quarantined import quarantine_reasons
-from thresher_jobs.summary import loss_lines
+from thresher_jobs.summary import loss_lines, print_end
 
 _CARD = """---
 {configs}---
@@ -182,7 +182,4 @@ def print_summary(report: dict[str, Any], out: str) -> None:
         print(f"             {reason['rows']:>12,}  {reason['reason'][:100]}")
     for line in loss_lines(facts):
         print(line)
-    for file in report["unreadable_files"]:
-        print(f"left out     {file['path']}: {file['reason']}")
-    print(f"time         {report['wall_seconds']:.1f} s")
-    print(f"see          {out}/report.html, {out}/quarantine, thresher explain {out} ROW_ID")
+    print_end(report, out, "quarantine", notes=())

@@ -44,7 +44,7 @@ from thresher_jobs.leak_outputs import check_action, write_outputs
 from thresher_jobs.searched import Searched
 
 logger = logging.getLogger(__name__)
-CODE_VERSION = "leaks-4"  # raised when the same rows and benchmarks give other bytes
+CODE_VERSION = "leaks-5"  # raised when the same rows and benchmarks give other bytes
 
 
 def decontaminate(

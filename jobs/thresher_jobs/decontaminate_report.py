@@ -25,7 +25,7 @@ from thresher_jobs.job_report import Balance, balance, frame, manifest_frame
 from thresher_jobs.leak_common import Settled
 from thresher_jobs.leak_items import ReadBenchmark
 from thresher_jobs.searched import Searched
-from thresher_jobs.summary import leak_lines
+from thresher_jobs.summary import leak_lines, print_end
 
 SHOWN_IDS = 5
 TURNS_APART = (
@@ -205,9 +205,4 @@ def print_summary(report: dict[str, Any], out: str) -> None:
         print(f"{'changed':<12} {leaks.rows_changed:>12,} of the kept, see {out}/changes")
     for line in leak_lines(leaks):
         print(line)
-    for warning in report["notes"][:5]:
-        print(f"note         {warning}")
-    for file in report["unreadable_files"]:
-        print(f"left out     {file['path']}: {file['reason']}")
-    print(f"time         {report['wall_seconds']:.1f} s")
-    print(f"see          {out}/report.html, {out}/matches, thresher explain {out} ROW_ID")
+    print_end(report, out, "matches")

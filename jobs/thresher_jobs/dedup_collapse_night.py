@@ -28,6 +28,7 @@ from thresher_jobs.memory import Memory
 from thresher_jobs.night_rows import (
     GONE,
     JUDGED,
+    MOST_CHOSEN,
     Masks,
     Places,
     among,
@@ -42,7 +43,6 @@ from thresher_jobs.night_rows import (
 )
 
 Column = np.ndarray[Any, Any]
-MOST_CHOSEN = 0.3  # of the judged rows; beyond, all are collapsed, by workers
 
 
 class _Past(NamedTuple):

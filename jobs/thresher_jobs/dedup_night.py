@@ -39,6 +39,7 @@ from thresher_jobs.dedup_stages import near
 from thresher_jobs.dedup_state import State
 from thresher_jobs.memory import Memory
 from thresher_jobs.night_rows import (
+    MOST_CHOSEN,
     Masks,
     Places,
     among,
@@ -52,8 +53,6 @@ from thresher_jobs.night_rows import (
 )
 
 Column = np.ndarray[Any, Any]
-# Of the compared rows. Beyond, all are decided: the same answer, and no search for what is touched.
-MOST_CHOSEN = 0.3
 MOST_NEW = 1 << 21  # rows that one worker indexes by band key, about a kilobyte each
 UNIT_ROWS = 1 << 17  # that are worth a task of a narrow stage: some ten milliseconds
 

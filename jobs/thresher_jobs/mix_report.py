@@ -23,6 +23,7 @@ from thresher_jobs.card import dataset_card
 from thresher_jobs.job_report import Balance, balance, frame, manifest_frame
 from thresher_jobs.mix_decide import Mixture
 from thresher_jobs.mix_params import MixParams
+from thresher_jobs.summary import print_end
 
 _TITLES = (
     *("available", "weight", "cap", "target", "asked", "every row", "short"),
@@ -301,9 +302,4 @@ def print_summary(report: dict[str, Any], out: str) -> None:
         print(f"{'rows ' + key if key == 'in' else key:<12} {report['rows_' + key]:>12,}")
     tokens = sum(leaf["tokens"] for leaf in facts["leaves"])
     print(f"tokens       {tokens:>12,}  ({counted})")
-    for note in report["notes"][:5]:
-        print(f"note         {note}")
-    for file in report["unreadable_files"]:
-        print(f"left out     {file['path']}: {file['reason']}")
-    print(f"time         {report['wall_seconds']:.1f} s")
-    print(f"see          {out}/report.html, {out}/removed, thresher explain {out} ROW_ID")
+    print_end(report, out)

@@ -27,6 +27,9 @@ Column = np.ndarray[Any, Any]
 Masks = dict[int, Column]
 GONE = -1
 JUDGED = "judged"
+# Of the rows that a step looks at. Beyond, it looks at all: the same answer, and no search for what
+# is touched.
+MOST_CHOSEN = 0.3
 
 
 class Places(NamedTuple):

@@ -13,7 +13,7 @@ from thresher.inputs import InputFile
 from thresher.planning import Plan
 from thresher.readers import MAX_DOC_BYTES, read_split
 from thresher.splits import Split
-from thresher.steps.loose_reading import TEXT_FORMATS, read_loose
+from thresher.steps.loose_reading import may_loosen, read_loose
 from thresher.steps.peeking import PEEKED_ROWS
 from thresher.steps.reading import ReadTask
 from thresher_jobs.detecting import Peeking
@@ -120,7 +120,7 @@ def _first_batches(file: InputFile, split: Split) -> list[pa.RecordBatch]:
         first = next(read_split(file, split, batch_bytes=HEAD_BYTES), None)
         return [] if first is None else [first.batch]
     except InputError as told:
-        if file.format not in TEXT_FORMATS or "column" not in told.message:
+        if not may_loosen(file, told):
             raise
     task = ReadTask(file.source, (file,), (split,))
     block = next(read_loose(task, 0, 0, MAX_DOC_BYTES), None)

@@ -8,13 +8,14 @@ decision to the run itself.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import thresher
 from thresher.errors import ThresherError
 from thresher.inputs import list_inputs
+from thresher.planning import pins
 from thresher.run import IDENTITY, MANIFEST
 from thresher.stage import WORK
 from thresher.store import Store
@@ -51,15 +52,23 @@ def identity(recipe: Recipe, steps: Sequence[Step]) -> dict[str, Any] | None:
     if any(files is None for files in known.values()):
         return None
     places, names = zip(*((source.path, source.name) for source in recipe.sources), strict=True)
-    inputs = list_inputs(places, names).files
-    recipe = with_languages(recipe, sum(file.bytes for file in inputs))
-    return {
-        "job": "run",
-        "version": thresher.__version__,
-        "recipe": resolved(recipe, steps),
-        "files": known,
-        "inputs": [[file.name, file.bytes, file.pin] for file in inputs],
-    }
+    inputs = list_inputs(places, names)
+    recipe = with_languages(recipe, sum(file.bytes for file in inputs.files))
+    return identity_of(resolved(recipe, steps), known, pins(inputs))
+
+
+def identity_of(
+    recipe: Mapping[str, Any], files: Mapping[str, Any], pinned: list[list[Any]]
+) -> dict[str, Any]:
+    """Return what a run claims its folder with.
+
+    Args:
+        recipe: With all settings.
+        files: By step, what it needs beside the rows.
+        pinned: `pins` of the inputs.
+    """
+    version = thresher.__version__
+    return {"job": "run", "version": version, "recipe": recipe, "files": files, "inputs": pinned}
 
 
 def files_of(step: Step, recipe: Recipe) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from thresher_jobs.summary import leak_lines, loss_lines
+from thresher_jobs.summary import leak_lines, loss_lines, print_end
 
 UNREAD = "read"  # where rows are left out that cannot be read
 
@@ -43,12 +43,7 @@ def print_summary(report: dict[str, Any], out: str) -> None:
                 print(line)
     for line in loss_lines(report["plan"].get("conversion", {"losses": {}})):
         print(line)
-    for note in report["notes"][:5]:
-        print(f"note         {note}")
-    for file in report["unreadable_files"]:
-        print(f"left out     {file['path']}: {file['reason']}")
-    print(f"time         {report['wall_seconds']:.1f} s")
-    print(f"see          {out}/report.html, {out}/removed, thresher explain {out} ROW_ID")
+    print_end(report, out)
 
 
 def _plus(rows: int) -> str:

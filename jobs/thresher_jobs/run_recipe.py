@@ -51,6 +51,7 @@ from thresher_jobs.planting import Planter
 from thresher_jobs.recipe import Recipe, Step, resolved, typed_steps, with_languages
 from thresher_jobs.recipe_advice import advised
 from thresher_jobs.recipe_composition import check_category, choose_counting
+from thresher_jobs.recipe_finished import identity_of
 from thresher_jobs.recipe_report import Flow, Recipes, flow_of, publish
 from thresher_jobs.recipe_steps import (
     CODE_VERSION,
@@ -168,15 +169,7 @@ def _run(
     files = {step.name: step.check() for step in steps}
     check_apart(plan, run.store.root)
     made_of = resolved(recipe, typed)
-    if run.claim(
-        {
-            "job": "run",
-            "version": thresher.__version__,
-            "recipe": made_of,
-            "files": files,
-            "inputs": plan.pins(),
-        }
-    ):
+    if run.claim(identity_of(made_of, files, plan.pins())):
         logger.info("%s is complete already; nothing to do", run.store.root)
         report: dict[str, Any] = run.store.get_json("report.json")
         return report

@@ -17,6 +17,7 @@ from thresher_jobs.card import dataset_card
 from thresher_jobs.job_report import Balance, balance, frame, manifest_frame
 from thresher_jobs.score_params import SiftParams
 from thresher_jobs.scored import Scored
+from thresher_jobs.summary import print_end
 
 DESIRABLE = "desirable"
 MOST_DESIRABLE = 4 / 3
@@ -153,11 +154,6 @@ def print_summary(report: dict[str, Any], out: str) -> None:
     if len(fired) > 12:
         print(f"             and {len(fired) - 12} more rules, in report.html")
     silent = ("fired on none", "judged no row")
-    warnings = [*report["notes"], *quality.get("warnings", [])]
-    for warning in [w for w in warnings if not any(s in w for s in silent)][:5]:
-        print(f"note         {warning}")
-    for file in report["unreadable_files"]:
-        print(f"left out     {file['path']}: {file['reason']}")
-    print(f"time         {report['wall_seconds']:.1f} s")
-    print(f"see          {out}/report.html, {out}/removed, thresher explain {out} ROW_ID")
+    notes = [*report["notes"], *quality.get("warnings", [])]
+    print_end(report, out, notes=[n for n in notes if not any(s in n for s in silent)])
     print(f"adjust       thresher select {out} --out NEW --set rules.NAME.max=VALUE")

@@ -7,6 +7,7 @@ from typing import Any
 
 from thresher.report import Report
 from thresher_jobs.card import configs
+from thresher_jobs.summary import print_end
 
 
 def split_card(report: Report, splits: Sequence[str]) -> str:
@@ -96,9 +97,4 @@ def print_summary(report: dict[str, Any], out: str) -> None:
             f"newer        {found['newer_in_train']:>12,}  rows of train, with older rows they "
             "belong to"
         )
-    for note in report["notes"][:8]:
-        print(f"note         {note}")
-    for file in report["unreadable_files"]:
-        print(f"left out     {file['path']}: {file['reason']}")
-    print(f"time         {report['wall_seconds']:.1f} s")
-    print(f"see          {out}/report.html, {out}/groups, thresher explain {out} ROW_ID")
+    print_end(report, out, "groups")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from thresher.report.leaks import Leaks
 
 SHOWN = 22  # benchmarks that are named one by one
+NOTES = 8
 
 
 def leak_lines(leaks: Leaks) -> Iterator[str]:
@@ -30,6 +31,30 @@ def loss_lines(conversion: Mapping[str, Any]) -> Iterator[str]:
     for what, count in conversion["losses"].items():
         kind = "changed" if what in conversion["form_only"] else "lost"
         yield f"{kind:<12} {count:>12,}  {what}"
+
+
+def print_end(
+    report: Mapping[str, Any],
+    out: str,
+    folder: str = "removed",
+    notes: Sequence[str] | None = None,
+) -> None:
+    """Print notes, files that were left out, the time, and where to look.
+
+    Args:
+        report: Of the job.
+        out: The result.
+        folder: Where in it rows stand that people look at first.
+        notes: Others than the report's.
+    """
+    for note in (report["notes"] if notes is None else notes)[:NOTES]:
+        print(f"note         {note}")
+    for file in report["unreadable_files"]:
+        print(f"left out     {file['path']}: {file['reason']}")
+    if report["ignored_files"]:
+        print(f"ignored      {len(report['ignored_files'])} files, listed in report.json")
+    print(f"time         {report['wall_seconds']:.1f} s")
+    print(f"see          {out}/report.html, {out}/{folder}, thresher explain {out} ROW_ID")
 
 
 def _percent(part: int, whole: int) -> str:
@@ -65,9 +90,4 @@ def print_summary(report: dict[str, Any], out: str) -> None:
             interval = f"{recall['low']:.4f} to {recall['high']:.4f}"
             line += f", measured {recall['estimate']:.4f} ({interval}) from there on"
         print(line)
-    for file in report["unreadable_files"]:
-        print(f"left out     {file['path']}: {file['reason']}")
-    if report["ignored_files"]:
-        print(f"ignored      {len(report['ignored_files'])} files, listed in report.json")
-    print(f"time         {report['wall_seconds']:.1f} s")
-    print(f"see          {out}/report.html, {out}/removed, thresher explain {out} ROW_ID")
+    print_end(report, out, notes=())

@@ -35,7 +35,7 @@ def test_no_place_of_an_entry_falls_through(tokens: list[int], n: int) -> None:
     offsets = np.array([0, len(terms)])
     stored = Stored(terms, term_hash, offsets, blocks_of(offsets), 1, np.uint64(2**64 - 1))
     entry = len(terms) - n
-    bits = triples_of(stored, [np.array([entry << 3], np.uint32)], n - 2, n)
+    bits = triples_of(stored, [np.array([entry << 3], np.uint32)], n - 2, 4.0 * n)
     found, _ = sift(term_hash[terms], bits, bits, n)
     places = np.empty(len(terms) + 1, np.int64)
     assert entry in places[: int(in_a_row(found, n - 2, places))]

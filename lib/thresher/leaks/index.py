@@ -268,9 +268,9 @@ def _tables(
     wholes = [n for n in whole if n not in ngrams]
     others = [n for n in (*ngrams[1:], *wholes) if n >= LEAST_WHOLE]
     main = arrays[f"gram{ngrams[0]}_postings"]
-    arrays["triples"] = triples_of(stored, [main], ngrams[0] - TRIPLE + 1, len(main))
+    arrays["triples"] = triples_of(stored, [main], ngrams[0] - TRIPLE + 1, 4.0)
     seldom = [arrays[f"gram{n}_postings"] for n in others]
-    arrays["openings"] = triples_of(stored, seldom, 1, 4 * sum(map(len, seldom)))
+    arrays["openings"] = triples_of(stored, seldom, 1, 16.0)
     return arrays, wholes
 
 

@@ -22,7 +22,7 @@ Column = np.ndarray[Any, Any]
 _U, _I = np.uint64, np.int64
 _ONE, _63, _64 = _U(1), _U(63), _U(64)
 TRIPLE = LEAST_WHOLE  # tokens that a text must share with an entry before any table is read
-_BITS, _MOST_BITS = 4.0, 1 << 23  # a run, and all: a megabyte
+_MOST_BITS = 1 << 23  # a megabyte
 _AT_ONCE = 1024  # places; their keys fit the nearest cache
 
 
@@ -38,16 +38,16 @@ def _mark_triples(stored: Any, postings: Column, count: Any, bits: Column) -> No
             set_token_bit(bits, mixed(total))
 
 
-def triples_of(stored: Stored, postings: Sequence[Column], count: int, num_keys: int) -> Column:
+def triples_of(stored: Stored, postings: Sequence[Column], count: int, bits_each: float) -> Column:
     """Return a bitmap of runs of TRIPLE tokens of entries, small enough for a core's own cache.
 
     Args:
         stored: The tokens.
         postings: The entries.
         count: The first so many runs of each.
-        num_keys: About how many runs differ.
+        bits_each: Of the bitmap for each entry: more let fewer other runs pass.
     """
-    bits = np.zeros(min(room(num_keys, _BITS, 64), _MOST_BITS) // 64, np.uint64)
+    bits = np.zeros(min(room(sum(map(len, postings)), bits_each, 64), _MOST_BITS) // 64, np.uint64)
     for some in postings:
         _mark_triples(stored, some, count, bits)
     return bits

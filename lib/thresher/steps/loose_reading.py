@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from thresher.errors import InputError
 from thresher.formats.loose import is_open, loosen, parse_record
+from thresher.inputs import InputFile
 from thresher.readers import BadRow
 from thresher.readers.block import TWO_TYPES, Request
 from thresher.readers.json_check import fault
@@ -29,6 +30,12 @@ from thresher.steps.reading import ReadTask, TaskBlock, read_task
 
 Column = np.ndarray[Any, Any]
 TEXT_FORMATS = ("jsonl", "json")
+
+
+def may_loosen(file: InputFile, error: InputError) -> bool:
+    """Tell whether a file that cannot be read by the types of its columns may be read record by
+    record: JSON in which a column has several."""
+    return file.format in TEXT_FORMATS and "column" in error.message
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 from thresher.errors import InputError
 from thresher.formats.detection import Evidence, gather
 from thresher.stage import Receipt, Task
-from thresher.steps.loose_reading import TEXT_FORMATS, read_loose, read_typed
+from thresher.steps.loose_reading import may_loosen, read_loose, read_typed
 from thresher.steps.reading import ReadTask
 from thresher.store import Store
 
@@ -41,7 +41,7 @@ def peek(
         try:
             evidence, wrong = _first_rows(read, position, formats, max_doc_bytes, loose=False)
         except InputError as told:
-            if file.format not in TEXT_FORMATS or "column" not in told.message:
+            if not may_loosen(file, told):
                 raise
             evidence, wrong = _first_rows(read, position, formats, max_doc_bytes, loose=True)
         if wrong is not None and error is None:

@@ -19,7 +19,14 @@ from thresher.formats.turns import STRING
 from thresher.parquet import row_bytes
 from thresher.schema import widen
 from thresher.stage import Receipt, Task
-from thresher.steps.loose_reading import TEXT_FORMATS, read_loose, read_typed, renamed, wants_loose
+from thresher.steps.loose_reading import (
+    TEXT_FORMATS,
+    may_loosen,
+    read_loose,
+    read_typed,
+    renamed,
+    wants_loose,
+)
 from thresher.steps.reading import ReadTask
 from thresher.steps.split_log import decode_schema, encode_schema, or_unreadable
 from thresher.store import Store
@@ -105,7 +112,7 @@ def _survey_split(
                 }
                 return facts, stop
         except InputError as error:
-            if not can_loosen or "column" not in error.message:
+            if loose or not may_loosen(read.files[position], error):
                 raise
     raise InternalError("a split was read in neither way")
 
