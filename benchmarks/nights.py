@@ -161,7 +161,7 @@ def main() -> None:
         "--against", nargs="+", default=[], metavar="NAME=FILE", help="evaluation files, for whole"
     )
     parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--file-rows", type=int, default=0, help="1 % of the rows by default")
+    parser.add_argument("--file-rows", type=int, default=0, help="1 %% of the rows by default")
     parser.add_argument("--words", type=int, default=200, help="mean words of a document")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="a folder to work in, which stays")

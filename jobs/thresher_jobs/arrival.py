@@ -1,8 +1,10 @@
 """The order `arrival`: what came first stays, whatever comes later.
 
 Every step that looks for copies keeps a ledger of the texts that reached it: since which night each
-has been there, and since when at its place (file and row number). A result is that of a run from
-scratch with the same inputs and ledger. A text that is gone is forgotten.
+has been there, and since when at its place (file and row number). A row whose text is gone from one
+place and is new at another has moved, and came when it came: files may be renamed, cut anew and
+shuffled. A result is that of a run from scratch with the same inputs and ledger. A text that is
+gone is forgotten.
 
 In a store the ledger of a step is a table of runs, `index/ledger-STEP`: a night writes the lines it
 brings and those that go.
@@ -22,7 +24,6 @@ from thresher.run import Run
 from thresher.stage import WORK
 from thresher.steps.arrivals import keep_arrivals
 from thresher.steps.few_keys import FewKeys
-from thresher.steps.rows import RowMap
 from thresher.steps.spread import mixed, read_table, write_table
 from thresher.store import Store
 from thresher.transforms.arrivals import Ledger, look_up, place_nights, text_nights
@@ -30,6 +31,7 @@ from thresher.versions.merging import Layout, cut
 from thresher.versions.reading import Version
 from thresher.versions.runs import Runs
 from thresher.versions.writing import Writer
+from thresher_jobs.arrival_moves import follow
 from thresher_jobs.dedup_state import State
 from thresher_jobs.memory import Learned, Memory
 from thresher_jobs.night_rows import (
@@ -50,6 +52,7 @@ LEDGER = pa.schema(
         ("b0", pa.uint64()),
         ("b1", pa.uint64()),
         ("place", pa.uint64()),
+        ("source", pa.uint64()),
         ("text_night", pa.uint32()),
         ("place_night", pa.uint32()),
     ]
@@ -133,8 +136,8 @@ def _carried(
     for task, of_task in spread_over(change.new, came).items():
         arrived[task][change.new[task]] = of_task << np.uint64(32) | tonight
     b0, b1 = texts.keys[texts.numbers].T
-    place = _places(state.row_map, _prints(state.row_map), ids_of(change.new))
-    columns = (b0, b1, place, came.astype(np.uint32), np.full(len(came), tonight, np.uint32))
+    where = _places(state, ids_of(change.new))
+    columns = (b0, b1, *where, came.astype(np.uint32), np.full(len(came), tonight, np.uint32))
     brought = pa.table([pa.array(np.ascontiguousarray(c)) for c in columns], schema=LEDGER)
     return arrived, Learned(brought, LEDGER.empty_table().select(KEY))
 
@@ -143,14 +146,16 @@ def _looked_up(run: Run, state: State, memory: Memory, step: str) -> tuple[Masks
     """Look all rows up in the ledger."""
     known = memory.ledger(step)
     known = LEDGER.empty_table() if known is None else known
-    ledger = Ledger(*(known.column(name).combine_chunks().to_numpy() for name in LEDGER.names))
+    lines = {name: known.column(name).combine_chunks().to_numpy() for name in LEDGER.names}
+    ledger = Ledger(*(lines[name] for name in Ledger._fields))
     now = judged(run, state)
     every = _hashes(run, state, now)
     b0, b1 = every[:, 0].copy(), every[:, 1].copy()
-    place = _places(state.row_map, _prints(state.row_map), ids_of(now))
+    place, source = _places(state, ids_of(now))
     found = look_up(ledger, b0, b1, place, memory.night)
+    follow(found, ledger, lines["source"], b0, b1, source, memory.night)
     new = ~found.known
-    columns = (b0, b1, place, text_nights(found.arrived), place_nights(found.arrived))
+    columns = (b0, b1, place, source, text_nights(found.arrived), place_nights(found.arrived))
     learned = Learned(
         pa.table([pa.array(column[new]) for column in columns], schema=LEDGER),
         known.filter(pa.array(~found.stands)).select(KEY),
@@ -170,15 +175,18 @@ def _hashes(run: Run, state: State, masks: Masks) -> Column:
     return np.concatenate(found)
 
 
-def _prints(rows: RowMap) -> Column:
-    digests = (hashlib.sha256(name.encode()).digest()[:8] for name in rows.names)
+def _prints(names: Sequence[str]) -> Column:
+    digests = (hashlib.sha256(name.encode()).digest()[:8] for name in names)
     return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 
-def _places(rows: RowMap, prints: Column, ids: Column) -> Column:
-    """Return a hash of the file and the row number of each row."""
-    files, numbers = rows.locate(ids)
-    return mixed(prints[files] + numbers.astype(np.uint64))
+def _places(state: State, ids: Column) -> tuple[Column, Column]:
+    """Return a hash of the file and the row number of each row, and one of its source."""
+    inputs = state.plan.inputs
+    files, numbers = state.row_map.locate(ids)
+    sources = np.array([file.source for file in inputs.files], np.int64)[files]
+    place = mixed(_prints(state.row_map.names)[files] + numbers.astype(np.uint64))
+    return place, _prints([source.name for source in inputs.sources])[sources]
 
 
 def layout_of(step: str) -> Layout:

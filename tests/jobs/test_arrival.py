@@ -3,13 +3,15 @@ it is there."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from tests.jobs.histories import History, rows
+from tests.jobs import recipes
+from tests.jobs.histories import History, lines, rows
 from tests.jobs.runs import Row, jsonl
 from tests.jobs.test_night_index import _walk
 from thresher.errors import ConfigError, InputError
@@ -96,8 +98,74 @@ def test_the_ledger_grows_by_what_is_new_and_forgets_what_is_gone(tmp_path: Path
     history.night()
     left = ledger(history)
     assert len(left) == 82
-    assert {(line["text_night"], line["place_night"]) for line in left} >= {(1, 1), (1, 3), (2, 2)}
+    assert {(line["text_night"], line["place_night"]) for line in left} == {(1, 1), (2, 2)}
     history.same_as_from_scratch()
+
+
+def texts(history: History) -> Counter[tuple[str, str]]:
+    """Return the kept texts and the sources that they are of."""
+    out = history.folder / f"texts-{history.version.number}"
+    export(history.store, "latest", str(out))
+    return Counter(
+        (row["_row_id"].partition("/")[0], row["output"])
+        for name in sorted((out / "data").glob("*.parquet"))
+        for row in joined(name, out / "ledger" / name.name)
+    )
+
+
+def joined(data: Path, ledger: Path) -> list[Row]:
+    """Return the kept rows of a part with their ids."""
+    kept = [row for row in pq.read_table(ledger).to_pylist() if row["verdict"] == "kept"]
+    rows_of = pq.read_table(data).to_pylist()
+    assert len(rows_of) == len(kept)
+    return [{**a, "_row_id": b["_row_id"]} for a, b in zip(rows_of, kept, strict=True)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, *(pytest.param(s, marks=pytest.mark.soak) for s in (1, 2, 3))])
+def test_renamed_cut_and_shuffled_files_change_no_published_text(seed: int, tmp_path: Path) -> None:
+    history = History(tmp_path, seed, STEPS[:1], "arrival", split_bytes=4096)
+    folders = [tmp_path / "curated", tmp_path / "web"]
+    recipes.write(tmp_path / "r.yaml", folders, STEPS[:1], split_bytes=4096)
+    shared = rows(history.rng, 30)
+    for folder, upper in zip(folders, (True, False), strict=True):
+        folder.mkdir()
+        own = [*shared, *rows(history.rng, 10)]
+        loud = [{**row, "output": row["output"].upper()} for row in own]
+        jsonl(folder / "one.jsonl", loud if upper else own)
+        jsonl(folder / "two.jsonl", rows(history.rng, 20))
+    history.night()
+    before = texts(history)
+    for number in range(4):
+        folder = folders[number % 2]
+        every = [line for path in sorted(folder.iterdir()) for line in lines(path)]
+        for path in folder.iterdir():
+            path.unlink()
+        history.rng.shuffle(every)
+        cut = history.rng.randrange(len(every))
+        jsonl(folder / f"{history.rng.choice('az')}{number}.jsonl", every[:cut])
+        jsonl(folder / f"m{number}.jsonl", every[cut:])
+        history.night()
+        assert texts(history) == before
+        history.same_as_from_scratch()
+
+
+@pytest.mark.slow
+def test_a_renamed_file_keeps_its_place_before_a_copy_that_comes_in_the_same_night(
+    tmp_path: Path,
+) -> None:
+    history = History(tmp_path, 1, STEPS[:1], "arrival")
+    curated, web = tmp_path / "curated", tmp_path / "web"
+    recipes.write(tmp_path / "r.yaml", [curated, web], STEPS[:1])
+    made = rows(history.rng, 20, kinds=1000)
+    jsonl(curated / "other.jsonl", rows(history.rng, 3, kinds=9))
+    path = jsonl(web / "b.jsonl", made)
+    history.night()
+    before = texts(history)
+    path.rename(web / "renamed.jsonl")
+    jsonl(curated / "copies.jsonl", made)
+    history.night()
+    assert texts(history) == before
 
 
 @pytest.mark.slow
