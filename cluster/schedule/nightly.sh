@@ -18,12 +18,13 @@ if [ $# -lt 2 ]; then
 fi
 recipe=$1 store=$2
 shift 2
+case $store in *://* | /*) address=${store%/} ;; *) address=$PWD/${store%/} ;; esac
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 trap : TERM INT  # thresher gets the signal too and ends; what follows here is still told
 
 if [ -n "${THRESHER_METRICS:-}" ]; then
-    name=thresher-$(printf %s "$store" | tr -c 'A-Za-z0-9' _)
+    name=thresher-$(printf %s "$address" | tr -c 'A-Za-z0-9' _)
     set -- "$@" --metrics "$THRESHER_METRICS/$name-store.prom"
 fi
 begun=$(date +%s)
@@ -35,7 +36,7 @@ code=0
 ended=$(date +%s)
 
 if [ -n "${THRESHER_METRICS:-}" ]; then
-    label=$(printf %s "$store" | sed 's/[\\"]/\\&/g')
+    label=$(printf %s "$address" | sed 's/[\\"]/\\&/g')
     file=$THRESHER_METRICS/$name.prom
     success=$ended
     if [ "$code" -ne 0 ]; then  # the last good night stays as it was told

@@ -10,9 +10,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from thresher.errors import ConfigError
+from thresher.errors import ConfigError, StorageError
 
 logger = logging.getLogger(__name__)
+TRIES = 100  # more than there are nights that end while this one begins
 
 
 @contextlib.contextmanager
@@ -26,6 +27,7 @@ def alone_in(place: Path, *, wait: bool) -> Iterator[None]:
 
     Raises:
         ConfigError: Another night is in it, and this one does not wait.
+        StorageError: It cannot be made.
     """
     handle = _locked(place, wait)
     try:
@@ -40,11 +42,11 @@ def alone_in(place: Path, *, wait: bool) -> Iterator[None]:
 def _locked(place: Path, wait: bool) -> int:
     """Return an open handle of the folder that has its name now; the one before may have gone with
     the night that was waited for."""
-    while True:
+    for _ in range(TRIES):
         try:
             place.mkdir(parents=True, exist_ok=True)
             handle = os.open(place, os.O_RDONLY)
-        except FileNotFoundError:
+        except FileNotFoundError:  # another night has just removed it, or the folder around it
             continue
         try:
             _lock(handle, place, wait)
@@ -56,6 +58,11 @@ def _locked(place: Path, wait: bool) -> int:
             os.close(handle)
             raise
         os.close(handle)
+    raise StorageError(
+        "no folder to work in can be made here",
+        path=str(place),
+        remedy="--work DIR names another place",
+    )
 
 
 def _lock(handle: int, place: Path, wait: bool) -> None:

@@ -109,6 +109,9 @@ class Recipe(ReadParams):
         names = [source.name for source in self.sources if source.name is not None]
         if len(set(names)) < len(names):
             raise ValueError("sources: two have one name")
+        weighed = any(source.weight is not None for source in self.sources)
+        if weighed and not any("mix" in step for step in self.steps):
+            raise ValueError("sources: a weight is for a step mix, and there is none")
         return self
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from thresher.params import digest_of
+from thresher.versions.settings import keyed
 
 
 def difference(old: Any, new: Any) -> str:
@@ -15,13 +16,14 @@ def difference(old: Any, new: Any) -> str:
 
 
 def _paths(old: Any, new: Any, at: str = "") -> list[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        found = []
-        for key in {*old, *new}:
-            found += _paths(old.get(key), new.get(key), f"{at}.{key}" if at else str(key))
-        return found
     if old == new:
         return []
+    was, now = keyed(old), keyed(new)
+    if was is not None and now is not None:
+        found = []
+        for key in {*was, *now}:
+            found += _paths(was.get(key), now.get(key), f"{at}.{key}" if at else str(key))
+        return found
     nested = any(isinstance(v, list) and any(isinstance(i, list) for i in v) for v in (old, new))
     if nested or len(str(old)) + len(str(new)) > 120:
         return [f"{at} differs ({digest_of(old)[:8]} there, {digest_of(new)[:8]} now)"]

@@ -155,9 +155,19 @@ def test_a_good_night_is_quiet_and_counted(night: Night) -> None:
     said = (night.folder / "said").read_text()
     told = night.metrics / "thresher-_srv_store-store.prom"
     assert said == f"rebuild recipe.yaml --store /srv/store --engine ray --metrics {told}\n"
+    assert (
+        'exit_code{store="/srv/store"} 0'
+        in (night.metrics / "thresher-_srv_store.prom").read_text()
+    )
     figures = night.figures()
     assert figures["exit_code"] == "0"
     assert figures["success_timestamp_seconds"] == figures["end_timestamp_seconds"]
+
+
+def test_a_store_is_named_by_its_address_from_wherever_the_night_is_started(night: Night) -> None:
+    night.run(0, "recipe.yaml", "st")
+    (file,) = night.metrics.iterdir()
+    assert f'exit_code{{store="{Path.cwd()}/st"}} 0' in file.read_text()
 
 
 @pytest.mark.parametrize("code", [2, 3, 4, 5, 6, 7, 70, 137])

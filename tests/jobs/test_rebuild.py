@@ -175,6 +175,13 @@ def test_a_night_that_does_not_wait_needs_a_folder_of_its_own(
     assert not (tmp_path / "store.work").exists()
 
 
+def test_a_place_where_no_folder_can_be_made_is_told(tmp_path: Path, thresher: Command) -> None:
+    jsonl(tmp_path / "a.jsonl", _rows(random.Random(1), 2))
+    recipe = recipes.write(tmp_path / "r.yaml", [tmp_path / "a.jsonl"], STEPS[:1])
+    code, _, err = thresher("rebuild", recipe, "--store", tmp_path / "st", "--work", "/proc/none")
+    assert code == 7 and err.startswith("StorageError: /proc/none/night-") and "--work DIR" in err
+
+
 def test_a_night_says_once_for_whom_it_waits(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -215,6 +215,18 @@ def test_a_run_that_was_stopped_goes_on(chats: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_folder_of_other_settings_is_refused_with_their_names(
+    chats: Path, tmp_path: Path
+) -> None:
+    recipe = write(tmp_path / "r.yaml", [chats], [{"dedup": {**DEDUP, "threshold": 0.7}}])
+    run(recipe, tmp_path / "out")
+    write(recipe, [chats], [{"dedup": {**DEDUP, "threshold": 0.8}}])
+    told = r"another run: recipe\.steps\.dedup\.threshold was 0\.7, is now 0\.8"
+    with pytest.raises(ConfigError, match=told):
+        run(recipe, tmp_path / "out")
+
+
+@pytest.mark.slow
 def test_only_one_step_runs_when_asked(chats: Path, tmp_path: Path) -> None:
     steps = [{"dedup": DEDUP}, {"score": SCORE}]
     report = run(write(tmp_path / "r.yaml", [chats], steps), tmp_path / "out", only=["score"])
@@ -226,6 +238,12 @@ def test_a_limit_stops_a_step_that_would_remove_too_much(chats: Path, tmp_path: 
     with pytest.raises(LimitError, match="step score would remove"):
         run(write(tmp_path / "r.yaml", [chats], steps), tmp_path / "out")
     assert not (tmp_path / "out" / "data").exists()
+
+
+def test_weights_without_a_mixture_are_refused(chats: Path, tmp_path: Path) -> None:
+    sources = [{"path": str(chats), "weight": 0.5}]
+    with pytest.raises(ConfigError, match="a weight is for a step mix, and there is none"):
+        run(write(tmp_path / "r.yaml", sources, [{"dedup": DEDUP}]), tmp_path / "out")
 
 
 @pytest.mark.parametrize(

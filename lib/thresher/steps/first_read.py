@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -128,8 +128,8 @@ def _read(how: FirstRead, store: Store, folder: str, task: Task) -> Receipt:
             stack.enter_context(probe.open(store, noted(folder, probe), task))
             for probe in how.probes
         ]
-        beside = stack.enter_context(_threads(how.threads))
-        for block in read_task(read, how.columns(read), None, how.max_doc_bytes):
+        ahead, beside = stack.enter_context(_threads(how.threads))
+        for block in ahead(read_task(read, how.columns(read), None, how.max_doc_bytes)):
             texts = how.reader.texts(block, read)
             base, count = log.rows, len(block.rows) + len(block.bad)
             takes = [partial(one.take, block, texts, base, count) for one in notes]
@@ -140,24 +140,38 @@ def _read(how: FirstRead, store: Store, folder: str, task: Task) -> Receipt:
     return log.receipt(task.index, tuple(files), {**log.facts(), _NOTED: facts})
 
 
+class _Threads(NamedTuple):
+    """How a task is worked on: `ahead` yields blocks and reads on meanwhile, `beside` does several
+    pieces of work at once, and raises what fails first."""
+
+    ahead: Callable[[Iterator[TaskBlock]], Iterator[TaskBlock]]
+    beside: Callable[[Sequence[Callable[[], object]]], None]
+
+
 @contextlib.contextmanager
-def _threads(number: int) -> Iterator[Callable[[Sequence[Callable[[], object]]], None]]:
-    """Yield what does some pieces of work, so many at once; the first that fails is raised."""
+def _threads(number: int) -> Iterator[_Threads]:
+    """Yield ways to work with so many threads; with one, everything is done in its turn."""
 
     def one_by_one(works: Sequence[Callable[[], object]]) -> None:
         for work in works:
             work()
 
     if number <= 1:
-        yield one_by_one
+        yield _Threads(iter, one_by_one)
         return
     with ThreadPoolExecutor(number) as pool:
+
+        def ahead(blocks: Iterator[TaskBlock]) -> Iterator[TaskBlock]:
+            coming = pool.submit(next, blocks, None)
+            while (block := coming.result()) is not None:
+                coming = pool.submit(next, blocks, None)
+                yield block
 
         def at_once(works: Sequence[Callable[[], object]]) -> None:
             for done in [pool.submit(work) for work in works]:
                 done.result()
 
-        yield at_once
+        yield _Threads(ahead, at_once)
 
 
 def first_fault(how: FirstRead, task: Task) -> tuple[int, str] | None:

@@ -24,7 +24,7 @@ def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 def _lines(old: Any, new: Any, at: str) -> Iterator[str]:
     if old == new:
         return
-    before, after = _keyed(old), _keyed(new)
+    before, after = keyed(old), keyed(new)
     if before is None or after is None:
         yield f"{at} was {_value(old)}, is {_value(new)}"
         return
@@ -39,8 +39,9 @@ def _lines(old: Any, new: Any, at: str) -> Iterator[str]:
             yield f"{at} was in the order {', '.join(was)}, is in the order {', '.join(now)}"
 
 
-def _keyed(value: Any) -> dict[str, Any] | None:
-    """Return a mapping, or a list of mappings, by keys; None for what has none."""
+def keyed(value: Any) -> dict[str, Any] | None:
+    """Return a mapping, or a list of mappings, by keys, steps by their names; None for what has
+    none."""
     if isinstance(value, Mapping):
         return dict(value)
     if not isinstance(value, (list, tuple)) or not value:
