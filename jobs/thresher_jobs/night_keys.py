@@ -13,6 +13,7 @@ import pyarrow as pa
 
 import thresher
 from thresher.formats.detection import Detected
+from thresher.inputs import InputFile
 from thresher.params import digest_of
 from thresher.stage import Task
 from thresher.steps.reading import ReadTask
@@ -45,15 +46,26 @@ class MadeOf(NamedTuple):
         return digest_of([CODE_VERSION, thresher.__version__, said, self.files, list(settled)])
 
 
-def peeked_key(task: Task, max_doc_bytes: int) -> str:
-    """Return what the formats of a task's files are found by."""
-    return digest_of(
-        [detecting.CODE_VERSION, thresher.__version__, max_doc_bytes, _splits(task.payload)]
-    )
+def peeked_key(task: Task, max_doc_bytes: int, known_as: Mapping[str, str]) -> str:
+    """Return what the formats of a task's files are found by; for `known_as` see `read_key`."""
+    splits = _splits(task.payload, known_as)
+    return digest_of([detecting.CODE_VERSION, thresher.__version__, max_doc_bytes, splits])
 
 
-def read_key(task: Task, made_of: str, detected: Mapping[int, Detected] | None) -> str:
-    """Return what the notes of a task are made of."""
+def read_key(
+    task: Task,
+    made_of: str,
+    detected: Mapping[int, Detected] | None,
+    known_as: Mapping[str, str],
+) -> str:
+    """Return what the notes of a task are made of.
+
+    Args:
+        task: Reads the rows.
+        made_of: See `MadeOf.notes`.
+        detected: Formats of the files, where no column is the text.
+        known_as: By name of a file, the pin that it goes by where its own is another.
+    """
     read: ReadTask = task.payload
     formats = None
     if detected is not None:
@@ -61,7 +73,7 @@ def read_key(task: Task, made_of: str, detected: Mapping[int, Detected] | None) 
             list(detected[split.file].formats) if split.file in detected else []
             for split in read.splits
         ]
-    return digest_of([made_of, formats, _splits(read)])
+    return digest_of([made_of, formats, _splits(read, known_as)])
 
 
 def written_key(read_key: str, fates: str, written_by: Sequence[str]) -> str:
@@ -75,13 +87,14 @@ def written_key(read_key: str, fates: str, written_by: Sequence[str]) -> str:
     return digest_of([read_key, fates, pa.__version__, *written_by])
 
 
-def _splits(read: ReadTask) -> list[list[Any]]:
+def _splits(read: ReadTask, known_as: Mapping[str, str]) -> list[list[Any]]:
     """Name what a task reads, with the pins of its files."""
     return [
-        [*_file(file), split.start, split.stop]
+        [*_file(file, known_as), split.start, split.stop]
         for file, split in zip(read.files, read.splits, strict=True)
     ]
 
 
-def _file(file: Any) -> list[Any]:
-    return [file.name, file.path, file.format, file.compression, file.bytes, file.pin]
+def _file(file: InputFile, known_as: Mapping[str, str]) -> list[Any]:
+    pin = known_as.get(file.name, file.pin)
+    return [file.name, file.path, file.format, file.compression, file.bytes, pin]

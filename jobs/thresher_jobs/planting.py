@@ -74,6 +74,7 @@ class Planter:
         bytes_read: Of the index, read whole, hashes checked.
         memo: What steps have read of files.
         plan: Of the inputs, where it was made already.
+        known_as: By name of an input, the pin that it goes by where its own is another.
         bytes_mapped: Of the index, looked at where steps want columns or rows of it.
     """
 
@@ -88,6 +89,7 @@ class Planter:
     bytes_mapped: int = 0
     memo: dict[Any, Any] = field(default_factory=dict)
     plan: Plan | None = None
+    known_as: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         with _or_anew():
@@ -162,7 +164,7 @@ class Planter:
     def _plant_peeked(self, stage: Stage) -> tuple[dict[int, Receipt], list[Placed]]:
         found: dict[int, Receipt] = {}
         for task in stage.tasks:
-            line = self._peeked.get(peeked_key(task, self.max_doc_bytes))
+            line = self._peeked.get(peeked_key(task, self.max_doc_bytes, self.known_as))
             if line is not None:
                 told = json.loads(line.peeked)
                 evidence = dict(zip(map(str, begun(task)), told["evidence"], strict=True))
@@ -263,7 +265,7 @@ class Planter:
         lines = []
         for task, read, wrote in zip(passed.plan.tasks, passed.receipts, written, strict=True):
             read_key, written_key = self.reads(task), self.writes[task.index]
-            peek_key = peeked_key(task, self.max_doc_bytes) if begun(task) else ""
+            peek_key = peeked_key(task, self.max_doc_bytes, self.known_as) if begun(task) else ""
             noted = self._keep_notes(store, task, read_key, read)
             if task.index in self.planted["write"]:
                 told = self._lines[self._written[written_key]].written
@@ -296,7 +298,7 @@ class Planter:
         stage = self._stages.get("formats")
         for task in stage.tasks if stage is not None else ():
             assert stage is not None
-            key = peeked_key(task, self.max_doc_bytes)
+            key = peeked_key(task, self.max_doc_bytes, self.known_as)
             if task.index in self.planted["formats"]:
                 found[key] = self._peeked[key].peeked
                 continue

@@ -38,6 +38,7 @@ from thresher.versions.reading import Version
 from thresher.versions.writing import Writer, check_settings, write
 from thresher_jobs.arrival import Arriving
 from thresher_jobs.committing import INPUTS, Committing, drop_unusable
+from thresher_jobs.night_inputs import NightInputs
 from thresher_jobs.night_place import alone_in
 from thresher_jobs.planting import Planter
 from thresher_jobs.recipe import Recipe, resolved, typed_steps, with_languages
@@ -135,26 +136,30 @@ def rebuild(
             check_settings(before, settings, ["thresher"])
         with advised(cut):
             looked_at = plan_of(cut)
-        pins, files = _plain([looked_at.pins(), inputs_of(cut, looked_at, memo)])
+        found, files = _plain([looked_at.pins(), inputs_of(cut, looked_at, memo)])
         known = _inputs(before)
+        night_inputs = NightInputs(known.get("seen", {}), looked_at.inputs.files)
+        pins = _plain(night_inputs.pins())
         same = before is not None and not (_settings_differ(before, settings))
-        if before is not None and same and not anew and known == {"pins": pins, "files": files}:
+        same = same and [known.get("pins"), known.get("files")] == [pins, files]
+        if before is not None and same and not anew:
             made.append(Night(before, False, before.manifest.rows, Changes(), 0))
             return None
         begin_to_compile()
         number = before.number if before is not None else 0
         arriving = Arriving(before, number + 1) if order == ARRIVAL else None
-        made_of = [settings, pins, files, anew, number if arriving else 0]
+        made_of = [settings, found, files, anew, number if arriving else 0]
         folder = place / digest_of(made_of)
         _clear(place, folder)
         if anew:
             writer.distrust()
         planter = Planter(None if anew else before, fetched, cut.max_doc_bytes, arriving)
-        planter.memo, planter.plan = memo, looked_at
+        planter.memo, planter.plan, planter.known_as = memo, looked_at, night_inputs.known_as
         run = open_run(str(folder), options, listener)
         drop_unusable(run.store, planter.version)
         report = run_recipe(cut, str(folder), options, listener, run=run, planter=planter)
-        if _plain([pins_of(cut), inputs_of(cut, looked_at, memo)]) != [pins, files]:
+        seen = night_inputs.noted()
+        if _plain([pins_of(cut), inputs_of(cut, looked_at, memo)]) != [found, files]:
             raise InputError(
                 "inputs changed between the run and its commit", remedy="run the command again"
             )
@@ -164,7 +169,7 @@ def rebuild(
         files_of.put_index()
         cost = files_of.put_cost(seconds)
         version = files_of.commit(
-            {"pins": pins, "files": files}, settings, report, _changes(known, pins)
+            {"pins": pins, "files": files, "seen": seen}, settings, report, _changes(known, pins)
         )
         rows, changes = version.manifest.rows, version.manifest.inputs
         back_to = before.manifest.of if before is not None else None
@@ -236,7 +241,7 @@ def _settings_differ(version: Version, settings: Mapping[str, Any]) -> bool:
 
 
 def _inputs(version: Version | None) -> dict[str, Any]:
-    """Return pins and files that a version was made of."""
+    """Return the inputs and files that a version was made of."""
     if version is None or INPUTS not in version.files:
         return {}
     found: dict[str, Any] = json.loads(version.read(INPUTS))

@@ -252,7 +252,8 @@ def _read(
     how = FirstRead(reader, tuple(probes), recipe.skip_unreadable, recipe.max_doc_bytes)
     if planter is not None:
         notes = made_of.notes([step.settled for step in steps])
-        planter.reads = partial(read_key, made_of=notes, detected=detected)
+        known_as = planter.known_as
+        planter.reads = partial(read_key, made_of=notes, detected=detected, known_as=known_as)
 
     def stage_of(plan: Plan) -> MapStage:
         digest = digest_of([made_of.recipe, made_of.files, planter is not None])
