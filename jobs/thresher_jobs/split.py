@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -29,6 +30,7 @@ from thresher.inputs import check_unchanged
 from thresher.planning import Plan, agree_on_schema, check_apart, make_plan
 from thresher.run import Listener, Run, open_run
 from thresher.splitting.assignment import Split
+from thresher.splitting.values import ANY, NO_VALUE
 from thresher.stage import MapStage, Receipt, stage_key
 from thresher.steps.attributes import AttributeProbe, Attributes, ComparedReader
 from thresher.steps.chain import Copies
@@ -62,7 +64,8 @@ from thresher_jobs.split_deciding import Decision, Wish, decide_split
 from thresher_jobs.split_params import SplitParams
 
 logger = logging.getLogger(__name__)
-SPLIT_VERSION = "split-1"  # raised when the same rows and parameters give other bytes
+SHOWN_VALUES = 10
+SPLIT_VERSION = "split-2"  # raised when the same rows and parameters give other bytes
 
 
 def split(
@@ -224,9 +227,41 @@ def decide(
         probe: What was noted of the rows.
         folder: Of the pass that noted it.
         copies: How often each row is written; None: once.
+
+    Raises:
+        InputError: The column that names splits holds other values.
+        LimitError: More rows are wanted than there are, or no group fits a split.
     """
+    if params.by is not None:
+        _check_values(params.by, params, probe.facts(state.receipts))
     kept = Noted(probe.ties_in(folder), probe.ties.kinds, _strata(state, params, probe), copies)
     return kept, decide_split(run, state, _wish(state, params, probe), kept)
+
+
+def _check_values(by: str, params: SplitParams, facts: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse values that name no split: in training data they would be held-out rows that leak.
+
+    Raises:
+        InputError: Naming them with their rows.
+    """
+    found: Counter[str] = Counter()
+    for one in facts:
+        found += Counter(dict(one["unnamed"]))
+    if not found:
+        return
+    most = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    told = ", ".join(f"{_value(value)} ({rows:,})" for value, rows in most[:SHOWN_VALUES])
+    more = ", ..." if len(most) > SHOWN_VALUES else ""
+    raise InputError(
+        f"column '{by}' does not name a split in all rows: {told}{more}; known are "
+        f"{', '.join(params.pins)}",
+        remedy="say what they mean with --set train_values=a,b, --set validation_values=c or "
+        f"--set test_values=d; {NO_VALUE} stands for rows without a value, {ANY} for all others",
+    )
+
+
+def _value(value: str) -> str:
+    return "no value" if value == NO_VALUE else f"'{value[:80]}'"
 
 
 def split_rows(

@@ -41,7 +41,10 @@ Validation = Annotated[
 ]
 By = Annotated[
     str | None,
-    typer.Option(help="A column that names the split of each row.", metavar="COLUMN"),
+    typer.Option(
+        help="A column that names the split of each row: train, validation, test, ...",
+        metavar="COLUMN",
+    ),
 ]
 Newest = Annotated[
     str | None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from thresher.splitting.targets import wanted_rows
+from thresher.splitting.values import NO_VALUE
 from thresher.transforms.banding import MAX_PERMUTATIONS, choose_bands
 from thresher_jobs.dedup_params import DedupParams
 from thresher_jobs.read_params import FormatParams
@@ -17,6 +18,7 @@ if TYPE_CHECKING:  # loads kernels
 
 TEST = 0.05
 _COMPARED = ("on", "columns", "text_column")
+_VALUES = ("train_values", "validation_values", "test_values")
 
 
 class SplitParams(FormatParams):
@@ -34,12 +36,17 @@ class SplitParams(FormatParams):
     by: str | None = Field(
         None, description="Column that names the split of each row, instead of amounts."
     )
-    test_values: tuple[str, ...] = Field(
-        ("test",), description="With `by`: values of the column that mean test."
+    train_values: tuple[str, ...] = Field(
+        ("train",),
+        description="With `by`: values of the column that mean train, in any case. null stands for "
+        "rows without a value, * for all values that are not said; else these are an error.",
     )
     validation_values: tuple[str, ...] = Field(
         ("validation", "valid", "val", "dev"),
-        description="With `by`: values that mean validation; all others mean train.",
+        description="With `by`: values that mean validation, likewise.",
+    )
+    test_values: tuple[str, ...] = Field(
+        ("test",), description="With `by`: values that mean test, likewise."
     )
     newest: str | None = Field(
         None,
@@ -109,7 +116,7 @@ class SplitParams(FormatParams):
         "finds are tied and the split is made again, as long as that is all text.",
     )
 
-    @field_validator("columns", "group_by", "test_values", "validation_values", mode="before")
+    @field_validator("columns", "group_by", *_VALUES, mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         """Take `a,b` as well as a list."""
@@ -118,6 +125,19 @@ class SplitParams(FormatParams):
         if isinstance(value, (int, float)):
             return (str(value),)
         return tuple(map(str, value)) if isinstance(value, (list, tuple)) else value
+
+    @field_validator(*_VALUES, mode="before")
+    @classmethod
+    def _nulls(cls, value: object) -> object:
+        """Take YAML's null for rows without a value."""
+        if value is None:
+            return NO_VALUE
+        return [NO_VALUE if v is None else v for v in value] if isinstance(value, list) else value
+
+    @field_validator(*_VALUES)
+    @classmethod
+    def _plain(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name.strip().lower() for name in value))
 
     @field_validator("columns", "group_by")
     @classmethod
@@ -150,8 +170,11 @@ class SplitParams(FormatParams):
             raise ValueError("test and validation leave nothing to train on")
         if not self.by and not self.after and not any(held):
             raise ValueError("neither test nor validation wants a row")
-        if set(self.test_values) & set(self.validation_values):
-            raise ValueError("a value means test or validation, not both")
+        said = [value for name in _VALUES for value in getattr(self, name)]
+        twice = next((value for value in said if said.count(value) > 1), None)
+        if twice is not None:
+            named = [name for name in _VALUES if twice in getattr(self, name)]
+            raise ValueError(f"'{twice}' is in {' and '.join(named)}: a value means one split")
         return self
 
     @model_validator(mode="after")
@@ -185,8 +208,8 @@ class SplitParams(FormatParams):
         """By value of the column that names splits, the split."""
         from thresher.splitting.assignment import Split
 
-        found = dict.fromkeys(self.validation_values, Split.VALIDATION)
-        return found | dict.fromkeys(self.test_values, Split.TEST)
+        values = (self.train_values, self.validation_values, self.test_values)
+        return {value: split for split, said in zip(Split, values, strict=True) for value in said}
 
     @property
     def copies(self) -> DedupParams:

@@ -127,6 +127,7 @@ def test_the_card_is_read_by_datasets(asked: list[Path], tmp_path: Path) -> None
         ([{"split": {"on": "all"}}], {"text_column": "output"}, ConfigError, "exclude each other"),
         ([{"split": {"group_by": ["nothing"]}}], {}, InputError, "nothing"),
         ([{"split": {"test": 900}}], {}, LimitError, "test wants 900 rows, there are 299"),
+        ([{"split": {"by": "kind"}}], {}, InputError, r"'a' \(.*--set split.train_values="),
         (["split"], {"category": "none"}, InputError, "no file has a column 'none'"),
     ],
 )

@@ -216,7 +216,7 @@ def test_a_point_in_time_is_a_border(tmp_path: Path) -> None:
 
 def test_a_column_can_name_the_splits(tmp_path: Path) -> None:
     rows: list[Row] = [
-        {"id": str(n), "part": ["train", "dev", "test", None][n % 4], "text": prose(n)}
+        {"id": str(n), "part": ["train", "dev", " Test", "TRAIN"][n % 4], "text": prose(n)}
         for n in range(100)
     ]
     rows.append({"id": "copy", "part": "train", "text": prose(2)})
@@ -228,8 +228,27 @@ def test_a_column_can_name_the_splits(tmp_path: Path) -> None:
     assert report["plan"]["split"]["moved"] == {"test to train": 1}
     assert sizes(report) == {"train": 52, "validation": 25, "test": 24}
     with pytest.raises(LimitError, match="no group of rows lies wholly"):
-        run(tmp_path / "in.parquet", tmp_path / "no", by="part", test_values="x",
-            validation_values="y")  # fmt: skip
+        run(tmp_path / "in.parquet", tmp_path / "no", by="part", train_values="*",
+            test_values="x", validation_values="y")  # fmt: skip
+
+
+def test_a_value_that_names_no_split_is_an_error_until_it_is_said_what_it_means(
+    tmp_path: Path,
+) -> None:
+    named = ["train", "tset", "test", None, "eval", "eval", ""]
+    rows: list[Row] = [{"id": str(n), "part": named[n % 7], "text": prose(n)} for n in range(70)]
+    parquet(tmp_path / "a.parquet", rows[:40])
+    parquet(tmp_path / "b.parquet", rows[40:])
+    inputs = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    with pytest.raises(InputError, match=r"'part'.*'eval' \(20\), no value \(20\), 'tset' \(10\);"):
+        run(inputs, tmp_path / "out", by="part")
+    said = {"test_values": ["test", "TSET"], "validation_values": "eval"}
+    with pytest.raises(InputError, match=r"no value \(20\); .*null stands for"):
+        run(inputs, tmp_path / "null", by="part", **said)
+    report = run(inputs, tmp_path / "all", by="part", train_values=["train", None], **said)
+    assert sizes(report) == {"train": 30, "validation": 20, "test": 20}
+    report = run(inputs, tmp_path / "any", by="part", train_values="*")
+    assert sizes(report) == {"train": 60, "validation": 0, "test": 10}
 
 
 def test_a_group_larger_than_test_goes_to_train_and_no_group_that_fits_is_an_error(
@@ -259,6 +278,7 @@ def test_a_group_larger_than_test_goes_to_train_and_no_group_that_fits_is_an_err
         ({"on": "all", "columns": "a"}, "exclude each other"),
         ({"test": 1.5}, "neither a fraction"),
         ({"tset": 0.1}, "did you mean 'test'"),
+        ({"by": "a", "test_values": "Dev"}, "'dev' is in validation_values and test_values"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], message: str) -> None:

@@ -9,6 +9,7 @@ Shapes: N rows of a task, R rows of a block.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,7 @@ from thresher.formats.rows import Faults, Kind
 from thresher.formats.texts import row_texts
 from thresher.signals.keys import prompt_keys
 from thresher.splitting.assignment import FREE, Split
+from thresher.splitting.values import read_names
 from thresher.stage import Task
 from thresher.steps.attributes import attribute_name
 from thresher.steps.chain import Copies
@@ -36,6 +38,7 @@ from thresher.transforms.order import LAST, largest_first
 
 Column = np.ndarray[Any, Any]
 MAX_STRATA = 10_000
+MAX_UNNAMED = 1_000
 PROMPT = "prompt"
 
 
@@ -44,7 +47,8 @@ class TieProbe:
     """Notes what ties rows together and where they may go.
 
     Facts: `keyed`, rows with each key; `strata`, the values of the stratifying column; `ages`, the
-    youngest and oldest age, null where no row has one.
+    youngest and oldest age, null where no row has one; `unnamed`, values that name no split with
+    their rows, the most frequent.
 
     Args:
         formats: By file, the formats by which prompts are read; None: prompts tie nothing.
@@ -52,7 +56,8 @@ class TieProbe:
         stratify: The column of the strata.
         age: The column of the rows' times.
         pin: The column that names splits.
-        pins: By value of that column, the split; all other values are train.
+        pins: By value of that column in lower case, the split. NO_VALUE stands for rows without
+            one, ANY for all others.
     """
 
     formats: Mapping[int, tuple[str, ...]] | None = None
@@ -108,6 +113,7 @@ class TieNotes:
         self._strata: dict[str | None, None] = {}
         self._keyed = np.zeros(len(probe.kinds), np.int64)
         self._ages: list[int] = []
+        self._unnamed: Counter[str] = Counter()
         self._file = LineFile(store, attribute_name(folder, task.index), probe.schema)
 
     def __enter__(self) -> TieNotes:
@@ -161,12 +167,11 @@ class TieNotes:
         return found
 
     def _pins(self, block: TaskBlock, path: str) -> Column:
-        assert self._probe.pin is not None
-        values = _strings(block.batch, self._probe.pin, path, "--by")
-        pins = np.full(len(values), Split.TRAIN, np.uint8)
-        for value, split in self._probe.pins.items():
-            pins[np.asarray(pc.fill_null(pc.equal(values, value), False))] = split
-        return pins
+        known = self._probe.pins
+        values = _strings(block.batch, str(self._probe.pin), path, "--by")
+        places, others = read_names(values, [*known])
+        self._unnamed = Counter(dict((self._unnamed + others).most_common(MAX_UNNAMED)))
+        return np.array([*known.values(), FREE], np.uint8)[places]
 
     def _note_strata(self, values: pa.Array, path: str) -> None:
         self._strata |= dict.fromkeys(pc.unique(values).to_pylist())
@@ -179,6 +184,7 @@ class TieNotes:
             "keyed": self._keyed.tolist(),
             "strata": sorted(self._strata, key=stratum_order),
             "ages": [min(self._ages), max(self._ages)] if self._ages else None,
+            "unnamed": [[value, rows] for value, rows in self._unnamed.most_common()],
         }
         return (self._file.close(),), facts
 
