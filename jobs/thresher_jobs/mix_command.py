@@ -55,7 +55,8 @@ By = Annotated[
 Total = Annotated[
     int | None,
     typer.Option(
-        help="Rows (or tokens) of the mixture. [default: as many as the scarcest source allows]"
+        help="Rows (or tokens) of the mixture. [default: as many as the scarcest source allows; one "
+        "that reaches its cap stays there]"
     ),
 ]
 Temperature = Annotated[
@@ -122,7 +123,8 @@ def mix(
     """Mix sources by weight, in rows or tokens.
 
     Which rows are drawn depends on the seed and their content alone, so a smaller mixture is part
-    of a larger one. A share that a source cannot give is an error (exit 4) that says by how much.
+    of a larger one. A share that a source cannot give is an error (exit 4) that says by how much;
+    one that caps or large rows change is a note.
     """
     from thresher_jobs.mix import mix as run_mix
     from thresher_jobs.mix_params import MixParams

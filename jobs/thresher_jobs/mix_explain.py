@@ -9,8 +9,8 @@ import numpy as np
 
 from thresher.errors import InputError
 from thresher.mixing.drawing import drawing_keys
-from thresher.report.mixture import MixedLeaf, Mixture
-from thresher.report.mixture_page import label_of, times
+from thresher.report.mixture import MixedLeaf, Mixture, label_of
+from thresher.report.mixture_page import times
 from thresher.result import Line, Result
 from thresher.steps.mix_writing import DRAWS
 from thresher_jobs.terminal import cut, one_line

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 
 from thresher.engines.options import EngineOptions
+from thresher.mixing.proportions import Wanted, keeping, missed
 from thresher.mixing.targets import Target, columns_of
 from thresher.planning import make_plan
 from thresher.report.mixture_page import say_rounds
@@ -61,10 +62,31 @@ def describe(
     yield from in_columns([["category" if pooled else "source", *_TITLES], *_rows(planned, names)])
     yield from read.notes
     short = sum(target.wanted - target.given for target in planned.targets.leaves)
+    if caps := _changed(planned, names, params.by):
+        yield caps
     if planned.targets.unfilled:
         yield f"the caps leave {planned.targets.unfilled:,} {params.by} unfilled"
     if short and not params.allow_short:
         yield f"'thresher mix' would stop: {short:,} {params.by} short (see --allow-short)"
+
+
+def _changed(planned: Planned, names: Sequence[str], unit: str) -> str | None:
+    """Say how caps change the proportions."""
+    weights = {id(p): w for p, w in zip(planned.parts, planned.targets.weights, strict=True)}
+    leaves = [
+        Wanted(
+            _label(target, names),
+            id(target.part),
+            None if (weight := weights[id(target.part)]) is None else float(weight),
+            target.part.cap,
+            target.wanted,
+        )
+        for target in planned.targets.leaves
+    ]
+    if keeping(leaves, planned.targets.total) is None:
+        return None
+    given = [target.given for target in planned.targets.leaves]
+    return missed(leaves, planned.targets.total, given, unit)
 
 
 def _rows(planned: Planned, names: Sequence[str]) -> Iterator[list[str]]:

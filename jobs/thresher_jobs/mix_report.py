@@ -13,7 +13,8 @@ from thresher.params import Params
 from thresher.planning import Plan
 from thresher.report import Report
 from thresher.report.mixture import Mixture as MixtureFacts
-from thresher.report.mixture_page import label_of, repeats_of
+from thresher.report.mixture import label_of
+from thresher.report.mixture_page import repeats_of
 from thresher.run import Run
 from thresher.signals.tokens import Counter as TokenCounter
 from thresher.stage import Receipt
@@ -169,7 +170,7 @@ def mixture_facts(
 
 
 def short_notes(facts: Mapping[str, Any]) -> list[str]:
-    """Say who gives less than was asked of it."""
+    """Say who gives less than was asked of it, and which proportions are not those asked for."""
     found = MixtureFacts.model_validate(facts)
     notes = [
         f"{label_of(leaf)}: {leaf.short:,} {found.by} fewer than asked for"
@@ -178,7 +179,7 @@ def short_notes(facts: Mapping[str, Any]) -> list[str]:
     ]
     if found.unfilled:
         notes.append(f"the caps leave {found.unfilled:,} of {found.total:,} {found.by} unfilled")
-    return notes
+    return [*notes, *([found.missed] if found.missed else [])]
 
 
 def _manifest(
@@ -224,7 +225,7 @@ def result_lines(facts: Mapping[str, Any]) -> list[str]:
     """Return the plan and what was reached, as a table."""
     mixture = MixtureFacts.model_validate(facts)
     given = [mixture.amounts(leaf)[1] for leaf in mixture.leaves]
-    total, asked = sum(given), sum(leaf.target for leaf in mixture.leaves)
+    total = sum(given)
     rows = [
         [
             label_of(leaf),
@@ -232,13 +233,13 @@ def result_lines(facts: Mapping[str, Any]) -> list[str]:
             "fixed" if leaf.weight is None else f"{100 * leaf.weight:.1f} %",
             "" if leaf.cap is None else f"{leaf.cap:,}",
             f"{leaf.target:,}",
-            f"{100 * leaf.target / asked:.2f} %" if asked else "",
+            f"{100 * asked:.2f} %",
             repeats_of(leaf),
             f"{leaf.short:,}" if leaf.short else "",
             f"{amount:,}",
             f"{100 * amount / total:.2f} %" if total else "",
         ]
-        for leaf, amount in zip(mixture.leaves, given, strict=True)
+        for leaf, amount, asked in zip(mixture.leaves, given, mixture.asked, strict=True)
     ]
     return in_columns([[parts_named(mixture), *_TITLES], *rows])
 

@@ -23,7 +23,7 @@ from thresher.steps.row_texts import RowReader
 from thresher_jobs.mix_decide import Mixture, decide
 from thresher_jobs.mix_params import MixParams, shares_of
 from thresher_jobs.mix_reading import digest_of_file, keep_tokenizer, read_tokenizer
-from thresher_jobs.mix_report import mixture_facts
+from thresher_jobs.mix_report import mixture_facts, short_notes
 from thresher_jobs.recipe_steps import CODE_VERSION, Passed, Reached, RecipeStep
 
 
@@ -101,12 +101,12 @@ class MixStep(RecipeStep):
     def report(
         self, run: Run, told: Sequence[Receipt], reached: Sequence[Reached]
     ) -> dict[str, Any]:
-        """Return the plan of the mixture and what was reached."""
+        """Return the plan of the mixture, what was reached and what is short."""
         assert self._mixture is not None
         facts = mixture_facts(
             self._params, self._params.seed, self._mixture, self._names, self._counter
         )
-        return {"plan": {"mixture": facts}}
+        return {"plan": {"mixture": facts}, "notes": short_notes(facts)}
 
     def removed_by(self, told: Sequence[Receipt], removed: int) -> dict[str, int]:
         """Return the rows that were not drawn."""

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.jobs import recipes
 from tests.jobs.mixes import leaves, numbered, run, shares, write_two, written
 from tests.jobs.runs import jsonl, parquet, rows_of, status, tree
 from thresher.engines.local import LocalEngine
@@ -17,6 +18,7 @@ from thresher.errors import LimitError
 from thresher.signals.estimate import estimated_tokens
 from thresher.testing.chaos import Flaky, Shuffled, Twice
 from thresher_jobs import mix_search
+from thresher_jobs.cli import run as command
 from thresher_jobs.verify import verify
 
 
@@ -138,7 +140,11 @@ def test_a_share_beyond_the_repeats_allowed_stops_with_exit_4(
     )
     assert leaves(report)["small.jsonl"]["rows"] == 120
     assert leaves(report)["large"]["rows"] == 150
-    assert report["notes"] == ["small.jsonl: 30 rows fewer than asked for"]
+    assert report["notes"] == [
+        "small.jsonl: 30 rows fewer than asked for",
+        "shares are not those asked for: large 55.56 % instead of 50.00 %, small.jsonl 44.44 % "
+        "instead of 50.00 %",
+    ]
     assert "30 rows short" in (tmp_path / "out" / "report.html").read_text()
 
 
@@ -184,6 +190,46 @@ def test_caps_hold_in_either_unit(two: list[Path], tmp_path: Path) -> None:
     report = run(two, tmp_path / "crossed", by="tokens", max_rows=70)
     assert shares(tmp_path / "crossed") == {"large": 70, "small": 60}
     assert written(tmp_path / "crossed") == written(tmp_path / "rows")
+
+
+@pytest.mark.slow
+def test_caps_that_change_the_weights_are_told_beside_what_was_asked(
+    two: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inputs, flags = [str(path) for path in two], ["--weight", "large=4", "--weight", "small=1"]
+    flags += ["--max-rows", "60"]
+    assert command(["mix", *inputs, "--out", str(tmp_path / "out"), *flags]) == 0
+    told = capsys.readouterr().out
+    note = "caps change the proportions: large 50.00 % instead of 80.00 %"
+    assert f"note         {note}" in told and "; with a total of 75 rows none would" in told
+    line = next(line for line in told.splitlines() if line.startswith("  large")).split()
+    assert line == ["large", "300", "80.0", "%", "60", "60", "80.00", "%", "part", "60",
+                    "50.00", "%"]  # fmt: skip
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert note in page and "<td>80.00 %</td><td>50.00 %</td>" in page
+    assert command(["plan", "mix", *inputs, *flags]) == 0
+    assert note in capsys.readouterr().out
+    run(two, tmp_path / "kept", weights={"large": 4, "small": 1}, max_rows=60, total=75)
+    assert shares(tmp_path / "kept") == {"large": 60, "small": 15}
+
+
+@pytest.mark.slow
+def test_a_share_that_large_rows_miss_is_told(tmp_path: Path) -> None:
+    jsonl(tmp_path / "short.jsonl", numbered("short", 300))
+    jsonl(tmp_path / "long.jsonl", [{"text": f"{n} " + "grain " * 3000} for n in range(3)])
+    inputs = [tmp_path / "short.jsonl", tmp_path / "long.jsonl"]
+    weights = {"short": 1, "long": 1}
+    report = run(inputs, tmp_path / "out", by="tokens", weights=weights, total=2000)
+    (note,) = report["notes"]
+    assert "long.jsonl 0.00 % instead of 50.00 %" in note and "rows are written whole" in note
+    assert note in (tmp_path / "out" / "report.html").read_text()
+    recipe = recipes.write(
+        tmp_path / "r.yaml",
+        [{"path": str(path), "weight": 1} for path in inputs],
+        [{"mix": {"by": "tokens", "total": 2000}}],
+        text_column="text",
+    )
+    assert note in recipes.run(recipe, tmp_path / "run")["notes"]
 
 
 @pytest.mark.slow

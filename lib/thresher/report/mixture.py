@@ -7,7 +7,10 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
+from thresher.mixing.proportions import Wanted, asked_shares, missed
 from thresher.report.strict import Count, Share, Strict
+
+_NAME_CHARS = 80
 
 
 class MixedLeaf(Strict):
@@ -89,3 +92,34 @@ class Mixture(Strict):
         if self.by == "rows":
             return leaf.rows_in, leaf.rows
         return leaf.tokens_in, leaf.tokens
+
+    @property
+    def wanted(self) -> list[Wanted]:
+        """What was wanted of each leaf."""
+        return [
+            Wanted(
+                label_of(leaf),
+                (leaf.source, leaf.source is None and leaf.category),
+                leaf.weight,
+                leaf.cap,
+                leaf.target,
+            )
+            for leaf in self.leaves
+        ]
+
+    @property
+    def asked(self) -> list[float]:
+        """The share asked of each leaf, whatever the caps."""
+        return asked_shares(self.wanted, self.total)
+
+    @property
+    def missed(self) -> str | None:
+        """Which leaves miss their shares."""
+        given = [self.amounts(leaf)[1] for leaf in self.leaves]
+        return missed(self.wanted, self.total, given, self.by)
+
+
+def label_of(leaf: MixedLeaf) -> str:
+    """Return what a leaf is called."""
+    names = [name for name in (leaf.source, leaf.category) if name is not None]
+    return " / ".join(names)[:_NAME_CHARS]

@@ -8,27 +8,31 @@ from typing import Any
 
 from thresher.report import charts
 from thresher.report.figures import share
-from thresher.report.mixture import MixedLeaf, Mixture
+from thresher.report.mixture import MixedLeaf, Mixture, label_of
 
-_MOST_LEAVES, _MOST_SEGMENTS, _NAME_CHARS = 200, 12, 80
+_MOST_LEAVES, _MOST_SEGMENTS = 200, 12
 _COLOURS = ("kept", "exact", "near", "other", "same", "bad")
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the table: amounts as the mixture counts them."""
+    """One line of the table: amounts as the mixture counts them, and the share asked for."""
 
     leaf: MixedLeaf
     name: str
     inside: str | None
     there: int
     given: int
+    asked: float
     repeats: str
 
 
 def mixture_context(mixture: Mixture) -> dict[str, Any]:
     """Return what the template needs."""
-    lines = [_line(mixture, leaf) for leaf in mixture.leaves]
+    lines = [
+        _line(mixture, leaf, asked)
+        for leaf, asked in zip(mixture.leaves, mixture.asked, strict=True)
+    ]
     return {
         "mixture": mixture,
         "mix_lines": lines[:_MOST_LEAVES],
@@ -47,11 +51,11 @@ def mixture_context(mixture: Mixture) -> dict[str, Any]:
     }
 
 
-def _line(mixture: Mixture, leaf: MixedLeaf) -> Line:
+def _line(mixture: Mixture, leaf: MixedLeaf, asked: float) -> Line:
     there, given = mixture.amounts(leaf)
     name = leaf.source if leaf.source is not None else leaf.category
     inside = leaf.category if leaf.source is not None else None
-    return Line(leaf, name or "", inside, there, given, repeats_of(leaf))
+    return Line(leaf, name or "", inside, there, given, asked, repeats_of(leaf))
 
 
 def repeats_of(leaf: MixedLeaf) -> str:
@@ -80,7 +84,7 @@ def _bars(
     bars = []
     amounts = {
         "Available": [line.there for line in lines],
-        "Asked for": [line.leaf.target for line in lines],
+        "Asked for": [round(line.asked * mixture.total) for line in lines],
         "Written": [line.given for line in lines],
     }
     for label, values in amounts.items():
@@ -95,9 +99,3 @@ def _bars(
         said = "; ".join(f"{name} {share(value, total)}" for name, _, value in parts if value)
         bars.append((label, charts.stacked(parts), said, parts))
     return bars
-
-
-def label_of(leaf: MixedLeaf) -> str:
-    """Return what a leaf is called."""
-    names = [name for name in (leaf.source, leaf.category) if name is not None]
-    return " / ".join(names)[:_NAME_CHARS]
