@@ -59,12 +59,14 @@ def dataset_card(report: Report, splits: Sequence[str] = ()) -> str:
         f"Job `{report.job}`: {report.rows_in:,} rows in, {added}{report.rows_kept:,} kept, ",
         f"{report.rows_removed:,} removed{f' ({by})' if by else ''}, ",
         f"{report.rows_quarantined:,} quarantined.\n\n",
-        "| source | rows in | kept | removed | quarantined |\n|---|---:|---:|---:|---:|\n",
+        f"| source | rows in |{' added |' if added else ''} kept | removed | quarantined |\n",
+        f"|---|---:|{'---:|' if added else ''}---:|---:|---:|\n",
     ]
     for source in report.sources:
+        more = f" {source.rows_added:,} |" if added else ""
         lines.append(
-            f"| {source.name.replace('|', ' ')} | {source.rows_in:,} | {source.rows_kept:,} "
-            f"| {source.rows_removed:,} | {source.rows_quarantined:,} |\n"
+            f"| {source.name.replace('|', ' ')} | {source.rows_in:,} |{more} "
+            f"{source.rows_kept:,} | {source.rows_removed:,} | {source.rows_quarantined:,} |\n"
         )
     tied = ", `groups/` what ties which of them" if splits else ""
     lines.append(

@@ -55,8 +55,8 @@ By = Annotated[
 Total = Annotated[
     int | None,
     typer.Option(
-        help="Rows (or tokens) of the mixture. [default: as many as the scarcest source allows; one "
-        "that reaches its cap stays there]"
+        help="Rows (or tokens) of the mixture. [default: as many as the scarcest source allows; "
+        "one that reaches its cap stays there]"
     ),
 ]
 Temperature = Annotated[

@@ -91,10 +91,12 @@ def _body(report: Report, recipe: Recipe) -> list[str]:
         lines += [f"| {_cell(str(n))} | {_cell(said)} |\n" for n, said in licences]
     flow = RecipeFlow.model_validate(report.plan["flow"])
     lines.append("\n## Flow\n\n| source | rows in |")
-    lines += [f" {name} |" for name in flow.steps]
-    lines.append(" rows out |\n|---|---:|" + "---:|" * (len(flow.steps) + 1) + "\n")
+    heads = [*flow.steps, *(["added"] if report.rows_added else []), "rows out"]
+    lines += [f" {name} |" for name in heads]
+    lines.append("\n|---|---:|" + "---:|" * len(heads) + "\n")
     for source in flow.sources:
-        gone = "".join(f" {count:,} |" for count in source.left_out.values())
+        gone = "".join(f" {-count:,} |" for count in source.left_out.values())
+        gone += f" {source.added:,} |" if report.rows_added else ""
         lines.append(f"| {_cell(source.name)} | {source.rows_in:,} |{gone} {source.rows_out:,} |\n")
     if report.conversion is not None and report.conversion.losses:
         lines.append(f"\n## Lost in conversion\n{loss_table(report.conversion.losses)}")

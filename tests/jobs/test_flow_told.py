@@ -41,6 +41,11 @@ def test_rows_added_and_rows_quarantined_have_figures_of_their_own(
     assert ["quarantined", "1", "see", "out/quarantine", "(dedup", "1)"] in lines
     page = (tmp_path / "out" / "report.html").read_text()
     assert "quarantined: dedup 1." in page and "of rows in and added" in page
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "| source | rows in | added | kept | removed | quarantined |" in card
+    assert "| few.jsonl | 5 | 2 | 6 | 0 | 1 |" in card
+    assert "| source | rows in | read | dedup | mix | added | rows out |" in card
+    assert "| few.jsonl | 5 | 0 | -1 | 0 | 2 | 6 |" in card
 
 
 def test_a_mixture_of_categories_is_headed_so(tmp_path: Path) -> None:
