@@ -2,7 +2,7 @@
 near copies and no prompts.
 
 Rows are judged as they were read, whatever they are converted to. A row that a mixture draws
-several times counts as often.
+several times counts once; it is repeated in train alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from thresher.steps.attributes import Attributes
 from thresher.steps.chain import Decided
 from thresher.steps.compared import Compared
 from thresher.steps.first_read import Probe
-from thresher.steps.mix_drawing import Draws
 from thresher.steps.recipe_writing import Beside
 from thresher.steps.split_probe import SplitProbe
 from thresher.steps.split_writing import TIE_FOLDER, SplitEvents, SplitRows
@@ -97,10 +96,7 @@ class SplitStep(RecipeStep):
         state = State(passed.plan, own, passed.driver_rows, self._compared, seen, passed.receipts)
         state.rows = passed.rows
         state.schema = self._types(schemas)
-        drawn = next((step for step in alive if isinstance(step, Draws)), None)
-        noted, self._decision = decide(
-            passed.run, state, self._params, self._probe, passed.folder, drawn
-        )
+        noted, self._decision = decide(passed.run, state, self._params, self._probe, passed.folder)
         self._state, self._noted = state, noted
         self._where = split_rows(state, self._params, noted, self._decision, self.name)
         return SplitEvents(self.name, seen, self._compared)

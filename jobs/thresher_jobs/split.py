@@ -33,7 +33,6 @@ from thresher.splitting.assignment import Split
 from thresher.splitting.values import ANY, NO_VALUE
 from thresher.stage import MapStage, Receipt, stage_key
 from thresher.steps.attributes import AttributeProbe, Attributes, ComparedReader
-from thresher.steps.chain import Copies
 from thresher.steps.compared import Compared
 from thresher.steps.first_read import FirstRead, first_read
 from thresher.steps.split_log import encode_schema
@@ -216,7 +215,6 @@ def decide(
     params: SplitParams,
     probe: SplitProbe,
     folder: str,
-    copies: Copies | None = None,
 ) -> tuple[Noted, Decision]:
     """Decide where rows go, once all are read; return it with what was noted of them.
 
@@ -226,7 +224,6 @@ def decide(
         params: What is wanted.
         probe: What was noted of the rows.
         folder: Of the pass that noted it.
-        copies: How often each row is written; None: once.
 
     Raises:
         InputError: The column that names splits holds other values.
@@ -234,7 +231,7 @@ def decide(
     """
     if params.by is not None:
         _check_values(params.by, params, probe.facts(state.receipts))
-    kept = Noted(probe.ties_in(folder), probe.ties.kinds, _strata(state, params, probe), copies)
+    kept = Noted(probe.ties_in(folder), probe.ties.kinds, _strata(state, params, probe))
     return kept, decide_split(run, state, _wish(state, params, probe), kept)
 
 
@@ -250,7 +247,7 @@ def _check_values(by: str, params: SplitParams, facts: Sequence[Mapping[str, Any
     if not found:
         return
     most = sorted(found.items(), key=lambda item: (-item[1], item[0]))
-    told = ", ".join(f"{_value(value)} ({rows:,})" for value, rows in most[:SHOWN_VALUES])
+    told = ", ".join(f"{_value(value)} ({rows:,} rows)" for value, rows in most[:SHOWN_VALUES])
     more = ", ..." if len(most) > SHOWN_VALUES else ""
     raise InputError(
         f"column '{by}' does not name a split in all rows: {told}{more}; known are "

@@ -50,6 +50,10 @@ def split_figures(report: Report, splits: Sequence[str]) -> str:
             if s.name in splits
         ),
     ]
+    lines += [
+        f"\n{count:,} repeats that the mixture drew are not in {name}, which holds each row once.\n"
+        for name, count in found.not_repeated.items()
+    ]
     leaks = found.leaks
     lines.append(
         f"\nPairs of near copies across a border: {leaks.torn + leaks.left:,} of "

@@ -79,6 +79,9 @@ def section(run: Run, outcome: Outcome) -> dict[str, Any]:
     in_groups = walked.groups.copy()
     in_groups[Split.TRAIN] = sum(groups.sizes.values()) - int(in_groups[list(HELD)].sum())
     into = np.sum([r.facts["into"] for r in outcome.written], axis=0)
+    repeats = np.sum([r.facts["repeats"] for r in outcome.written], axis=0)
+    wanted = _wanted(outcome).sum(axis=1)
+    wanted[Split.TRAIN] += repeats[Split.TRAIN]
     largest = _largest(run, outcome)
     return {
         "way": "column" if params.by else "time" if params.age_column else "amounts",
@@ -87,7 +90,7 @@ def section(run: Run, outcome: Outcome) -> dict[str, Any]:
         "splits": [
             {
                 "name": name,
-                "wanted": int(_wanted(outcome)[split].sum()),
+                "wanted": int(wanted[split]),
                 "rows": int(into[0][split]),
                 "groups": int(in_groups[split]),
                 "text_bytes": int(into[1][split]),
@@ -118,6 +121,7 @@ def section(run: Run, outcome: Outcome) -> dict[str, Any]:
         "leaks": _leaks(decision, sizes),
         **_ages(outcome),
         "moved": _moved(outcome),
+        "not_repeated": {NAMES[s]: int(repeats[s]) for s in HELD if repeats[s]},
         "warnings": [*_warnings(outcome, largest)],
     }
 
@@ -131,7 +135,7 @@ def _keyed(outcome: Outcome) -> set[str]:
 
 
 def _wanted(outcome: Outcome) -> Column:
-    """(3, S) rows wanted; where a column or a time decides, what they say is what is wanted."""
+    """(3, S) rows wanted, each once; where a column or a time decides, what they say is wanted."""
     if outcome.params.by is None and outcome.params.after is None:
         return outcome.decision.wanted
     if outcome.params.by is not None:
@@ -258,6 +262,13 @@ def _warnings(outcome: Outcome, largest: dict[str, Any]) -> Iterator[str]:
             "; a prompt or template that everything shares is no tie (--set group_prompts=false, "
             "another --threshold)"
         )
+    repeats = np.sum([r.facts["repeats"] for r in outcome.written], axis=0)
+    for split in HELD:
+        if repeats[split]:
+            yield (
+                f"{repeats[split]:,} repeats that the mixture drew are not in {NAMES[split]}: "
+                "rows that are held out are written once"
+            )
     for what, count in _moved(outcome).items():
         yield f"{count:,} rows went from {what}, since rows that belong to them are there"
 

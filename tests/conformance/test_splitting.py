@@ -20,7 +20,12 @@ FOLDERS = ("data/train", "data/validation", "data/test", "groups")
 CASES: dict[str, dict[str, Any]] = {
     "chats": {"test": 0.2, "validation": 0.1, "stratify": "source", "group_by": ("thread",)},
     "times": {"newest": "seen", "test": 0.1, "validation": 20, "on": "response"},
-    "named": {"by": "part", "columns": ("thread", "part"), "id_column": "id"},
+    "named": {
+        "by": "part",
+        "train_values": "train,null",
+        "columns": ("thread", "part"),
+        "id_column": "id",
+    },
 }
 pytestmark = pytest.mark.slow
 

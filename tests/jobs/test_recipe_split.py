@@ -60,16 +60,26 @@ def test_a_split_in_a_recipe_is_that_of_the_recipes_result(
     steps = [DEDUP, *more]
     report = run(write(tmp_path / "r.yaml", asked, [*steps, {"split": SPLIT}]), tmp_path / "one")
     run(write(tmp_path / "s.yaml", asked, steps), tmp_path / "two")
-    alone = splits.run(tmp_path / "two" / "data", tmp_path / "three", **SPLIT)
+    drawn = Counter(json.dumps(row) for row in rows_of(tmp_path / "two", "data"))
+    jsonl(tmp_path / "each.jsonl", [json.loads(row) for row in drawn])
+    alone = splits.run(tmp_path / "each.jsonl", tmp_path / "three", **SPLIT)
     found, wanted = (splits.by_split(tmp_path / name) for name in ("one", "three"))
-    assert {n: sorted_rows(rows) for n, rows in found.items()} == {
-        n: sorted_rows(rows) for n, rows in wanted.items()
-    }
-    assert splits.sizes(report) == splits.sizes(alone) == {n: len(r) for n, r in found.items()}
+    for name, rows in wanted.items():
+        again = [row for row in rows for _ in range(drawn[json.dumps(row)])]
+        assert sorted_rows(found[name]) == sorted_rows(again if name == "train" else rows)
+    assert splits.sizes(report) == {n: len(r) for n, r in found.items()}
+    told = report["plan"]["split"]["not_repeated"]
+    repeats = {n: sum(drawn[json.dumps(row)] - 1 for row in rows) for n, rows in wanted.items()}
+    assert told == {n: count for n, count in repeats.items() if count and n != "train"}
+    assert bool(told) == any(f"are not in {name}" in n for n in report["notes"] for name in told)
+    assert report["rows_kept"] == sum(splits.sizes(alone).values()) + report["rows_added"]
+    assert report["rows_kept"] + sum(told.values()) == drawn.total()
     leaks = report["plan"]["split"]["leaks"]
     assert leaks["torn"] == leaks["left"] == 0 and leaks["checked_rows"] > 0
     assert splits.torn(tmp_path / "one", "instruction") == set()
     assert any("no pair from 0.7 on across" in line for line in verify(str(tmp_path / "one")))
+    sizes = report["plan"]["split"]["splits"]
+    assert all(abs(split["rows"] - split["wanted"]) <= 1 for split in sizes)
 
 
 @pytest.mark.slow

@@ -240,10 +240,12 @@ def test_a_value_that_names_no_split_is_an_error_until_it_is_said_what_it_means(
     parquet(tmp_path / "a.parquet", rows[:40])
     parquet(tmp_path / "b.parquet", rows[40:])
     inputs = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
-    with pytest.raises(InputError, match=r"'part'.*'eval' \(20\), no value \(20\), 'tset' \(10\);"):
+    with pytest.raises(
+        InputError, match=r"'eval' \(20 rows\), no value \(20 rows\), 'tset' \(10 rows\);"
+    ):
         run(inputs, tmp_path / "out", by="part")
     said = {"test_values": ["test", "TSET"], "validation_values": "eval"}
-    with pytest.raises(InputError, match=r"no value \(20\); .*null stands for"):
+    with pytest.raises(InputError, match=r"no value \(20 rows\); .*null stands for"):
         run(inputs, tmp_path / "null", by="part", **said)
     report = run(inputs, tmp_path / "all", by="part", train_values=["train", None], **said)
     assert sizes(report) == {"train": 30, "validation": 20, "test": 20}

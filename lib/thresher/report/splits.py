@@ -71,7 +71,8 @@ class LeakCheck(Strict):
 
 
 class Splits(Strict):
-    """`plan.split` of the job split."""
+    """`plan.split` of the job split; `not_repeated` says how often a mixture drew rows beyond once
+    that are held out, and so written once."""
 
     way: Literal["amounts", "column", "time"]
     threshold: Share
@@ -92,4 +93,5 @@ class Splits(Strict):
     newer_in_train: Count | None
     ageless: Count | None
     moved: dict[str, Count]
+    not_repeated: dict[str, Count] = Field({})
     warnings: tuple[str, ...]

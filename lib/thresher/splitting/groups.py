@@ -28,7 +28,7 @@ class Members(NamedTuple):
         age: (R,) uint64, larger is older.
         pin: (R,) uint8 `Split` or FREE.
         stratum: (R,) int64.
-        rows: (R,) int64 how often each is written.
+        rows: (R,) int64 how many each counts as.
     """
 
     label: Column

@@ -2,8 +2,8 @@
 the recipe wants.
 
 Part N of every output comes from task N, in input order; rows that a mixture draws several times
-come again after all others. The text is fingerprinted again and must be what the steps judged. What
-was read and what is written is added up by category and language.
+come again after all others, unless they are held out. The text is fingerprinted again and must be
+what the steps judged. What was read and what is written is added up by category and language.
 
 Shapes: N rows of a task, R rows of a block.
 """
@@ -176,6 +176,7 @@ def write_rows(how: RecipeWrite, store: Store, folder: str, task: Task) -> Recei
         check.finish()
         copies = None if how.copies is None else how.copies.copies(store, task.index)
         if copies is not None:
+            copies = copies if going is None else going.repeated(copies)
             _write_again(how, read, writing, parts, copies)
         told = {name: aside.finish(parts) for name, aside in asides.items()}
         if how.where is not None and going is not None:

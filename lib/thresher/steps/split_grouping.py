@@ -97,7 +97,7 @@ class _Rows(NamedTuple):
             self.notes.age[rows],
             self.notes.pin[rows],
             self.notes.stratum[rows],
-            self.notes.rows[rows],
+            np.ones(len(rows), np.int64),
         )
 
 

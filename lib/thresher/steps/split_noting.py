@@ -28,7 +28,6 @@ from thresher.splitting.assignment import FREE, Split
 from thresher.splitting.values import read_names
 from thresher.stage import Task
 from thresher.steps.attributes import attribute_name
-from thresher.steps.chain import Copies
 from thresher.steps.line_files import LineFile
 from thresher.steps.reading import ReadTask, TaskBlock
 from thresher.steps.spread import fixed_lists, matrix, read_table
@@ -277,14 +276,12 @@ class RowTies:
         age: (N,) uint64.
         pin: (N,) uint8 `Split`, or FREE.
         stratum: (N,) int64.
-        rows: (N,) int64 how often each row is written.
     """
 
     keys: list[Column]
     age: Column
     pin: Column
     stratum: Column
-    rows: Column
 
 
 @dataclass(frozen=True)
@@ -295,13 +292,11 @@ class Noted:
         folder: Of the lines.
         kinds: What each key stands for.
         strata: Of the whole run.
-        copies: How often each row is written; None: once.
     """
 
     folder: str
     kinds: tuple[str, ...]
     strata: Strata
-    copies: Copies | None = None
 
     def load(self, store: Store, task: Task) -> RowTies:
         """Read a task's lines."""
@@ -313,13 +308,7 @@ class Noted:
             _values(table, "age") if "age" in names else np.zeros(count, np.uint64),
             _values(table, "pin") if "pin" in names else np.full(count, FREE, np.uint8),
             self._stratum(table, task),
-            self._rows(store, task, count),
         )
-
-    def _rows(self, store: Store, task: Task, count: int) -> Column:
-        if self.copies is None:
-            return np.ones(count, np.int64)
-        return self.copies.copies(store, task.index).astype(np.int64)
 
     def _stratum(self, table: pa.Table, task: Task) -> Column:
         if self.strata.by is None:

@@ -141,7 +141,8 @@ def write_splits(how: WriteSplits, store: Store, folder: str, task: Task) -> Rec
 
     Facts: `splits`, by split of a file, rows and bytes by verdict; `into`, rows and bytes of text
     by the split they go to; `newer`, rows of train that are no older than the border; `ageless`,
-    rows without a time; `moved`, by the split that rows name, those that went to each.
+    rows without a time; `moved`, by the split that rows name, those that went to each; `repeats`,
+    by split, how often its rows were drawn beyond once.
 
     Raises:
         InputError: The text is no longer what was judged.
@@ -195,6 +196,7 @@ class TaskSplits:
         self._into = np.zeros((2, len(Split)), np.int64)
         self._found = how.attributes.load(store, task.index)
         count = len(self._found.status)
+        self._repeats = np.zeros(count, np.int64)
         self._split, self._label = how.placed.of_task(store, task.index, count)
         self._ids = docid.pack(task.index, np.arange(count))
         table = how.ties.of_task(store, task.index)
@@ -256,6 +258,16 @@ class TaskSplits:
                 parts.write(split_folder(name), part)
         self._into[0] += np.bincount(split, minlength=len(Split))
 
+    def repeated(self, copies: Column) -> Column:
+        """(N,) how often each row is written: in train as often as it is drawn, elsewhere once.
+
+        Args:
+            copies: (N,) how often it is drawn.
+        """
+        self._repeats = np.maximum(copies - 1, 0)
+        held = self._split != Split.TRAIN
+        return copies - np.where(held, self._repeats, 0)
+
     def count(self, rows: Column, text: pa.Array) -> None:
         """Count bytes of the text of rows by split."""
         lengths = pc.fill_null(pc.binary_length(text), 0).to_numpy(zero_copy_only=False)
@@ -275,12 +287,14 @@ class TaskSplits:
             newer = int((new & fine & (self._split == Split.TRAIN)).sum())
         pinned = fine & (notes.pin != FREE)
         moved = np.zeros((len(Split), len(Split)), np.int64)
-        np.add.at(moved, (notes.pin[pinned], self._split[pinned]), notes.rows[pinned])
+        np.add.at(moved, (notes.pin[pinned], self._split[pinned]), 1)
+        repeats = np.bincount(self._split[fine], self._repeats[fine], len(Split))
         return {
             "into": self._into.tolist(),
             "newer": newer,
             "ageless": int((fine & (notes.age == LAST)).sum()),
             "moved": moved.tolist(),
+            "repeats": repeats.astype(np.int64).tolist(),
         }
 
     def finish(self, parts: PartSet, writer: RowWriter, fine: Column) -> None:
