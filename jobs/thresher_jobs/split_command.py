@@ -62,7 +62,9 @@ Stratify = Annotated[
 ]
 GroupBy = Annotated[
     str | None,
-    typer.Option(help="Rows with equal values of these columns stay together.", metavar="A,B"),
+    typer.Option(
+        help="Rows with equal values of any of these columns stay together.", metavar="A,B"
+    ),
 ]
 Seed = Annotated[int | None, typer.Option(help="Another seed draws other groups. [default: 1]")]
 

@@ -6,6 +6,7 @@ decided is small and travels with the tasks that write rows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -134,7 +135,7 @@ def decide_split(run: Run, state: State, wish: Wish, noted: Noted) -> Decision:
         how = Grouping(state.attributes, noted, labels, wish.params.seed, wish.border, wish.by_age)
         groups = order_groups(run, state, how, key)
         wanted = wanted_by_stratum(wish.params, groups.rows)
-        placed, walked = _walk(run, state, wish, groups, wanted, key)
+        placed, walked = _walk(run, state, wish, ties, groups, wanted, key)
         out = int(walked.rows[list(HELD)].sum())
         checked, more = _check(run, state, wish.params, noted, placed, parts, out, key)
         if not (checked.pairs and checked.whole) or number == MAX_ROUNDS:
@@ -172,7 +173,7 @@ def wanted_by_stratum(params: SplitParams, sizes: list[int]) -> Column:
 
 
 def _walk(
-    run: Run, state: State, wish: Wish, groups: Groups, wanted: Column, key: str
+    run: Run, state: State, wish: Wish, ties: Ties, groups: Groups, wanted: Column, key: str
 ) -> tuple[Placed, Walked]:
     walked = walk_groups(
         run.store,
@@ -183,7 +184,8 @@ def _walk(
     )
     for split in HELD:
         if wanted[split].sum() and not walked.rows[split].sum():
-            raise too_small(NAMES[split], int(wanted[split].sum()), groups)
+            by_column = {name: ties.counts[name] for name in wish.params.group_by}
+            raise too_small(NAMES[split], int(wanted[split].sum()), groups, by_column)
     if sum(groups.rows) and not walked.rows[list(HELD)].sum():
         raise _nothing_held(wish.params, groups)
     made_of = state.stage_key("held", key, groups.labels.folder, wish.params.digest())
@@ -211,14 +213,24 @@ def _nothing_held(params: SplitParams, groups: Groups) -> LimitError:
     )
 
 
-def too_small(split: str, wanted: int, groups: Groups) -> LimitError:
-    """Return the error for a split that no group fits."""
+def too_small(split: str, wanted: int, groups: Groups, by_column: Mapping[str, int]) -> LimitError:
+    """Return the error for a split that no group fits.
+
+    Args:
+        split: Its name.
+        wanted: Rows.
+        groups: That there are.
+        by_column: How many rows each column of group_by ties to another.
+    """
     smallest = min(groups.sizes, default=0)
+    tied = ", ".join(f"{rows:,} by '{name}'" for name, rows in by_column.items() if rows)
+    fewer = "fewer columns in --group-by (any of them ties rows), " if tied else ""
     return LimitError(
         f"{split} wants {wanted:,} rows, and no group of rows that belong together fits: the "
-        f"smallest has {smallest:,}, the largest {groups.largest[0]:,}",
-        remedy=f"raise --{split}, or let fewer rows belong together: --threshold higher, other "
-        "--columns, --set group_prompts=false",
+        f"smallest has {smallest:,}, the largest {groups.largest[0]:,}"
+        + (f"; --group-by ties rows with equal values: {tied}" if tied else ""),
+        remedy=f"raise --{split}, or let fewer rows belong together: {fewer}--threshold higher, "
+        "other --columns, --set group_prompts=false",
     )
 
 

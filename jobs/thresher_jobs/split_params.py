@@ -61,7 +61,9 @@ class SplitParams(FormatParams):
         None, description="`source`, or a column: each of its values gives its share to each split."
     )
     group_by: tuple[str, ...] = Field(
-        (), description="Columns: rows with equal values stay together (nulls tie nothing)."
+        (),
+        description="Columns: rows with equal values of any of them stay together (nulls tie "
+        "nothing).",
     )
     group_prompts: bool = Field(
         True,

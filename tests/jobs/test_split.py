@@ -261,6 +261,8 @@ def test_a_group_larger_than_test_goes_to_train_and_no_group_that_fits_is_an_err
     with pytest.raises(LimitError, match="no group of rows that belong together fits") as caught:
         run(tmp_path / "in.parquet", tmp_path / "out", group_by="doc", test=0.1)
     assert caught.value.exit_code == 4 and "--test" in str(caught.value)
+    assert "ties rows with equal values: 98 by 'doc'" in str(caught.value)
+    assert "fewer columns in --group-by (any of them ties rows)" in str(caught.value)
     rows += [{"id": f"x{n}", "doc": None, "text": prose(1000 + n)} for n in range(4)]
     parquet(tmp_path / "more.parquet", rows)
     report = run(tmp_path / "more.parquet", tmp_path / "more", group_by="doc", test=10)
