@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 
-from thresher.errors import ThresherError
+from thresher.errors import InputError, ThresherError
 from thresher.params import Params
 from thresher_jobs.recipe import KINDS, READ_ONCE, Recipe, params_class, step_names
 
@@ -25,6 +25,18 @@ def advised(recipe: Recipe) -> Iterator[None]:
     except ThresherError as error:
         if error.remedy is not None:
             error.remedy = in_words_of(recipe, error.remedy)
+        raise
+
+
+@contextlib.contextmanager
+def unconverted(recipe: Recipe) -> Iterator[None]:
+    """Let files that do not agree name the step that makes them, if it is left out."""
+    try:
+        yield
+    except InputError as error:
+        converts = next((name for name, kind in _steps(recipe) if kind == "convert"), None)
+        if converts is not None:
+            error.remedy = f"step {converts} makes the columns agree: add --only {converts}"
         raise
 
 

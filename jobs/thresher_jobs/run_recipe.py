@@ -49,7 +49,7 @@ from thresher_jobs.first_pass import (
 from thresher_jobs.night_keys import MadeOf, read_key, written_key
 from thresher_jobs.planting import Planter
 from thresher_jobs.recipe import Recipe, Step, resolved, typed_steps, with_languages
-from thresher_jobs.recipe_advice import advised
+from thresher_jobs.recipe_advice import advised, unconverted
 from thresher_jobs.recipe_composition import check_category, choose_counting
 from thresher_jobs.recipe_finished import identity_of
 from thresher_jobs.recipe_report import Flow, Recipes, flow_of, publish
@@ -315,9 +315,9 @@ def _write(
     if conversion is None:
         text = [] if recipe.text_column is None else [recipe.text_column]
         named = [(recipe.id_column, "id_column")] if recipe.id_column else []
-        schema = agree_on_schema(
-            plan.inputs, found_schemas(plan, passed.receipts), text, named, recipe.union_columns
-        )
+        found = found_schemas(plan, passed.receipts)
+        with unconverted(recipe):
+            schema = agree_on_schema(plan.inputs, found, text, named, recipe.union_columns)
     formats = None
     if passed.detected is not None:
         formats = {file: found.formats for file, found in passed.detected.items()}

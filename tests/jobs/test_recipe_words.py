@@ -37,6 +37,18 @@ def test_advice_names_keys_where_jobs_have_flags(tmp_path: Path, remedy: str, sa
     assert in_words_of(recipe, said) == said
 
 
+def test_columns_that_only_a_conversion_makes_agree_name_it(tmp_path: Path) -> None:
+    said = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
+    parts = [{**turn, "content": [{"type": "text", "text": turn["content"]}]} for turn in said]
+    plain = jsonl(tmp_path / "a.jsonl", [{"messages": said}])
+    other = jsonl(tmp_path / "b.jsonl", [{"messages": parts}])
+    steps: list[dict[str, Any] | str] = ["dedup", {"convert": {"to": "trl-sft", "name": "form"}}]
+    recipe = write(tmp_path / "r.yaml", [plain, other], steps)
+    with pytest.raises(InputError, match=r"\(step form makes the columns agree: add --only form\)"):
+        run(recipe, tmp_path / "out", only=["dedup"])
+    assert run(recipe, tmp_path / "both", only=["dedup", "form"])["rows_in"] == 2
+
+
 def test_a_run_advises_what_its_command_has(tmp_path: Path, thresher: Command) -> None:
     jsonl(tmp_path / "a.jsonl", ROWS)
     small = write(tmp_path / "s.yaml", [tmp_path / "a.jsonl"], [{"split": {"test": 0.01}}])
