@@ -21,7 +21,7 @@ import thresher
 from thresher.engines.options import EngineOptions
 from thresher.errors import ConfigError, InputError, LimitError
 from thresher.formats.catalogue import FORMATS
-from thresher.formats.conversion import FORM_LOSSES, Conversion
+from thresher.formats.conversion import FORM_LOSSES, Conversion, ordered_losses
 from thresher.formats.detection import Detected, Evidence
 from thresher.formats.messages import REASONING_FIELDS
 from thresher.formats.reshape import can_become
@@ -334,10 +334,11 @@ def lost(params: ConvertParams, losses: Mapping[str, int]) -> LimitError | None:
         params: What to write.
         losses: Rows by what they lost.
     """
-    real = {what: count for what, count in losses.items() if what not in FORM_LOSSES}
+    ordered = ordered_losses(losses)
+    real = {what: count for what, count in ordered.items() if what not in FORM_LOSSES}
     if not (params.strict and real):
         return None
-    told = ", ".join(f"{what} in {count} rows" for what, count in sorted(real.items()))
+    told = ", ".join(f"{what} in {count} rows" for what, count in real.items())
     return LimitError(
         f"{params.to} cannot hold all that there is: {told}",
         remedy="choose another --to, or leave --strict out",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from thresher.formats.conversion import FORM_LOSSES, Conversion
+from thresher.formats.conversion import FORM_LOSSES, Conversion, ordered_losses
 from thresher.formats.detection import Detected
 from thresher.formats.templates import Rendering
 from thresher.params import digest_of
@@ -55,11 +55,11 @@ class Outcome:
 
     @property
     def losses(self) -> dict[str, int]:
-        """Rows out that lost something, by what."""
+        """Rows out that lost something, by what; text first."""
         total: Counter[str] = Counter()
         for receipt in self.converted:
             total += Counter(receipt.facts["losses"])
-        return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
+        return ordered_losses(total)
 
     @property
     def snippet(self) -> tuple[str, str] | None:

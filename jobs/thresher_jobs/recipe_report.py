@@ -201,7 +201,7 @@ def _count_copies(counts: Balance, step: DedupStep) -> None:
 
 
 def _conversion(found: Recipes) -> dict[str, Any]:
-    from thresher.formats.conversion import FORM_LOSSES
+    from thresher.formats.conversion import FORM_LOSSES, ordered_losses
 
     formats: Counter[str] = Counter()
     losses: Counter[str] = Counter()
@@ -211,7 +211,7 @@ def _conversion(found: Recipes) -> dict[str, Any]:
             formats += Counter(split["formats"])
     assert found.conversion is not None
     files = found.passed.plan.inputs.files
-    lost = dict(sorted(losses.items(), key=lambda item: (-item[1], item[0])))
+    lost = ordered_losses(losses)
     return {
         "detected": {
             files[file].name: {

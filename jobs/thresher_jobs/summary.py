@@ -27,7 +27,7 @@ def leak_lines(leaks: Leaks) -> Iterator[str]:
 
 
 def loss_lines(conversion: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what the target of a conversion does not hold, the most rows first."""
+    """Yield what the target of a conversion does not hold, text of the conversation first."""
     for what, count in conversion["losses"].items():
         kind = "changed" if what in conversion["form_only"] else "lost"
         yield f"{kind:<12} {count:>12,}  {what}"

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.jobs import recipes
 from tests.jobs.converts import CHAT, SHARE, facts, run
 from tests.jobs.runs import Row, jsonl, parquet, rows_of, status, tree
 from thresher.engines.local import LocalEngine
@@ -155,6 +156,25 @@ def test_extra_columns_stay_in_bare_formats_and_agree_over_files(tmp_path: Path)
     assert not facts(report)["losses"]
     dropped = run(tmp_path / "in", tmp_path / "less", to="messages", extra_columns="drop")
     assert facts(dropped)["losses"] == {"extra column 'id'": 2, "extra column 'deep'": 1}
+
+
+def test_losses_of_text_come_before_those_of_columns(tmp_path: Path) -> None:
+    turns = [{**CHAT[0], "weight": 0}, {**CHAT[1], "reasoning_content": "hm"}]
+    rows: list[Row] = [{"messages": turns, "id": n, "context": None} for n in range(3)]
+    rows[2]["context"] = "Sums"
+    jsonl(tmp_path / "in.jsonl", [*rows, {"messages": CHAT, "id": 3}])
+    report = run(tmp_path / "in.jsonl", tmp_path / "out", to="axolotl-alpaca", format="messages")
+    losses = {
+        "reasoning": 3,
+        "extra column 'context'": 1,
+        "per-message weights": 3,
+        "extra column 'id'": 4,
+    }
+    assert [*facts(report)["losses"].items()] == [*losses.items()]
+    source = {"path": str(tmp_path / "in.jsonl"), "format": "messages"}
+    recipe = recipes.write(tmp_path / "r.yaml", [source], [{"convert": {"to": "axolotl-alpaca"}}])
+    again = recipes.run(recipe, tmp_path / "run")
+    assert [*facts(again)["losses"].items()] == [*losses.items()]
 
 
 def test_fields_that_no_row_fills_are_not_written(tmp_path: Path) -> None:

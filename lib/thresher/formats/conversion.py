@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from thresher.formats.arrays import dump, without_nulls
 from thresher.formats.catalogue import FORMATS
+from thresher.formats.detection import CONTENT
 from thresher.formats.flat import BOUNDARY
 from thresher.formats.format import Format, Writing, Written
 from thresher.formats.judging import Order, judge
@@ -33,6 +34,23 @@ from thresher.schema import cast
 
 Column = np.ndarray[Any, Any]
 FORM_LOSSES = frozenset({BOUNDARY, ANSWER_BOUNDARY, "spelling of labels"})
+_TEXTS = frozenset(
+    {"answer", "answers", "content parts that are not text", "other answers", "reasoning",
+     "rejected answer", "system prompt", "text beside tool calls", "tool calls", "tools"}
+).union(f"extra column '{name}'" for name in CONTENT)  # fmt: skip
+_COLUMNS = ("extra column", "message field", "answer field")
+
+
+def ordered_losses(losses: Mapping[str, int]) -> dict[str, int]:
+    """Return losses by weight, then the most rows first: text of the conversation, what marks it,
+    columns and fields that no format knows, and form only."""
+
+    def weight(what: str) -> int:
+        if what in FORM_LOSSES:
+            return 3
+        return 0 if what in _TEXTS else 2 if what.startswith(_COLUMNS) else 1
+
+    return dict(sorted(losses.items(), key=lambda item: (weight(item[0]), -item[1], item[0])))
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ _STRONG = frozenset({"messages", "conversations", "chosen", "rejected"})
 _DEFAULT_WEIGHT, _STRONG_WEIGHT = 2.0, 3.0
 # What rows must not lose unasked, whatever else they hold. A `rationale` or an `explanation` may be
 # a judge's, and is not among them.
-_CONTENT = frozenset(
+CONTENT = frozenset(
     {"input", "context", "passage", "choices", "options", "system", "system_prompt", "tools"}
 ).union(REASONING_FIELDS)
 _LEFT_OUT = 0.5  # how sure a format is that reads none of it
@@ -156,7 +156,7 @@ def gather(batch: pa.RecordBatch, formats: Collection[str] | None = None) -> Evi
     for name, array in zip(batch.schema.names, batch.columns, strict=True):
         found.columns[name] = len(array) - array.null_count
         found.texts[name] = _count_texts(array)
-        if name in _CONTENT:
+        if name in CONTENT:
             found.filled[name] = _count_filled(array)
     _compare(batch, names, found)
     return found
