@@ -12,7 +12,7 @@ from thresher.errors import ConfigError, InputError
 from thresher.formats.catalogue import FORMATS
 from thresher.formats.detection import Detected, Evidence, detect, named
 from thresher.formats.expected import expected_of
-from thresher.planning import Plan, expecting, make_plan
+from thresher.planning import Plan, expecting, plan_inputs
 from thresher.readers.block import TWO_TYPES
 from thresher.run import Run
 from thresher.splits import Unreadable
@@ -118,11 +118,10 @@ def peek_readable(
             if not (params.skip_unreadable and error.skippable and error.path in known):
                 raise
             lost = Unreadable(str(error.path), error.message)
-        plan = make_plan(
-            [source.address for source in plan.inputs.sources],
+        plan = plan_inputs(
+            plan.inputs,
             split_bytes=params.split_bytes,
             skip_unreadable=True,
-            names=[source.name for source in plan.inputs.sources],
             without=[*plan.unreadable, lost],
         )
 

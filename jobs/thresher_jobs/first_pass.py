@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from thresher import docid
 from thresher.errors import InputError, LimitError
-from thresher.planning import Plan, check_named, expecting_alike, make_plan
+from thresher.planning import Plan, check_named, plan_inputs
 from thresher.readers.block import TWO_TYPES
 from thresher.readers.expected import LIST_FOR_TEXT
 from thresher.run import Run
@@ -54,14 +54,12 @@ def first_pass(
         if not bad:
             return plan, stage, receipts
         logger.warning("left out: %s", ", ".join(path for path, _ in bad))
-        again = make_plan(
-            [source.address for source in plan.inputs.sources],
+        plan = plan_inputs(
+            plan.inputs,
             split_bytes=split_bytes,
             skip_unreadable=True,
-            names=[source.name for source in plan.inputs.sources],
             without=[*plan.unreadable, *(Unreadable(*found) for found in bad)],
         )
-        plan = expecting_alike(again, plan)
 
 
 def found_schemas(plan: Plan, receipts: Sequence[Receipt]) -> dict[int, pa.Schema]:

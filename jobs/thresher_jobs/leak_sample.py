@@ -19,7 +19,7 @@ from thresher.engines.options import EngineOptions
 from thresher.leaks.indexed import Indexed
 from thresher.leaks.presets import Preset
 from thresher.leaks.search import search
-from thresher.planning import Plan, expecting_alike, expecting_texts, make_plan
+from thresher.planning import Plan, expecting_texts, plan_inputs
 from thresher.run import Run
 from thresher.splits import Split
 from thresher.steps.leak_searching import SearchStep, pieces
@@ -71,13 +71,12 @@ def search_sample(
         ThresherError: What the job would raise for these rows.
     """
     plan, how = _step(plan, params, presets)
-    fine = make_plan(
-        [source.address for source in plan.inputs.sources],
+    fine = plan_inputs(
+        plan.inputs,
         split_bytes=min(max(plan.bytes // WANTED_PIECES, LEAST_PIECE_BYTES), MOST_PIECE_BYTES),
         skip_unreadable=params.skip_unreadable,
         without=plan.unreadable,
     )
-    fine = expecting_alike(fine, plan)
     chosen = choose(fine, share)
     rows = unjudged = 0
     worst: dict[tuple[int, int], str] = {}

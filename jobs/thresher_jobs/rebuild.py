@@ -25,7 +25,6 @@ from typing import Any, NamedTuple
 import thresher
 from thresher.engines.options import EngineOptions
 from thresher.errors import ConfigError, InputError, InternalError
-from thresher.inputs import list_inputs
 from thresher.params import digest_of
 from thresher.planning import nightly_split_bytes
 from thresher.run import Listener, open_run
@@ -41,7 +40,7 @@ from thresher_jobs.committing import INPUTS, Committing, drop_unusable
 from thresher_jobs.night_inputs import NightInputs
 from thresher_jobs.night_place import alone_in
 from thresher_jobs.planting import Planter
-from thresher_jobs.recipe import Recipe, resolved, typed_steps, with_languages
+from thresher_jobs.recipe import Recipe, list_sources, resolved, typed_steps, with_languages
 from thresher_jobs.recipe_advice import advised
 from thresher_jobs.recipe_looking import inputs_of, pins_of
 from thresher_jobs.run_recipe import plan_of, run_recipe
@@ -259,8 +258,7 @@ def _as_before(recipe: Recipe, before: Version | None) -> Recipe:
     recipe = recipe.model_copy(update=chosen)
     if recipe.split_bytes and recipe.languages is not None:
         return recipe
-    sources = recipe.sources
-    inputs = list_inputs([s.path for s in sources], [s.name for s in sources])
+    inputs = list_sources(recipe)
     split_bytes = recipe.split_bytes or nightly_split_bytes(inputs)
     recipe = recipe.model_copy(update={"split_bytes": split_bytes})
     return with_languages(recipe, sum(file.bytes for file in inputs.files))

@@ -28,6 +28,7 @@ from pydantic import Field, field_validator, model_validator
 
 from thresher.errors import ConfigError
 from thresher.formats.names import MIN_CONFIDENCE
+from thresher.inputs import Inputs, list_inputs
 from thresher.params import Params, build, load_yaml, parse_settings
 from thresher_jobs.read_params import ReadParams, require_format
 
@@ -51,6 +52,7 @@ class RecipeSource(Params):
     """Where rows come from."""
 
     path: str = Field(description="File, folder, glob or protocol:// address.")
+    optional: bool = Field(False, description="May hold no file yet.")
     name: str | None = Field(None, description="What row ids and the report call it.")
     format: str | None = Field(None, description="Its format, instead of the one detected.")
     licence: str | None = Field(None, description="Goes into the card.")
@@ -309,13 +311,27 @@ def resolved(recipe: Recipe, steps: Sequence[Step]) -> dict[str, Any]:
     top = recipe.model_dump(mode="json", exclude={"steps", "sources", "format"})
     said = {"about": top.pop("about")} if recipe.about else {}
     top.pop("about", None)
-    sources = [source.model_dump(mode="json", exclude_none=True) for source in recipe.sources]
+    sources = [source.model_dump(mode="json", exclude_defaults=True) for source in recipe.sources]
     shared = {*READ_ONCE, *NOT_IN_STEPS}
     inner = [
         {step.kind: {"name": step.name, **step.params.model_dump(mode="json", exclude=shared)}}
         for step in steps
     ]
     return {**said, "sources": sources, **top, "steps": inner}
+
+
+def list_sources(recipe: Recipe) -> Inputs:
+    """Find and pin the files of the sources.
+
+    Raises:
+        ThresherError: As `list_inputs`.
+    """
+    sources = recipe.sources
+    return list_inputs(
+        [source.path for source in sources],
+        [source.name for source in sources],
+        [source.path for source in sources if source.optional],
+    )
 
 
 def with_languages(recipe: Recipe, file_bytes: int) -> Recipe:

@@ -14,13 +14,12 @@ from typing import Any
 
 import thresher
 from thresher.errors import ThresherError
-from thresher.inputs import list_inputs
 from thresher.planning import pins
 from thresher.run import IDENTITY, MANIFEST
 from thresher.stage import WORK
 from thresher.store import Store
 from thresher.whole import is_whole
-from thresher_jobs.recipe import Recipe, Step, resolved, with_languages
+from thresher_jobs.recipe import Recipe, Step, list_sources, resolved, with_languages
 
 NO_FILES = ("dedup", "split", "convert")
 
@@ -51,8 +50,7 @@ def identity(recipe: Recipe, steps: Sequence[Step]) -> dict[str, Any] | None:
     known = {step.name: files_of(step, recipe) for step in steps if step.kind != "convert"}
     if any(files is None for files in known.values()):
         return None
-    places, names = zip(*((source.path, source.name) for source in recipe.sources), strict=True)
-    inputs = list_inputs(places, names)
+    inputs = list_sources(recipe)
     recipe = with_languages(recipe, sum(file.bytes for file in inputs.files))
     return identity_of(resolved(recipe, steps), known, pins(inputs))
 

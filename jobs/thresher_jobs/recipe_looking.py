@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from thresher.inputs import list_inputs
 from thresher.planning import Plan, pins
 from thresher_jobs.export_params import ExportParams
-from thresher_jobs.recipe import READ_ONCE, Recipe, Step, typed_steps
+from thresher_jobs.recipe import READ_ONCE, Recipe, Step, list_sources, typed_steps
 from thresher_jobs.recipe_advice import advised
 from thresher_jobs.run_recipe import make_steps, plan_of
 
@@ -73,6 +72,4 @@ def inputs_of(recipe: Recipe, plan: Plan, memo: dict[Any, Any]) -> dict[str, Any
 
 def pins_of(recipe: Recipe) -> list[list[Any]]:
     """Return what identifies the inputs now: name, size and pin of each file."""
-    sources = recipe.sources
-    inputs = list_inputs([s.path for s in sources], [s.name for s in sources])
-    return pins(inputs)
+    return pins(list_sources(recipe))

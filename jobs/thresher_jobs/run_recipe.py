@@ -23,7 +23,7 @@ from thresher.errors import ConfigError, LimitError
 from thresher.formats.detection import Detected
 from thresher.inputs import check_unchanged
 from thresher.params import digest_of
-from thresher.planning import Plan, agree_on_schema, check_apart, expecting_texts, make_plan
+from thresher.planning import Plan, agree_on_schema, check_apart, expecting_texts, plan_inputs
 from thresher.run import Listener, Run, open_run
 from thresher.stage import MapStage, Receipt, stage_key
 from thresher.steps.chain import Decided
@@ -48,7 +48,7 @@ from thresher_jobs.first_pass import (
 )
 from thresher_jobs.night_keys import MadeOf, read_key, written_key
 from thresher_jobs.planting import Planter
-from thresher_jobs.recipe import Recipe, Step, resolved, typed_steps, with_languages
+from thresher_jobs.recipe import Recipe, Step, list_sources, resolved, typed_steps, with_languages
 from thresher_jobs.recipe_advice import advised, unconverted
 from thresher_jobs.recipe_composition import check_category, choose_counting
 from thresher_jobs.recipe_finished import identity_of
@@ -203,11 +203,13 @@ def _run(
 
 def plan_of(recipe: Recipe) -> Plan:
     """Find, pin and cut the sources."""
-    return make_plan(
-        [source.path for source in recipe.sources],
-        split_bytes=recipe.split_bytes,
-        skip_unreadable=recipe.skip_unreadable,
-        names=[source.name for source in recipe.sources],
+    inputs = list_sources(recipe)
+    holding = {file.source for file in inputs.files}
+    for number, source in enumerate(inputs.sources):
+        if number not in holding:
+            logger.warning("source '%s' holds no data file: %s", source.name, source.address)
+    return plan_inputs(
+        inputs, split_bytes=recipe.split_bytes, skip_unreadable=recipe.skip_unreadable
     )
 
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from thresher.errors import ConfigError, InputError
 from thresher.formats.expected import expected_of
-from thresher.planning import Plan, expecting, expecting_texts, make_plan
+from thresher.inputs import list_inputs
+from thresher.planning import Plan, expecting, expecting_texts, plan_inputs
 from thresher.result import Result
 from thresher.run import Run
 from thresher.signals.profile import Profile
@@ -115,8 +116,8 @@ def recall(result: Result) -> Scored:
         )
     known = result.store.get_json(MEMORY)
     params = ScoreParams.model_validate(known["params"])
-    plan = make_plan(
-        known["addresses"],
+    plan = plan_inputs(
+        list_inputs(known["addresses"]),
         split_bytes=params.split_bytes,
         skip_unreadable=params.skip_unreadable,
         without=[Unreadable(*found) for found in known["unreadable"]],

@@ -16,7 +16,8 @@ import pyarrow as pa
 from pydantic import Field
 
 from thresher.errors import ConfigError, InputError
-from thresher.planning import expecting_texts, make_plan
+from thresher.inputs import list_inputs
+from thresher.planning import expecting_texts, plan_inputs
 from thresher.signals.classifier import ClassifierParams, load
 from thresher.signals.training import Sample, train_on
 from thresher.splits import Unreadable
@@ -108,10 +109,11 @@ def _read(
     """Return a sample of one side, and what was read."""
     if not addresses:
         raise ConfigError(f"no {side} texts", remedy=f"name some with --{side}")
+    inputs = list_inputs(addresses)
     without: list[Unreadable] = []
     while True:
-        plan = make_plan(
-            addresses,
+        plan = plan_inputs(
+            inputs,
             split_bytes=params.split_bytes,
             skip_unreadable=params.skip_unreadable,
             without=without,

@@ -8,9 +8,10 @@ by its path below the address it came from, so that row ids survive a move of th
 from __future__ import annotations
 
 import difflib
+import errno
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
@@ -18,6 +19,7 @@ from typing import Literal, NamedTuple
 from thresher.addresses import check_addresses
 from thresher.errors import ChangedInputError, EngineError, InputError, StorageError
 from thresher.readers.streams import Remote, head_bytes, is_remote, join_local, remote
+from thresher.source_names import fixed_root, has_magic, source_name, unique_names
 
 Format = Literal["parquet", "jsonl", "json", "csv", "arrow"]
 Compression = Literal["gzip", "zstd"] | None
@@ -97,35 +99,50 @@ class _Found(NamedTuple):
     pin: str
 
 
-def list_inputs(addresses: Sequence[str], names: Sequence[str | None] = ()) -> Inputs:
+def list_inputs(
+    addresses: Sequence[str],
+    names: Sequence[str | None] = (),
+    optional: Collection[str] | None = None,
+) -> Inputs:
     """Find and pin the files behind the addresses.
 
     Args:
         addresses: Files, folders, globs, `protocol://` addresses.
         names: What to call them; those that are None or missing are called by their address.
+        optional: Addresses behind which there may be no file yet; None where none can be so.
 
     Raises:
         ConfigError: A protocol is not allowed, or an address is chained, empty or a pipe.
         EngineError: The driver package of a protocol (or `datasets`) is missing.
-        InputError: A path does not exist, nothing readable was found, or one file is reached twice.
+        InputError: A path does not exist, an address leads to no data file, or one file is reached
+            twice.
         StorageError: A folder or file may not be read.
     """
     check_addresses(addresses)
     said = [*names, *[None] * (len(addresses) - len(names))]
-    names = _unique_names([n or _source_name(a) for n, a in zip(said, addresses, strict=True)])
+    unique = unique_names(addresses, said)
     files: list[InputFile] = []
     ignored: list[Ignored] = []
     for number, address in enumerate(addresses):
-        for found in sorted(_find(address, ignored)):
+        before, source = len(ignored), unique[number]
+        try:
+            there = sorted(_find(address, ignored))
+        except FileNotFoundError as error:
+            if address not in (optional or ()):
+                raise _missing(error.filename) from error
+            there = []
+        if not there and address not in (optional or ()):
+            raise _nothing_found(source, address, ignored[before:], optional is not None)
+        for found in there:
             name = found.name
-            if len(addresses) > 1:  # a source that is one file goes by the source's name
-                alone = name == _source_name(address)
-                name = names[number] if alone else f"{names[number]}/{name}"
+            if len(addresses) > 1 or said[number] is not None:
+                # A source that is one file goes by the source's name.
+                name = source if name == source_name(address) else f"{source}/{name}"
             files.append(_pinned(number, name, found))
     _refuse_twice(files, addresses)
     if not files:
-        raise _nothing_found(addresses, ignored)
-    sources = tuple(Source(*pair) for pair in zip(names, addresses, strict=True))
+        raise _nothing_found(", ".join(unique), ", ".join(addresses), ignored, False)
+    sources = tuple(Source(*pair) for pair in zip(unique, addresses, strict=True))
     return Inputs(sources, tuple(files), tuple(ignored))
 
 
@@ -194,7 +211,7 @@ def _find_local(path: str, ignored: list[Ignored]) -> Iterator[_Found]:
     elif has_magic(path):
         yield from _glob(path, ignored)
     else:
-        raise _missing(path)
+        raise _absent(path)
 
 
 def _named(path: str) -> str:
@@ -295,22 +312,12 @@ def _saved(
             ignored.append(Ignored(os.path.join(folder, name), SAVED_REASON))
 
 
-def has_magic(path: str) -> bool:
-    """Tell whether the address is a glob pattern."""
-    return any(char in path for char in "*?[")
-
-
-def _fixed_root(pattern: str) -> str:
-    """Return the part of a glob before its first wildcard: where names begin."""
-    parts = pattern.split("/")
-    first = next(i for i, part in enumerate(parts) if has_magic(part))
-    return "/".join(parts[:first]) or "/"
-
-
 def _glob(pattern: str, ignored: list[Ignored]) -> Iterator[_Found]:
     import glob
 
-    root = _fixed_root(pattern)
+    root = fixed_root(pattern)
+    if not os.path.isdir(root):
+        raise _absent(root)
     seen: set[str] = set()
     skipped: list[Ignored] = []
     for path in sorted(glob.glob(pattern, recursive=True, include_hidden=True)):
@@ -325,7 +332,7 @@ def _find_remote(store: Remote, address: str, ignored: list[Ignored]) -> Iterato
     try:
         root, entries = store.find(address, has_magic(address))
     except FileNotFoundError as error:
-        raise InputError("does not exist", path=address) from error
+        raise _absent(address) from error
     except PermissionError as error:
         raise _denied(address, error) from error
     for path, size, pin in entries:
@@ -337,28 +344,6 @@ def _find_remote(store: Remote, address: str, ignored: list[Ignored]) -> Iterato
             ignored.append(Ignored(path, reason))
         else:
             yield _Found(name, path, None, size, pin)
-
-
-def _source_name(address: str) -> str:
-    path = address.split("://", 1)[-1] if "://" in address else join_local(address)
-    if has_magic(path) and not os.path.exists(path):
-        path = _fixed_root(path)
-    return os.path.basename(path.rstrip("/")) or "root"
-
-
-def _unique_names(names: Sequence[str]) -> list[str]:
-    """Number the names that repeat: data, data-2, data-3."""
-    taken = set(names)
-    seen: set[str] = set()
-    unique = []
-    for name in names:
-        candidate, count = name, 1
-        while candidate in seen or (count > 1 and candidate in taken):
-            count += 1
-            candidate = f"{name}-{count}"
-        seen.add(candidate)
-        unique.append(candidate)
-    return unique
 
 
 def _refuse_twice(files: Sequence[InputFile], addresses: Sequence[str]) -> None:
@@ -374,10 +359,14 @@ def _refuse_twice(files: Sequence[InputFile], addresses: Sequence[str]) -> None:
             )
 
 
+def _absent(path: str) -> FileNotFoundError:
+    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+
 def _missing(path: str) -> InputError:
     folder = os.path.dirname(path)
     try:
-        siblings = os.listdir(folder)
+        siblings = [] if is_remote(path) else os.listdir(folder)
     except OSError:
         return InputError("does not exist", path=path, remedy=f"nor does its folder {folder}")
     near = difflib.get_close_matches(os.path.basename(path), siblings, 1)
@@ -385,12 +374,20 @@ def _missing(path: str) -> InputError:
     return InputError("does not exist", path=path, remedy=remedy)
 
 
-def _nothing_found(addresses: Sequence[str], ignored: Sequence[Ignored]) -> InputError:
-    where = ", ".join(addresses)
+def _nothing_found(
+    source: str, address: str, ignored: Sequence[Ignored], may_be_said: bool
+) -> InputError:
     what = "; ".join(f"{path}: {reason}" for path, reason in ignored[:5])
     more = f" and {len(ignored) - 5} more" if len(ignored) > 5 else ""
-    found = f"; ignored {what}{more}" if ignored else ""
-    return InputError(f"no input files in {where}{found}", remedy=f"read are {KNOWN}")
+    found = f"; ignored {what}{more}; read are {KNOWN}" if ignored else ""
+    remedy = "correct the path or leave it out"
+    if may_be_said:
+        remedy = "correct the path, or say `optional: true` beside it if there may be none yet"
+    return InputError(
+        f"no data file is found for source '{source}'{found}",
+        path=address,
+        remedy=remedy,
+    )
 
 
 def _denied(path: str, error: OSError) -> StorageError:

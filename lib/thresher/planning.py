@@ -83,24 +83,34 @@ def pins(inputs: Inputs) -> list[list[Any]]:
     return [[file.name, file.bytes, file.pin] for file in inputs.files]
 
 
-def make_plan(
-    addresses: Sequence[str],
-    *,
-    split_bytes: int,
-    skip_unreadable: bool,
-    without: Collection[Unreadable] = (),
-    names: Sequence[str | None] = (),
-) -> Plan:
-    """Find, pin and cut the inputs.
+def make_plan(addresses: Sequence[str], *, split_bytes: int, skip_unreadable: bool) -> Plan:
+    """Find, pin and cut what lies behind addresses; see `plan_inputs`.
 
     Args:
         addresses: Files, folders, globs, `protocol://` addresses.
         split_bytes: Wanted uncompressed bytes a task; 0 chooses by the size of the inputs.
         skip_unreadable: Leave unreadable files out, named in the plan.
-        without: Files found unreadable by an earlier attempt.
-        names: What to call the addresses, where they are not called by themselves.
     """
-    inputs = list_inputs(addresses, names)
+    return plan_inputs(
+        list_inputs(addresses), split_bytes=split_bytes, skip_unreadable=skip_unreadable
+    )
+
+
+def plan_inputs(
+    inputs: Inputs,
+    *,
+    split_bytes: int,
+    skip_unreadable: bool,
+    without: Collection[Unreadable] = (),
+) -> Plan:
+    """Cut pinned files.
+
+    Args:
+        inputs: The files.
+        split_bytes: Wanted uncompressed bytes a task; 0 chooses by the size of the inputs.
+        skip_unreadable: Leave unreadable files out, named in the plan.
+        without: Files found unreadable by an earlier attempt.
+    """
     split_bytes = split_bytes or automatic_split_bytes(inputs)
     cuts = cut(inputs, split_bytes=split_bytes, skip_unreadable=skip_unreadable)
     gone = {item.path for item in without}
@@ -149,11 +159,6 @@ def expecting(plan: Plan, expected: Mapping[int, Expected]) -> Plan:
 def expecting_texts(plan: Plan, columns: Sequence[str]) -> Plan:
     """Return the plan with the knowledge that these columns of all files hold text."""
     return expecting(plan, dict.fromkeys(range(len(plan.inputs.files)), texts(columns)))
-
-
-def expecting_alike(plan: Plan, other: Plan) -> Plan:
-    """Return the plan with what another plan of the same files knows."""
-    return expecting(plan, {n: file.expected for n, file in enumerate(other.inputs.files)})
 
 
 def automatic_split_bytes(inputs: Inputs) -> int:

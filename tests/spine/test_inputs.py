@@ -10,6 +10,7 @@ from pathlib import Path
 
 import fsspec
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from thresher.errors import ConfigError, InputError, StorageError
@@ -109,8 +110,57 @@ def test_arrow_files_from_anywhere_are_refused(tmp_path: Path, name: str) -> Non
 
 def test_no_files_is_an_error_that_lists_what_was_ignored(tmp_path: Path) -> None:
     _write(tmp_path, "_x.parquet")
-    with pytest.raises(InputError, match=r"no input files .*_x\.parquet"):
+    with pytest.raises(InputError, match=r"no data file .*_x\.parquet.*'_' at the start"):
         list_inputs([str(tmp_path)])
+
+
+@pytest.mark.parametrize("empty", ["none", "none/*.jsonl", "full/*.jsnl", "hidden"])
+def test_an_input_without_a_data_file_is_refused_beside_others_that_have_some(
+    empty: str, tmp_path: Path
+) -> None:
+    _write(tmp_path, "full/a.jsonl", "hidden/_x.jsonl")
+    (tmp_path / "none").mkdir()
+    both = [str(tmp_path / "full"), str(tmp_path / empty)]
+    name = "full-2" if empty.startswith("full") else empty.partition("/")[0]
+    with pytest.raises(InputError, match=f"no data file is found for source '{name}'") as told:
+        list_inputs(both)
+    assert told.value.path == both[1]
+    with pytest.raises(InputError, match="source 'mine'"):
+        list_inputs(both, [None, "mine"])
+    inputs = list_inputs(both, ["x", "y"], [both[1]])
+    assert _names(inputs) == ["x/a.jsonl"]
+    assert [source.name for source in inputs.sources] == ["x", "y"]
+
+
+def test_a_glob_below_a_folder_that_is_not_there_names_the_nearest_folder(tmp_path: Path) -> None:
+    _write(tmp_path, "crawl/a.jsonl")
+    wrong = str(tmp_path / "crowl" / "*.jsonl")
+    with pytest.raises(InputError, match=r"crowl: does not exist .did you mean .*crawl"):
+        list_inputs([str(tmp_path / "crawl"), wrong])
+    absent = [wrong, str(tmp_path / "absent"), f"memory://{uuid.uuid4().hex}/x"]
+    found = list_inputs([str(tmp_path / "crawl"), *absent], (), absent)
+    assert _names(found) == ["crawl/a.jsonl"]
+    with pytest.raises(InputError, match="no data file"):
+        list_inputs(absent, (), absent)
+
+
+def test_files_without_rows_are_files(tmp_path: Path) -> None:
+    _write(tmp_path, "a/x.jsonl")
+    pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "none.parquet")
+    assert len(list_inputs([str(tmp_path / "a"), str(tmp_path / "none.parquet")]).files) == 2
+
+
+def test_a_name_that_was_given_begins_the_names_of_files_however_many_sources_there_are(
+    tmp_path: Path,
+) -> None:
+    _write(tmp_path, "a/x.jsonl", "b/a/x.jsonl", "y.jsonl")
+    folder, other, file = (str(tmp_path / part) for part in ("a", "b/a", "y.jsonl"))
+    assert _names(list_inputs([folder], ["mine"])) == ["mine/x.jsonl"]
+    assert _names(list_inputs([file], ["mine"])) == ["mine"]
+    assert _names(list_inputs([folder, file], ["mine", "more"])) == ["mine/x.jsonl", "more"]
+    assert _names(list_inputs([folder], [None])) == ["x.jsonl"]
+    # a source without a name gives way, wherever it stands
+    assert _names(list_inputs([folder, other], [None, "a"])) == ["a-2/x.jsonl", "a/x.jsonl"]
 
 
 def test_a_missing_path_names_its_nearest_sibling(tmp_path: Path) -> None:
