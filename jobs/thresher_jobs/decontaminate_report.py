@@ -158,6 +158,7 @@ def _about(one: ReadBenchmark) -> dict[str, Any]:
             {"reason": reason, "items": len(ids), "examples": ids[:SHOWN_IDS]}
             for reason, ids in sorted(reasons.items())
         ],
+        "files": one.hashes,
     }
 
 

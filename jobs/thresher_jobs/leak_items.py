@@ -55,6 +55,7 @@ class ReadBenchmark(NamedTuple):
         counts: rows, filtered (left out by `where`), usable, one key a reason, trivial_solutions
             (found with their docstring only), short_turns, and `sub_items`, a mapping by field.
         files: (name, bytes, pin) of each file.
+        hashes: The sha256 of each file, by name.
     """
 
     benchmark: Benchmark
@@ -70,6 +71,7 @@ class ReadBenchmark(NamedTuple):
     copies: tuple[tuple[str, int], ...]
     counts: dict[str, Any]
     files: tuple[tuple[str, int, str], ...]
+    hashes: dict[str, str]
 
     @property
     def title(self) -> str:
@@ -136,8 +138,7 @@ def _read(given: Benchmark, count: CountTokens) -> ReadBenchmark:
     items = read_items(benchmark, kept)
     uids, notes = _uids(benchmark, kept, places)
     filtered = sum(len(file.rows) for file in files) - len(kept)
-    pins = tuple((file.name, file.bytes, file.pin) for file in files)
-    found = _collect(benchmark, (*reasons, *notes), items, uids, filtered, pins, count)
+    found = _collect(benchmark, (*reasons, *notes), items, uids, filtered, files, count)
     if not len(found.uids):
         raise _nothing_usable(found, files)
     return found
@@ -226,7 +227,7 @@ def _collect(
     items: Sequence[Item],
     uids: Sequence[str],
     filtered: int,
-    files: tuple[tuple[str, int, str], ...],
+    files: Sequence[FileRows],
     count: CountTokens,
 ) -> ReadBenchmark:
     long_enough = _long_enough(benchmark, items, count)
@@ -284,7 +285,8 @@ def _collect(
         tuple(unusable),
         tuple(copies),
         counts,
-        files,
+        tuple((file.name, file.bytes, file.pin) for file in files),
+        {file.name: file.sha256 for file in files},
     )
 
 

@@ -6,6 +6,7 @@ record, where nested values arrive as JSON text.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from thresher.errors import InputError
 from thresher.inputs import InputFile
 from thresher.planning import make_plan
 from thresher.readers.block import TWO_TYPES
+from thresher.readers.streams import CHUNK_BYTES, open_input
 from thresher.schema import widen
 from thresher.splits import Split
 from thresher.steps.loose_reading import TEXT_FORMATS, LooseBlock, read_loose, read_typed
@@ -32,6 +34,7 @@ class FileRows(NamedTuple):
         name: What row ids call it.
         bytes: Its size as stored.
         pin: What changes when it does.
+        sha256: Of its bytes as stored.
         schema: Its columns; a column of several types is a string.
         numbers: The number in the file of each row.
         rows: The rows, by column.
@@ -41,6 +44,7 @@ class FileRows(NamedTuple):
     name: str
     bytes: int
     pin: str
+    sha256: str
     schema: pa.Schema
     numbers: list[int]
     rows: list[dict[str, Any]]
@@ -92,7 +96,17 @@ def _read_file(file: InputFile, splits: Sequence[Split], stated: pa.Schema | Non
         for number, row in sorted(pairs, key=lambda pair: pair[0]):
             numbers.append(number)
             rows.append(row)
-    return FileRows(file.path, file.name, file.bytes, file.pin, schema.schema(), numbers, rows)
+    return FileRows(
+        file.path, file.name, file.bytes, file.pin, _sha256(file), schema.schema(), numbers, rows
+    )
+
+
+def _sha256(file: InputFile) -> str:
+    digest = hashlib.sha256()
+    with open_input(file) as stored:
+        while chunk := stored.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _blocks(file: InputFile, splits: Sequence[Split], reader: Reader) -> list[LooseBlock]:

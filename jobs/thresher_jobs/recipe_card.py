@@ -14,6 +14,7 @@ from thresher_jobs.recipe import Recipe
 from thresher_jobs.split_card import split_figures
 
 RECORD = "decontamination.yaml"
+RULES = "profile-{}.yaml"
 _PUBLISHED = """---
 {licences}{configs}---
 
@@ -46,7 +47,12 @@ def recipe_card(
 
 
 def published_card(
-    report: Report, recipe: Recipe, splits: Sequence[str], form: str, record: str
+    report: Report,
+    recipe: Recipe,
+    splits: Sequence[str],
+    form: str,
+    record: str,
+    rules: Sequence[str],
 ) -> str:
     """Return the card of the published form.
 
@@ -56,6 +62,7 @@ def published_card(
         splits: Names of the splits that hold rows; none where one folder holds all.
         form: How files end.
         record: The decontamination record; empty without one.
+        rules: Names of the files that say by which rules rows were judged.
     """
     licences = sorted({source.licence for source in recipe.sources if source.licence})
     said = "".join(f"  - {json.dumps(licence)}\n" for licence in licences)
@@ -70,6 +77,7 @@ def published_card(
     split = f"\n## Splits\n\n{split_figures(report, splits)}" if splits else ""
     leaks = f"\n## Decontamination record\n\n```yaml\n{record}```\n" if record else ""
     told = "`recipe.yaml` says how the data was made"
+    told += "".join(f", `{name}` by which rules" for name in rules)
     told += f", `{RECORD}` what was looked for in it" if record else ""
     return "".join(
         [

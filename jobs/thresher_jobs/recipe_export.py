@@ -1,12 +1,14 @@
 """`export`, the last step of a recipe: the data in its published form, in a folder or on an object
 store.
 
-Parquet as it was written, or JSON lines for trainers; the card with configs and splits, the recipe,
-the decontamination record, checksums. Workers copy parts; the driver sees names and hashes.
+Parquet as it was written, or JSON lines for trainers; the card with configs and splits, the recipe
+and its rules, the decontamination record, checksums. Workers copy parts; the driver sees names and
+hashes.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import logging
 import os
@@ -28,7 +30,7 @@ from thresher.versions.exporting import CARD, REMEDY, SUMS, publish
 from thresher.versions.objects import Objects, open_objects
 from thresher_jobs.export_params import ExportParams
 from thresher_jobs.recipe import Recipe, Step, resolved
-from thresher_jobs.recipe_card import RECORD, published_card
+from thresher_jobs.recipe_card import RECORD, RULES, published_card
 
 logger = logging.getLogger(__name__)
 CODE_VERSION = "export-1"  # raised when the same result gives other lines
@@ -159,16 +161,17 @@ def _named_below(folder: str, file: Published) -> Published:
 
 
 def _texts(result: Result, parts: list[Published], form: str) -> dict[str, bytes]:
-    """Return card, recipe and record."""
+    """Return card, recipe, rules and record."""
     report = Report.model_validate(result.report())
     recipe = Recipe.model_validate(result.manifest["params"])
     names = [name for name, _, _ in result.manifest["files"]]
-    texts = {name: result.store.get(name) for name in (RECIPE, RECORD) if name in names}
+    rules = fnmatch.filter(names, RULES.format("*"))
+    texts = {name: result.store.get(name) for name in (RECIPE, *rules, RECORD) if name in names}
     splits = [
         str(split)
         for split in result.manifest["splits"]
         if any(file.name.startswith(f"{split_folder(split)}/") for file in parts)
     ]
     record = texts.get(RECORD, b"").decode()
-    texts[CARD] = published_card(report, recipe, splits, form, record).encode()
+    texts[CARD] = published_card(report, recipe, splits, form, record, rules).encode()
     return texts

@@ -18,7 +18,7 @@ from thresher.stage import Receipt
 from thresher_jobs import job_report
 from thresher_jobs.job_report import Balance, balance, frame, manifest_frame
 from thresher_jobs.recipe import Recipe
-from thresher_jobs.recipe_card import RECORD, recipe_card
+from thresher_jobs.recipe_card import RECORD, RULES, recipe_card
 from thresher_jobs.recipe_composition import choose_counting, composition_facts
 from thresher_jobs.recipe_steps import DedupStep, Passed, RecipeStep, facts_alone
 from thresher_jobs.recipe_summary import UNREAD
@@ -189,7 +189,8 @@ def publish(run: Run, found: Recipes, begin: float) -> dict[str, Any]:
     def manifest(others: list[list[Any]]) -> dict[str, Any]:
         return _manifest(found, counts, others)
 
-    texts = [("recipe.yaml", _yaml(found)), *([(RECORD, records)] if records else [])]
+    rules = [(RULES.format(step.name), text) for step in found.steps if (text := step.rules())]
+    texts = [("recipe.yaml", _yaml(found)), *rules, *([(RECORD, records)] if records else [])]
     return job_report.publish(run, value, begin, card, texts, manifest)
 
 

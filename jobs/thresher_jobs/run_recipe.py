@@ -58,7 +58,6 @@ from thresher_jobs.recipe_steps import (
     DedupStep,
     Passed,
     RecipeStep,
-    ScoreStep,
     facts_alone,
 )
 
@@ -126,6 +125,8 @@ def make_steps(
         if step.kind == "dedup":
             made.append(DedupStep(step.name, params))
         elif step.kind == "score":
+            from thresher_jobs.recipe_score import ScoreStep
+
             made.append(ScoreStep(step.name, params, recipe.text_column is not None))
         elif step.kind == "decontaminate":
             from thresher_jobs.recipe_leaks import LeakStep

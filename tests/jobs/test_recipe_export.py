@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from tests.jobs.recipes import run, write
 from tests.jobs.runs import Command, Row, jsonl, rows_of
@@ -19,6 +20,7 @@ from thresher.steps.publishing import as_line
 from thresher.store import Published, hash_file
 from thresher.versions.exporting import SUMS, publish
 from thresher.versions.objects import Objects
+from thresher_jobs.profiles import load_profile
 from thresher_jobs.rebuild import rebuild
 from thresher_jobs.recipe import load_recipe
 
@@ -71,6 +73,46 @@ def test_the_published_form_is_whole_and_says_what_it_is(chats: Path, tmp_path: 
     assert card.startswith('---\nlicense:\n  - "cc-by-4.0"\n  - "mit"\nconfigs:')
     assert "index_hash" in card and "## Composition" in card and "## Splits" in card
     assert "to:" not in (place / "recipe.yaml").read_text().partition("convert:")[0]
+
+
+@pytest.mark.slow
+def test_a_reader_finds_the_rules_and_the_hash_of_what_was_looked_for(
+    chats: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "words.txt").write_text("so so so so so\n")
+    mine = {
+        "text": "response",
+        "groups": ["text", "chat", "phrases"],
+        "phrases": {"sos": str(tmp_path / "words.txt")},
+        "rules": {"long": {"signal": "response_words", "max": 40}},
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
+    bench = chats / "bench" / "bench.jsonl"
+    score = {"profile": str(tmp_path / "mine.yaml"), "rules": {"long": {"max": 5}}}
+    steps: list[dict[str, Any]] = [
+        {"decontaminate": {"against": [f"bench={bench}"]}},
+        {"score": score},
+        {"score": {"name": "usual", "profile": "sft"}},
+    ]
+    place = tmp_path / "published"
+    report = run(recipe_of(chats, place, *steps), tmp_path / "out")
+    assert report["removed_by"]["score: long"]
+    subprocess.run(["sha256sum", "--check", "--quiet", SUMS], cwd=place, check=True)
+    judged = load_profile(str(place / "profile-score.yaml"))
+    assert judged.rules["long"].max == 5 and judged.phrases == mine["phrases"]
+    _, words = hash_file(tmp_path / "words.txt")
+    assert f'# sha256 of "sos": {words}' in (place / "profile-score.yaml").read_text()
+    assert load_profile(str(place / "profile-usual.yaml")).rules == load_profile("sft").rules
+    record = yaml.safe_load((place / "decontamination.yaml").read_text())["decontamination"]
+    _, items = hash_file(bench)
+    assert record["benchmarks"][0]["sha256"] == {"bench.jsonl": items}
+    card = (place / "README.md").read_text()
+    assert "`profile-score.yaml` by which rules" in card and items in card
+    again = run(place / "recipe.yaml", tmp_path / "again")
+    assert again["removed_by"] == report["removed_by"]
+    score["profile"] = str(place / "profile-score.yaml")
+    by_rules = run(recipe_of(chats, tmp_path / "other", *steps), tmp_path / "by-rules")
+    assert by_rules["removed_by"] == report["removed_by"]
 
 
 @pytest.mark.slow

@@ -90,7 +90,8 @@ class BenchmarkLeaks(Strict):
     """One benchmark and split.
 
     `contaminated` and `suspect` name every item that was hit, by its strongest kind. `alone` counts
-    contaminated rows that no other benchmark contaminates; `examples` are the items with most rows.
+    contaminated rows that no other benchmark contaminates; `examples` are the items with most rows;
+    `files` are the sha256 of its files by name.
     """
 
     name: str
@@ -99,6 +100,7 @@ class BenchmarkLeaks(Strict):
     items: Count
     indexed: Count
     unindexable: tuple[Unindexable, ...]
+    files: dict[str, str] = Field(default_factory=dict)
     contaminated: dict[MatchKind, tuple[str, ...]]
     suspect: dict[MatchKind, tuple[str, ...]]
     rows: Count

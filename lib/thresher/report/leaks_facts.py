@@ -41,7 +41,8 @@ def leaks_section(
     Args:
         tally: The counts of all rows.
         benchmarks: Every benchmark and split that was searched for, hit or not: name, split, kind,
-            items, indexed, and unindexable (reason, items and a few of their ids as examples).
+            items, indexed, unindexable (reason, items and a few of their ids as examples), and
+            maybe files (sha256 by name).
         sources: Name and number of rows of each source, at the place that is its number.
         record: The fields of `LeakRecord`.
         common: N-grams too common to tell items apart, worst first: benchmark, text, items, and
@@ -145,6 +146,7 @@ def _benchmark(
             dict(entry) | {"examples": list(entry.get("examples", ()))[:MOST_UNINDEXED]}
             for entry in about.get("unindexable", ())
         ],
+        "files": dict(about.get("files", {})),
         "contaminated": _ids(one, CONTAMINATED),
         "suspect": _ids(one, SUSPECT),
         "rows": rows[CONTAMINATED],

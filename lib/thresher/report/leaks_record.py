@@ -58,6 +58,8 @@ def _benchmark(benchmark: BenchmarkLeaks) -> list[str]:
         f" contaminated: {benchmark.num_contaminated}, suspect: {benchmark.num_suspect}}}",
         f"      rows: {{{_found(benchmark)}}}",
         *([f"      not_indexed: {_value(reasons)}"] if reasons else []),
+        *(["      sha256:"] if benchmark.files else []),
+        *(f"        {_value(name)}: {_value(sha256)}" for name, sha256 in benchmark.files.items()),
     ]
 
 
