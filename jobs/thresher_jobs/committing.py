@@ -17,8 +17,8 @@ from thresher.versions.writing import Writer
 from thresher_jobs.arrival import put_ledgers
 from thresher_jobs.night_index import INDEX, TABLES, TASKS, lines_in
 from thresher_jobs.planting import COST
+from thresher_jobs.version_files import INPUTS
 
-INPUTS = "inputs.json"
 MANIFEST = "manifest.json"
 LOCAL = ("report.json", "report.html")  # told by the clock: new every night
 

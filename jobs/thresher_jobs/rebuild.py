@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import thresher
 from thresher.engines.options import EngineOptions
-from thresher.errors import ConfigError, InputError, InternalError
+from thresher.errors import ConfigError, InputError, InternalError, ThresherError
 from thresher.params import digest_of
 from thresher.planning import nightly_split_bytes
 from thresher.run import Listener, open_run
@@ -36,7 +36,7 @@ from thresher.versions.manifest import Changes
 from thresher.versions.reading import Version
 from thresher.versions.writing import Writer, check_settings, write
 from thresher_jobs.arrival import Arriving
-from thresher_jobs.committing import INPUTS, Committing, drop_unusable
+from thresher_jobs.committing import Committing, drop_unusable
 from thresher_jobs.night_inputs import NightInputs
 from thresher_jobs.night_place import alone_in
 from thresher_jobs.planting import Planter
@@ -44,6 +44,7 @@ from thresher_jobs.recipe import Recipe, list_sources, resolved, typed_steps, wi
 from thresher_jobs.recipe_advice import advised
 from thresher_jobs.recipe_looking import inputs_of, pins_of
 from thresher_jobs.run_recipe import plan_of, run_recipe
+from thresher_jobs.version_files import files_changed, inputs_of_version
 from thresher_jobs.versions import now
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class Night(NamedTuple):
         new_bytes: Bytes of files that the version before did not have.
         cost: What was read and written, and how long it took; empty if nothing was.
         undone: The rollback that it was made on, if it was: (its number, whose content it had).
+        files: Which files of the steps changed, in lines.
     """
 
     version: Version
@@ -72,6 +74,7 @@ class Night(NamedTuple):
     new_bytes: int
     cost: Mapping[str, Any] = MappingProxyType({})
     undone: tuple[int, int] | None = None
+    files: tuple[str, ...] = ()
 
 
 def rebuild(
@@ -136,7 +139,7 @@ def rebuild(
         with advised(cut):
             looked_at = plan_of(cut)
         found, files = _plain([looked_at.pins(), inputs_of(cut, looked_at, memo)])
-        known = _inputs(before)
+        known = inputs_of_version(before)
         night_inputs = NightInputs(known.get("seen", {}), looked_at.inputs.files)
         pins = _plain(night_inputs.pins())
         same = before is not None and not (_settings_differ(before, settings))
@@ -173,7 +176,9 @@ def rebuild(
         rows, changes = version.manifest.rows, version.manifest.inputs
         back_to = before.manifest.of if before is not None else None
         undone = None if back_to is None else (number, back_to)
-        made.append(Night(version, True, rows, changes, files_of.new_bytes, cost, undone))
+        files_told = _files_told(before, version)
+        new_bytes = files_of.new_bytes
+        made.append(Night(version, True, rows, changes, new_bytes, cost, undone, files_told))
         return version
 
     lease = at_work(history.objects, clock, waiting() if wait else _going_on)
@@ -239,12 +244,10 @@ def _settings_differ(version: Version, settings: Mapping[str, Any]) -> bool:
     return digest_of(version.manifest.settings) != digest_of(settings)
 
 
-def _inputs(version: Version | None) -> dict[str, Any]:
-    """Return the inputs and files that a version was made of."""
-    if version is None or INPUTS not in version.files:
-        return {}
-    found: dict[str, Any] = json.loads(version.read(INPUTS))
-    return found
+def _files_told(before: Version | None, version: Version) -> tuple[str, ...]:
+    with contextlib.suppress(ThresherError):  # the version is committed, whatever is said of it
+        return () if before is None else tuple(files_changed(before, version))
+    return ()
 
 
 def _as_before(recipe: Recipe, before: Version | None) -> Recipe:
@@ -291,6 +294,7 @@ def night_lines(night: Night) -> list[str]:
     return [
         f"version      {number}",
         f"inputs       {', '.join(told) or 'as before'}",
+        *(f"changed      {line}" for line in night.files),
         f"rows         {rows}",
         f"new          {night.new_bytes:,} bytes that the version before did not have",
         *_cost_lines(night.cost),

@@ -96,6 +96,8 @@ def _changes(record: Manifest) -> str:
 
 def diff(store: str, first: str, second: str) -> Iterator[str]:
     """Yield how the second version differs from the first."""
+    from thresher_jobs.version_files import files_changed
+
     history = open_history(store)
     a, b = history.resolve(first), history.resolve(second)
     found = compare(history, a, b)
@@ -111,6 +113,7 @@ def diff(store: str, first: str, second: str) -> Iterator[str]:
         yield from _named(f"inputs {told}", [f"  {name}" for name in names])
     for line in found.settings:
         yield f"settings: {line}"
+    yield from files_changed(a, b)
     added = [f for f in found.added if not for_nights(f.name)]
     changed = [(x, y) for x, y in found.changed if not for_nights(x.name)]
     removed = [f for f in found.removed if not for_nights(f.name)]
