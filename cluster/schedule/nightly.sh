@@ -55,7 +55,7 @@ case $code in
     0) exit 0 ;;
     2) what="wrong configuration: somebody changed the recipe, or has to" ;;
     3) what="bad or changed input: look at what came in" ;;
-    4) what="a limit was passed: nothing was committed, look at the report" ;;
+    4) what="a limit was passed: nothing was committed. What follows names the step and the source; 'thresher run' with a higher limit and an --out of its own makes a report to look at" ;;
     5) what="the engine is not available: the next night may do" ;;
     6) what="out of memory or disk" ;;
     7) what="storage or permission" ;;

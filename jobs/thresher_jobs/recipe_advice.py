@@ -18,13 +18,18 @@ _ADVICE = re.compile(
 
 
 @contextlib.contextmanager
-def advised(recipe: Recipe) -> Iterator[None]:
-    """Let errors that pass name what a recipe has: `--skip-unreadable` is one of its keys."""
+def advised(recipe: Recipe, step: str = "") -> Iterator[None]:
+    """Let errors that pass name what a recipe has: `--skip-unreadable` is one of its keys.
+
+    Args:
+        recipe: The recipe.
+        step: Which step is at work, if one is: settings that several have are its own.
+    """
     try:
         yield
     except ThresherError as error:
         if error.remedy is not None:
-            error.remedy = in_words_of(recipe, error.remedy)
+            error.remedy = in_words_of(recipe, error.remedy, step)
         raise
 
 
@@ -40,16 +45,16 @@ def unconverted(recipe: Recipe) -> Iterator[None]:
         raise
 
 
-def in_words_of(recipe: Recipe, remedy: str) -> str:
+def in_words_of(recipe: Recipe, remedy: str, step: str = "") -> str:
     """Return a remedy with flags of jobs as keys of the recipe, once however often it is done."""
 
     def said(match: re.Match[str]) -> str:
         if match["quoted"]:
             return match[0]
         if match["setting"]:
-            return f"--set {_key(recipe, match['setting']) or match['setting']}"
+            return f"--set {_key(recipe, match['setting'], step) or match['setting']}"
         field = match["flag"].replace("-", "_")
-        key = _key(recipe, field)
+        key = _key(recipe, field, step)
         if key is None:
             return match[0]
         if match["value"]:
@@ -59,15 +64,15 @@ def in_words_of(recipe: Recipe, remedy: str) -> str:
     return _ADVICE.sub(said, remedy)
 
 
-def _key(recipe: Recipe, field: str) -> str | None:
+def _key(recipe: Recipe, field: str, step: str) -> str | None:
     """Return what a recipe calls a setting; None if neither it nor one of its steps has it."""
     if field == "format":
         return "format: beside the source's path"
     if field in READ_ONCE:
         return field
     having = [name for name, kind in _steps(recipe) if field in params_class(kind).model_fields]
-    if len(having) == 1:
-        return f"{having[0]}.{field}"
+    if len(having) == 1 or step in having:
+        return f"{step if step in having else having[0]}.{field}"
     return f"STEP.{field}" if having else None
 
 

@@ -300,7 +300,8 @@ def _decide(recipe: Recipe, passed: Passed, steps: Sequence[RecipeStep]) -> tupl
     key = passed.key
     first = RowEvents(noted(passed.folder, RowProbe(recipe.id_column)))
     for step in steps:
-        decided.append(step.decide(passed, (first, *decided), key))
+        with advised(recipe, step.name):
+            decided.append(step.decide(passed, (first, *decided), key))
         key = stage_key(key, step.name)
     return tuple(decided)
 
@@ -392,5 +393,6 @@ def _check_removed(typed: Sequence[Step], flow: Flow) -> None:
                 raise LimitError(
                     f"step {step.name} would remove {removed} of {reached} rows of source "
                     f"'{source.name}', more than max_removed_fraction {limit}",
-                    remedy="look at the step alone, or raise its limit in the recipe",
+                    remedy=f"see which: 'thresher run RECIPE --out DIR --only {step.name} --set "
+                    f"{step.name}.max_removed_fraction=1'; or raise the limit",
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,28 @@ def test_a_run_advises_what_its_command_has(tmp_path: Path, thresher: Command) -
     jsonl(tmp_path / "b.jsonl", [{"colour": 1}])
     with pytest.raises((ConfigError, InputError), match=r"format: beside the source's path\)"):
         run(empty, tmp_path / "other")
+
+
+@pytest.mark.slow
+def test_a_limit_advises_settings_of_the_step_that_passed_it(
+    tmp_path: Path, thresher: Command
+) -> None:
+    jsonl(tmp_path / "a.jsonl", [{"text": f"the same words over and over {n}"} for n in range(40)])
+    steps = [
+        {"dedup": {"name": "first", "threshold": 0.9}},
+        {"dedup": {"threshold": 0.3, "max_removed_fraction": 0.1}},
+        {"score": {"max_removed_fraction": 0.1, "rules": {"r": {"signal": "words", "max": 1}}}},
+    ]
+    recipe = write(tmp_path / "r.yaml", [tmp_path / "a.jsonl"], steps, text_column="text")
+    code, _, err = thresher("run", recipe, "--out", tmp_path / "out")
+    assert code == 4 and "dedup.columns" in err and "dedup.threshold" in err
+    assert "STEP" not in err
+    raised = ("--set", "dedup.max_removed_fraction=1")
+    code, _, err = thresher("run", recipe, "--out", tmp_path / "other", *raised)
+    look = re.search(r"'thresher (run RECIPE .*?)'", err)
+    assert code == 4 and look is not None
+    said = {"RECIPE": str(recipe), "DIR": str(tmp_path / "looked-at")}
+    assert thresher(*(said.get(word, word) for word in look[1].split())).code == 0
 
 
 @pytest.mark.parametrize(
