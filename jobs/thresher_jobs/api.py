@@ -239,6 +239,40 @@ def split(
     return _run_here(data, out, options, lambda a, folder: run_split(a, folder, params, options))
 
 
+def run_recipe(
+    recipe: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    workers: int = 0,
+    cluster: str | os.PathLike[str] | EngineOptions | None = None,
+) -> JobResult:
+    """Run the steps of a recipe over one reading of the text.
+
+    Args:
+        recipe: The path of a YAML file, or what such a file says: sources and steps.
+        out: Folder that keeps the full result; a temporary one if None.
+        workers: Tasks at once; 0 takes every core.
+        cluster: A cluster profile, or the path of one: where to run.
+
+    Returns:
+        The rows of the data in `kept`, by split where the recipe splits.
+
+    Raises:
+        ThresherError: One of its classes, as the command line reports them.
+    """
+    from thresher_jobs.recipe import load_recipe, parse_recipe, relative_to
+    from thresher_jobs.run_recipe import run_recipe as run
+
+    if isinstance(recipe, Mapping):
+        steps = parse_recipe(recipe)
+    else:
+        path = os.fspath(recipe)
+        steps = relative_to(load_recipe(path), path)
+    options = _options(cluster, workers)
+    places = [source.path for source in steps.sources]
+    return _run_here(places, out, options, lambda _, folder: run(steps, folder, options))
+
+
 def _options(cluster: Any, workers: int) -> EngineOptions:
     if isinstance(cluster, EngineOptions):
         return cluster.model_copy(update={"workers": workers}) if workers else cluster
@@ -334,4 +368,4 @@ def _like(data: Any, kept: pa.Table) -> Any:
     return type(data)(kept, info=data.info, split=data.split)
 
 
-__all__ = ["JobResult", "convert", "dedup", "mix", "score", "split"]
+__all__ = ["JobResult", "convert", "dedup", "mix", "run_recipe", "score", "split"]

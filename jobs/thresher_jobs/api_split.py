@@ -1,4 +1,4 @@
-"""What `thresher.split` returns: the rows of each split, of the kind that was given."""
+"""What `split` and `run_recipe` return from Python: the rows of each split, as they were given."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALL = "data"  # the one table of a result that has no splits
 def kept_tables(result: Result) -> dict[str, pa.Table]:
     """Return the kept rows in input order, by split, or all of them under `data`."""
     folders = {ALL: ALL}
-    if "splits" in result.manifest:
+    if result.manifest.get("splits"):
         folders = {name: split_folder(name) for name in splits_of(result)}
     parts = range(result.num_parts)
     return {

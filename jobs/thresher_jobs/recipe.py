@@ -131,7 +131,14 @@ def load_recipe(path: str, settings: Sequence[str] = ()) -> Recipe:
     Raises:
         ConfigError: The file, a setting or a value is wrong.
     """
-    value = load_yaml(path)
+    return parse_recipe(load_yaml(path), path, settings)
+
+
+def parse_recipe(
+    said: Mapping[str, Any], path: str | None = None, settings: Sequence[str] = ()
+) -> Recipe:
+    """Make a recipe of what its file says; see `load_recipe`."""
+    value = dict(said)
     _check_keys(value, path)
     if not isinstance(value.get("steps"), list) or not isinstance(value.get("sources"), list):
         raise ConfigError(
@@ -162,7 +169,7 @@ def load_recipe(path: str, settings: Sequence[str] = ()) -> Recipe:
         raise ConfigError(error.message, path=path, remedy=error.remedy) from error
 
 
-def _check_keys(value: Mapping[str, Any], path: str) -> None:
+def _check_keys(value: Mapping[str, Any], path: str | None) -> None:
     """Refuse names that a recipe or a source does not have, before what they leave out is missed.
 
     Raises:

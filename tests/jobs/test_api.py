@@ -5,23 +5,28 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+import yaml
 
 import thresher
 from tests.jobs import runs
 from thresher.engines.options import EngineOptions
 from thresher.errors import ConfigError, InputError, LimitError, ThresherError
+from thresher_jobs import cli
 
 pytestmark = pytest.mark.slow
 
 COPY = " ".join(f"word{i}" for i in range(60))
 NEAR = f"{COPY} more"
 TEXTS = [COPY, "one line", NEAR, "another line", "one line", "last"]
+SPLIT = {"split": {"test": 2, "threshold": 0.99}}
 TAGS = ["a", "b", "a", None, "b", "c"]
 NESTED: list[Any] = [
     {"turns": [{"role": "user"}]},
@@ -346,3 +351,42 @@ def test_rows_of_a_table_are_scored_and_converted() -> None:
     assert scored.removed.column("_reason").to_pylist() == ["empty_turn (empty_turns 1)"]
     converted = thresher.convert(scored.kept, to="sharegpt")
     assert converted.kept.column("conversations").to_pylist()[0][1]["value"] == "Since."
+
+
+@pytest.mark.parametrize("how", ["path", "mapping"])
+def test_a_recipe_runs_as_the_command_does(tmp_path: Path, how: str) -> None:
+    chats = [{"instruction": f"What is {n % 9}?", "output": f"It is {n % 9}"} for n in range(20)]
+    prompts = [{"prompt": f"Which {n}?", "response": f"The {n}th"} for n in range(5)]
+    runs.jsonl(tmp_path / "a.jsonl", chats)
+    runs.jsonl(tmp_path / "b.jsonl", prompts)
+    said: dict[str, Any] = {
+        "sources": [{"path": str(tmp_path / name)} for name in ("a.jsonl", "b.jsonl")],
+        "steps": ["dedup", SPLIT, {"convert": {"to": "messages"}}],
+    }
+    path = tmp_path / "r.yaml"
+    path.write_text(yaml.safe_dump(said))
+    made = thresher.run_recipe(said if how == "mapping" else path, out=tmp_path / "out", workers=1)
+    assert {name: rows.num_rows for name, rows in made.kept.items()} == {"train": 12, "test": 2}
+    assert made.removed.num_rows == 11 and made.report["rows_in"] == 25
+    assert cli.run(["run", str(path), "--out", str(tmp_path / "same")]) == 0
+    assert runs.tree(tmp_path / "out") == runs.tree(tmp_path / "same")
+    del said["steps"][1]
+    alone = thresher.run_recipe(said)
+    assert alone.kept.column_names == ["messages"] and alone.kept.num_rows == 14
+
+
+def test_a_mapping_that_is_no_recipe_is_refused_by_what_is_wrong_in_it() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'sources'"):
+        thresher.run_recipe({"source": ["x"], "steps": ["dedup"]})
+
+
+def test_a_notebook_is_offered_what_can_be_called() -> None:
+    offered = subprocess.run(
+        [sys.executable, "-c", "import thresher; print(*dir(thresher))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert set(thresher.__all__) <= set(offered)
+    assert {"dedup", "convert", "score", "mix", "split", "run_recipe"} <= set(offered)
+    assert all(getattr(thresher, name) is not None for name in thresher.__all__)
