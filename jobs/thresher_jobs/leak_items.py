@@ -9,6 +9,8 @@ Shapes: U usable items, I sub-items.
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -25,6 +27,8 @@ from thresher.leaks.known import described, look_up, nearest, split_of
 from thresher.leaks.paths import fault, find
 from thresher.leaks.sub_items import ALONE, ASKED, LEAST, TURN, Item, later_turns, read_items
 from thresher.leaks.values import plain
+from thresher.readers.streams import is_remote
+from thresher.source_names import did_you_mean
 from thresher_jobs.leak_named import describe
 from thresher_jobs.leak_rows import FileRows, rows_of
 
@@ -121,7 +125,18 @@ def read_benchmark(given: Benchmark, count: CountTokens) -> ReadBenchmark:
     except (ConfigError, InputError) as error:
         message = f"benchmark {given.name!r}: {error.message}"
         remedy = _FETCH if error.remedy and SKIP_FLAG in error.remedy else error.remedy
+        if isinstance(error, InputError) and error.path is not None:
+            remedy = _meant(error.path, given.name) or remedy
         raise type(error)(message, path=error.path, remedy=remedy) from error
+
+
+def _meant(path: str, name: str) -> str | None:
+    """Ask for the file that was meant, where a path leads nowhere."""
+    if is_remote(path) or os.path.lexists(path):
+        return None
+    with contextlib.suppress(OSError):
+        return did_you_mean(path, name)
+    return None
 
 
 def _read(given: Benchmark, count: CountTokens) -> ReadBenchmark:

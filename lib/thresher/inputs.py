@@ -7,7 +7,6 @@ by its path below the address it came from, so that row ids survive a move of th
 
 from __future__ import annotations
 
-import difflib
 import errno
 import json
 import os
@@ -19,7 +18,7 @@ from typing import Literal, NamedTuple
 from thresher.addresses import check_addresses
 from thresher.errors import ChangedInputError, EngineError, InputError, StorageError
 from thresher.readers.streams import Remote, head_bytes, is_remote, join_local, remote
-from thresher.source_names import fixed_root, has_magic, source_name, unique_names
+from thresher.source_names import did_you_mean, fixed_root, has_magic, source_name, unique_names
 
 Format = Literal["parquet", "jsonl", "json", "csv", "arrow"]
 Compression = Literal["gzip", "zstd"] | None
@@ -364,13 +363,10 @@ def _absent(path: str) -> FileNotFoundError:
 
 
 def _missing(path: str) -> InputError:
-    folder = os.path.dirname(path)
     try:
-        siblings = [] if is_remote(path) else os.listdir(folder)
+        remedy = None if is_remote(path) else did_you_mean(path)
     except OSError:
-        return InputError("does not exist", path=path, remedy=f"nor does its folder {folder}")
-    near = difflib.get_close_matches(os.path.basename(path), siblings, 1)
-    remedy = f"did you mean {os.path.join(folder, near[0])}?" if near else None
+        remedy = f"nor does its folder {os.path.dirname(path)}"
     return InputError("does not exist", path=path, remedy=remedy)
 
 

@@ -1,9 +1,10 @@
-"""What sources are called, by the addresses that the user gave; nothing is looked at but whether a
-path exists.
+"""What sources are called, by the addresses that the user gave, and which were meant by those that
+lead nowhere.
 """
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Sequence
 
@@ -48,3 +49,26 @@ def unique_names(addresses: Sequence[str], said: Sequence[str | None]) -> list[s
         seen.add(candidate)
         unique.append(candidate)
     return unique
+
+
+def did_you_mean(path: str, *names: str) -> str | None:
+    """Ask for up to three siblings of a local path that is not there: those that begin with its
+    stem or one of the names, or hold it; else the nearest by spelling.
+
+    Raises:
+        OSError: The folder cannot be listed.
+    """
+    folder, name = os.path.split(path)
+    siblings = sorted(n for n in os.listdir(folder) if not n.startswith((".", "_")))
+    words = [word.casefold() for word in (name.partition(".")[0], *names) if len(word) > 2]
+    alike = (
+        [sibling for sibling in siblings if fits(sibling.casefold(), word)]
+        for word in words
+        for fits in (str.startswith, str.__contains__)
+    )
+    found = next(filter(None, alike), [])
+    near = difflib.get_close_matches(name, found, 3, 0) or difflib.get_close_matches(
+        name, siblings, 1
+    )
+    told = " or ".join(os.path.join(folder, one) for one in near)
+    return f"did you mean {told}?" if near else None

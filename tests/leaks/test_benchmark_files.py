@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.leaks.read_sets import lines, one, texts_of
+from thresher.errors import InputError
 from thresher_jobs.leak_named import describe
 
 EVALS = Path(__file__).parents[2].parent / "shared" / "data" / "evals"
@@ -122,3 +123,29 @@ def test_every_format_gives_the_same_items(tmp_path: Path, form: str) -> None:
     assert found.texts.to_pylist() == [row["question"] for row in rows]
     assert found.answers.to_pylist() == [[row["answer"]] for row in rows]
     assert found.benchmark.kind == "math"
+
+
+@pytest.mark.parametrize(
+    ("spec", "meant"),
+    [
+        ("gsm8k=gsm8k_test.jsonl", ["gsm8k_official_test.jsonl"]),
+        ("gsm8k=test.jsonl", ["svamp_test.jsonl", "gsm8k_official_test.jsonl"]),
+        ("svamp=x.jsonl", ["svamp_test.jsonl"]),
+        ("gsm8k.jsonl", ["gsm8k_official_test.jsonl"]),
+        ("mine=svanp_tets.jsonl", ["svamp_test.jsonl"]),
+        ("mine=wholly other.csv", []),
+        ("mine=absent/x.jsonl", []),
+    ],
+)
+def test_a_file_that_is_not_there_is_looked_for_by_its_stem_and_its_benchmark(
+    spec: str, meant: list[str], tmp_path: Path
+) -> None:
+    for name in ("gsm8k_official_test.jsonl", "svamp_test.jsonl", "_gsm8k_test.jsonl"):
+        (tmp_path / name).write_text("{}")
+    name, _, file = spec.rpartition("=")
+    path = tmp_path / file
+    with pytest.raises(InputError) as told:
+        one(f"{name}={path}" if name else str(path))
+    said = " or ".join(str(tmp_path / other) for other in meant)
+    assert ("did you mean" in str(told.value)) == bool(meant)
+    assert f"did you mean {said}?" in str(told.value) or not meant
