@@ -269,6 +269,8 @@ def _warnings(outcome: Outcome, largest: dict[str, Any]) -> Iterator[str]:
                 f"{repeats[split]:,} repeats that the mixture drew are not in {NAMES[split]}: "
                 "rows that are held out are written once"
             )
+    if ageless := _ages(outcome)["ageless"]:
+        yield f"{ageless:,} rows without a time in '{params.age_column}' count as old: look at them"
     for what, count in _moved(outcome).items():
         yield f"{count:,} rows went from {what}, since rows that belong to them are there"
 

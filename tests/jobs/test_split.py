@@ -212,6 +212,7 @@ def test_a_point_in_time_is_a_border(tmp_path: Path) -> None:
     assert {f"copy{n}" for n in range(5)} | {"null"} <= train
     told = report["plan"]["split"]
     assert (told["newer_in_train"], told["ageless"]) == (5, 1)
+    assert "1 rows without a time in 'seen' count as old: look at them" in report["notes"]
 
 
 def test_a_column_can_name_the_splits(tmp_path: Path) -> None:
