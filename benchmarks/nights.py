@@ -12,8 +12,9 @@ process of its own, timed from its start to its exit. Two recipes: `plain` finds
 `whole`, what people run, searches for the items of the evaluation files of `--against` in between
 (as prose is made of random words, none is found). Beside the time of each stand what it read of
 the input text (the first pass, the writing of rows, and all else that reads text, counted as often
-as it is read), and the bytes of the index that it read whole, mapped, and wrote. `--check` compares
-the last version with a run of the recipe from the inputs and the ledger.
+as it is read), the bytes of input files read for their hash alone, and the bytes of the index that
+it read whole, mapped, and wrote. `--check` compares the last version with a run of the recipe from
+the inputs and the ledger.
 
 `--save` writes the figures into `results/nights.json`, by recipe and words, and leaves the others.
 """
@@ -182,6 +183,7 @@ def main() -> None:
         "seconds": "seconds",
         "of the first": "time_share",
         "text read": "text_share",
+        "hashed": "input_bytes_hashed",
         "index read": "index_bytes_read",
         "mapped": "index_bytes_mapped",
         "written": "index_bytes_written",

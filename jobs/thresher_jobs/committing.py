@@ -79,13 +79,15 @@ class Committing:
         self.new_bytes += written
         self.index_bytes += written
 
-    def put_cost(self, seconds: Mapping[str, float]) -> dict[str, Any]:
+    def put_cost(self, seconds: Mapping[str, float], hashed_bytes: int) -> dict[str, Any]:
         """Put what the night cost, and return it.
 
         Args:
             seconds: By stage.
+            hashed_bytes: Of input files that were read for their hash.
         """
         cost: dict[str, Any] = self.result.get_json(COST)
+        cost["input_bytes_hashed"] = hashed_bytes
         cost["index_bytes_written"] = self.index_bytes
         cost["seconds"] = {
             **seconds,

@@ -38,10 +38,14 @@ class NightInputs:
     Args:
         before: What that version noted, by name of the file; see `noted`.
         files: Tonight's.
+
+    Attributes:
+        hashed_bytes: Of the files that were read for their hash, beside all other reading.
     """
 
     def __init__(self, before: Mapping[str, Sequence[Any]], files: Sequence[InputFile]) -> None:
         self._files = files
+        self.hashed_bytes = 0
         known = {name: (size, Seen(*seen)) for name, (size, *seen) in before.items()}
         self._seen: dict[str, Seen] = {}
         touched = []
@@ -53,7 +57,7 @@ class NightInputs:
                 self._seen[file.name] = seen
             elif seen.sha256 and not is_remote(file.path):
                 touched.append(file)
-        for file, found in zip(touched, _hashes(touched), strict=True):
+        for file, found in zip(touched, self._hashes(touched), strict=True):
             seen = known[file.name][1]
             if found == seen.sha256:
                 self._seen[file.name] = seen._replace(pin=file.pin)
@@ -75,14 +79,14 @@ class NightInputs:
         new = [f for f in self._files if f.name not in self._seen and not is_remote(f.path)]
         hashes: dict[str, str] = {}
         if sum(file.bytes for file in new) <= MOST_HASHED:
-            hashes = dict(zip((file.name for file in new), _hashes(new), strict=True))
+            hashes = dict(zip((file.name for file in new), self._hashes(new), strict=True))
         found = {}
         for file in self._files:
             here = Seen(file.pin, file.pin, hashes.get(file.name, UNKNOWN))
             found[file.name] = [file.bytes, *self._seen.get(file.name, here)]
         return found
 
-
-def _hashes(files: Sequence[InputFile]) -> list[str]:
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return [found[1] for found in pool.map(lambda file: hash_file(Path(file.path)), files)]
+    def _hashes(self, files: Sequence[InputFile]) -> list[str]:
+        self.hashed_bytes += sum(file.bytes for file in files)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return [found[1] for found in pool.map(lambda file: hash_file(Path(file.path)), files)]

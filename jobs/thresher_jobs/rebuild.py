@@ -169,7 +169,7 @@ def rebuild(
         files_of = Committing(writer, run.store, fetched)
         files_of.put_result()
         files_of.put_index()
-        cost = files_of.put_cost(seconds)
+        cost = files_of.put_cost(seconds, night_inputs.hashed_bytes)
         version = files_of.commit(
             {"pins": pins, "files": files, "seen": seen}, settings, report, _changes(known, pins)
         )
@@ -321,6 +321,7 @@ def _cost_lines(cost: Mapping[str, Any]) -> list[str]:
     return [
         f"text         {total:,} bytes read, {total / whole:.1%} of one pass over {whole:,}"
         + (f": {by}" if by else ""),
+        f"files        {cost['input_bytes_hashed']:,} bytes hashed, to know them again",
         f"tasks        {cost['tasks']:,}: {cost['tasks_read']:,} read, "
         f"{cost['tasks_written']:,} written",
         f"index        {cost['index_bytes_read']:,} bytes read, "

@@ -32,6 +32,8 @@ def test_files_with_the_bytes_they_had_are_no_news(order: str, tmp_path: Path) -
     assert not history.night().changed
     history.add(5, "three")
     night = history.night()
+    sizes = {path.name: path.stat().st_size for path in history.inputs.iterdir()}
+    assert night.cost["input_bytes_hashed"] == sum(sizes.values())  # two have other times
     assert night.changes.added == ("three.jsonl",) and not night.changes.changed
     assert night.cost["tasks_read"] <= 2 < night.cost["tasks"]
     history.same_as_from_scratch()
